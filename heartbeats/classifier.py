@@ -1,0 +1,211 @@
+"""From prepared signals to diagnoses (paper, section 2.3): ensemble, threshold, bradycardia rule, fallback.
+
+A model folder holds a safetensors file per member and ``model.json`` with all else. No pickle, no code: nothing in it
+is run when it is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
+from heartbeats.files import replace_file, write_text
+from heartbeats.heart_rate import final_bradycardia
+from heartbeats.outputs import Diagnosis
+from heartbeats.read_ahead import Prepared
+from heartbeats.scoring import challenge_metric, merge_equivalent
+from heartbeats.se_resnet import SEResNet, predict
+from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
+
+__all__ = ["Classifier", "Member", "ModelError", "ThresholdSearch", "decide", "load", "save", "search_threshold"]
+
+MODEL_FILE = "model.json"
+FORMAT = "heartbeats-model"
+FORMAT_VERSION = 1
+
+# The paper's threshold (section 2.4), for the case that no validation recording can tell a better one.
+PAPER_THRESHOLD = 0.36
+THRESHOLDS = np.arange(1, 100) / 100
+
+Labels = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+class ModelError(Exception):
+    """A model folder is damaged, incomplete or not one of this program; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of the ensemble and the input length in seconds that it was trained with."""
+
+    seconds: float
+    network: SEResNet
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained entry.
+
+    Attributes:
+        members: their probabilities are averaged, each counting the same.
+        threshold: a class is positive at this probability or above.
+        settings: what it was trained with.
+        leads: the only leads that may be read, or ``None`` for all that a recording has.
+    """
+
+    members: tuple[Member, ...]
+    threshold: float
+    settings: Settings
+    leads: tuple[str, ...] | None = None
+
+    def probabilities(self, recordings: Sequence[Prepared]) -> Floats:
+        """The ensemble's probabilities, shape (recordings, 27)."""
+        signals = [recording.signal for recording in recordings]
+        each = [predict(member.network, signals, seconds=member.seconds) for member in self.members]
+        mean: Floats = np.mean(each, axis=0)
+        return mean
+
+    def diagnoses(self, recordings: Sequence[Prepared], probabilities: Floats) -> list[Diagnosis]:
+        """The diagnoses that follow from probabilities, shape (recordings, 27)."""
+        rule = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
+        labels = decide(probabilities, rule, self.threshold, self.settings.decision)
+        return [
+            Diagnosis(recording.name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
+            for recording, row, p in zip(recordings, labels, probabilities, strict=True)
+        ]
+
+    def classify(self, recordings: Sequence[Prepared]) -> list[Diagnosis]:
+        """The diagnoses of recordings, in their order."""
+        return self.diagnoses(recordings, self.probabilities(recordings))
+
+
+def decide(probabilities: Floats, rule: Labels, threshold: float, settings: DecisionSettings) -> Labels:
+    """Labels, shape (recordings, 27), from probabilities of that shape and the bradycardia rule, shape (recordings,).
+
+    In the paper's order: threshold, Algorithm 2, sinus rhythm for a recording that is left without a positive class.
+    """
+    labels = probabilities >= threshold
+    if settings.bradycardia_rule:
+        brady = CLASSES.index(BRADYCARDIA)
+        labels[:, brady] = final_bradycardia(labels[:, brady], rule)
+    if settings.sinus_rhythm_fallback:
+        labels[~labels.any(axis=1), CLASSES.index(SINUS_RHYTHM)] = True
+    return labels
+
+
+@dataclass(frozen=True)
+class ThresholdSearch:
+    """The challenge score of each threshold tried, and the threshold taken."""
+
+    threshold: float
+    thresholds: tuple[float, ...]
+    challenge_scores: tuple[float, ...]
+
+
+def search_threshold(
+    probabilities: Floats, rule: Labels, labels: Labels, settings: DecisionSettings
+) -> ThresholdSearch:
+    """The threshold of best challenge score after the whole decision (paper, section 2.4), in steps of 0.01.
+
+    Of thresholds that score the same the middle one is taken. Where the score is undefined (no validation recordings,
+    or only such as sinus rhythm answers fully) it is the paper's 0.36.
+
+    Args:
+        probabilities: the ensemble's on the validation recordings, shape (recordings, 27).
+        rule: the bradycardia rule, shape (recordings,).
+        labels: as published, shape (recordings, 27).
+    """
+    weights = read_weights()
+    true = merge_equivalent(labels, weights)
+    scores = np.array(
+        [
+            challenge_metric(true, merge_equivalent(decide(probabilities, rule, t, settings), weights), weights)
+            for t in THRESHOLDS
+        ]
+    )
+    best = np.flatnonzero(scores == np.max(scores))
+    threshold = float(THRESHOLDS[best[(len(best) - 1) // 2]]) if len(best) else PAPER_THRESHOLD
+    return ThresholdSearch(threshold, tuple(THRESHOLDS.tolist()), tuple(scores.tolist()))
+
+
+def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> None:
+    """Write a model folder; ``report`` is what training has to say, as JSON, and is not read back.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    members = []
+    for member in classifier.members:
+        name = f"se_resnet_{member.seconds:g}s.safetensors"
+        state = {key: value.cpu() for key, value in member.network.state_dict().items()}
+        replace_file(directory / name, partial(save_file, state))
+        members.append({"seconds": member.seconds, "weights": name, "sha256": _sha256(directory / name)})
+    model = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "classes": CLASSES,
+        "threshold": classifier.threshold,
+        "members": members,
+        "settings": classifier.settings.to_dict(),
+    }
+    write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
+
+
+def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None = None) -> Classifier:
+    """Load a model folder written by :func:`save`.
+
+    Raises:
+        ModelError: naming the file that is missing, damaged or not of this program, and what is wrong with it.
+    """
+    path = directory / MODEL_FILE
+    try:
+        model = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing: {directory} is no folder that train_model.py finished") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON ({error}): train again") from error
+    if not isinstance(model, dict) or (model.get("format"), model.get("format_version")) != (FORMAT, FORMAT_VERSION):
+        raise ModelError(f"{path} is not a model of this program's format {FORMAT} {FORMAT_VERSION}: train again")
+    try:
+        if tuple(model["classes"]) != CLASSES:
+            raise ModelError(f"{path} has other classes than dx_mapping_scored.csv: train again")
+        settings = settings_from_dict(model["settings"])
+        members = tuple(_load_member(directory, member, settings.network, device) for member in model["members"])
+        threshold = float(model["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} lacks or garbles an entry ({error!r}): train again") from error
+    if not members or not 0 <= threshold <= 1:
+        raise ModelError(f"{path} names no members, or a threshold that is no probability: train again")
+    return Classifier(members, threshold, settings, leads=tuple(leads) if leads is not None else None)
+
+
+def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettings, device: torch.device) -> Member:
+    # A name without folders: a model.json from elsewhere must not make files outside its folder be opened.
+    path = directory / Path(entry["weights"]).name
+    try:
+        if _sha256(path) != entry["sha256"]:
+            raise ModelError(f"{path} is not the file that {MODEL_FILE} describes (damaged or replaced): train again")
+        network = SEResNet(settings)
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{path} does not hold this network's weights ({error}): train again") from error
+    return Member(float(entry["seconds"]), network.to(device).eval())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,114 @@
+"""Which recordings train and which validate (paper, section 2.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.diagnoses import label_matrix
+from heartbeats.header import parse_header, read_header_text, source_of
+from heartbeats.read_ahead import Failure, Prepared
+from heartbeats.recording import find_headers
+from heartbeats.settings import CohortSettings
+from heartbeats.store import stored
+
+__all__ = ["Cohort", "CohortError", "build_cohort", "is_validation", "select_recordings"]
+
+log = logging.getLogger(__name__)
+
+
+class CohortError(Exception):
+    """A folder of recordings does not make a cohort to train with."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Recordings with at least one scored label.
+
+    Attributes:
+        recordings: prepared, in the order of their header files.
+        labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
+        validation: bool, shape (recordings,): the paper's "offline test set"; the others train.
+        left_out: names of recordings that are not in the cohort, by reason.
+    """
+
+    recordings: tuple[Prepared, ...]
+    labels: npt.NDArray[np.bool_]
+    validation: npt.NDArray[np.bool_]
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> npt.NDArray[np.str_]:
+        """The Challenge database of each recording, shape (recordings,)."""
+        return np.array([source_of(recording.name) for recording in self.recordings])
+
+
+def build_cohort(data_directory: Path, store_directory: Path, settings: CohortSettings, *, seed: int) -> Cohort:
+    """Find, select, prepare and split the recordings of a folder.
+
+    Every recording that is left out is counted and named in the log, with the reason.
+
+    Raises:
+        CohortError: no recording is left to train with.
+        OSError: the data cannot be read, or the store cannot be written.
+    """
+    selected, labels, left_out = select_recordings(find_headers(data_directory), settings)
+    prepared = stored(selected, store_directory)
+    for recording in prepared:
+        if isinstance(recording, Failure):
+            left_out.setdefault("unusable", []).append(f"{recording.name} ({recording.reason})")
+        else:
+            for warning in recording.warnings:
+                log.warning("%s: %s", recording.name, warning)
+    for reason, names in left_out.items():
+        log.info("left out, %s: %d recordings: %s", reason, len(names), ", ".join(names))
+
+    kept = [not isinstance(recording, Failure) for recording in prepared]
+    recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
+    validation = np.array(
+        [is_validation(recording.digest, settings.validation_fraction, seed=seed) for recording in recordings], np.bool_
+    )
+    if not recordings or validation.all():
+        raise CohortError(f"{data_directory}: no recordings to train with; what was left out, and why, is in the log")
+    cohort = Cohort(recordings, labels[kept], validation, left_out)
+    log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
+    return cohort
+
+
+def select_recordings(
+    header_files: Sequence[Path], settings: CohortSettings
+) -> tuple[list[Path], npt.NDArray[np.bool_], dict[str, list[str]]]:
+    """The header files of recordings to train or validate with, their labels, and what is left out by reason.
+
+    Left out are the excluded sources and recordings without one of the 27 scored labels.
+    """
+    selected, diagnoses = [], []
+    left_out: dict[str, list[str]] = {}
+    for path in header_files:
+        source = source_of(path.stem)
+        if source in settings.excluded_sources:
+            left_out.setdefault(f"source {source}", []).append(path.stem)
+            continue
+        terms = parse_header(read_header_text(path)).diagnoses
+        if not label_matrix([terms]).any():
+            left_out.setdefault("no scored label", []).append(path.stem)
+            continue
+        selected.append(path)
+        diagnoses.append(terms)
+    return selected, label_matrix(diagnoses), left_out
+
+
+def is_validation(digest: str, fraction: float, *, seed: int) -> bool:
+    """Whether a recording validates: a rule of its own samples and the seed alone.
+
+    It keeps its side whatever else is in the folder, whatever it is called, and two recordings of one signal (Q0048 and
+    A0101, E07509 and E07510) are on one side. The share of recordings that validate is ``fraction`` on average.
+    """
+    drawn = hashlib.sha256(f"{seed} {digest}".encode()).digest()
+    return int.from_bytes(drawn[:8]) < fraction * 2**64

@@ -1,0 +1,83 @@
+"""Recordings read and prepared by worker processes, in order, a bounded number ahead of whoever takes them.
+
+Whether a store is filled or a network waits for its next batch, this is the one way from header files to prepared
+signals. The workers are processes of loky (joblib), which needs no shared memory: /dev/shm is small in containers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from joblib.externals.loky import get_reusable_executor
+
+from heartbeats.heart_rate import recording_has_bradycardia
+from heartbeats.preprocessing import prepare
+from heartbeats.recording import Recording, RecordingError, read_recording
+
+__all__ = ["Failure", "Prepared", "prepare_file", "prepare_recording", "read_ahead"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that classification needs of a recording.
+
+    Attributes:
+        name: the recording's name.
+        signal: int16 in microvolts, shape (8, samples), 500 Hz (see :mod:`heartbeats.preprocessing`).
+        bradycardia: what the rule says (Algorithm 1).
+        digest: SHA-256 of the samples as stored.
+        warnings: what had to be assumed or mended, in words.
+    """
+
+    name: str
+    signal: npt.NDArray[np.int16]
+    bradycardia: bool
+    digest: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+def prepare_recording(recording: Recording) -> Prepared:
+    """Prepare a recording that was read already."""
+    signal, warnings = prepare(recording)
+    return Prepared(
+        name=recording.name,
+        signal=signal,
+        bradycardia=recording_has_bradycardia(recording),
+        digest=recording.digest,
+        warnings=recording.warnings + warnings,
+    )
+
+
+def prepare_file(header_file: Path) -> Prepared | Failure:
+    """Read and prepare the recording of a header file; one that cannot be used becomes a :class:`Failure`."""
+    try:
+        return prepare_recording(read_recording(header_file))
+    except RecordingError as error:
+        return Failure(header_file.stem, str(error))
+
+
+def read_ahead(header_files: Iterable[Path], *, ahead: int = 64) -> Iterator[Prepared | Failure]:
+    """Prepare recordings on all cores, yielding them in order, with at most ``ahead`` of them under way or waiting."""
+    workers = get_reusable_executor(max_workers=os.cpu_count() or 1)
+    waiting: deque[Future[Prepared | Failure]] = deque()
+    for header_file in header_files:
+        waiting.append(workers.submit(prepare_file, header_file))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

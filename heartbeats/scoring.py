@@ -1,0 +1,216 @@
+"""The Challenge's seven measures, to the last digit those of the organisers' scorer, in vectorised form.
+
+With the reward weights of 2020 or 2021 it is that year's scorer, but for one thing: a label written ``1.0`` is 0, as in
+2020, where 2021's took it for 1.
+
+Definitions: "Classification of 12-lead ECGs: the PhysioNet/Computing in Cardiology Challenge 2020" (Perez Alday et al.,
+Physiol Meas 2020), and the organisers' evaluation page. Where that scorer does something that a reader of the
+definitions would not guess, the function says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM, RewardWeights, label_matrix, read_weights
+from heartbeats.header import parse_header, read_header_text
+from heartbeats.outputs import Diagnosis, OutputError, read_output
+from heartbeats.recording import find_headers
+
+__all__ = [
+    "Scores",
+    "accuracy",
+    "beta_measures",
+    "challenge_metric",
+    "evaluate",
+    "f_measures",
+    "merge_equivalent",
+    "output_matrices",
+    "ranking_areas",
+    "score",
+]
+
+Labels = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The seven measures, and three of them per class (float64, shape (classes,), NaN where undefined)."""
+
+    classes: tuple[str, ...]
+    auroc: float
+    auprc: float
+    accuracy: float
+    f_measure: float
+    f_beta_measure: float
+    g_beta_measure: float
+    challenge_metric: float
+    auroc_classes: Floats
+    auprc_classes: Floats
+    f_measure_classes: Floats
+
+    def table(self) -> str:
+        """The organisers' score file of 2020: a heading and one row of three-decimal figures."""
+        heading = "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
+        return f"{heading}\n{','.join(f'{value:.3f}' for value in self.measures().values())}"
+
+    def class_table(self) -> str:
+        """The organisers' per-class file of 2020: a row of classes and a row each for three measures."""
+        rows = [("AUROC", self.auroc_classes), ("AUPRC", self.auprc_classes), ("F-measure", self.f_measure_classes)]
+        lines = [f"{name},{','.join(f'{value:.3f}' for value in values)}" for name, values in rows]
+        return "\n".join([f"Classes,{','.join(self.classes)}", *lines])
+
+    def measures(self) -> dict[str, float]:
+        """The seven measures by name, in the organisers' order."""
+        names = ("auroc", "auprc", "accuracy", "f_measure", "f_beta_measure", "g_beta_measure", "challenge_metric")
+        return {name: getattr(self, name) for name in names}
+
+
+def evaluate(label_directory: Path, output_directory: Path, weights: RewardWeights | None = None) -> Scores:
+    """Score a folder of output files against a folder of headers.
+
+    Raises:
+        OutputError: a recording has no output file, or one that cannot be read.
+        NotADirectoryError, FileNotFoundError: a folder is missing, or holds no headers.
+    """
+    weights = weights or read_weights()
+    headers = find_headers(label_directory)
+    if not headers:
+        raise FileNotFoundError(f"{label_directory}: no header files (.hea) to score against")
+    outputs = [output_directory / f"{header.stem}.csv" for header in headers]
+    if missing := [path.name for path in outputs if not path.is_file()]:
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise OutputError(f"{output_directory}: {len(missing)} of {len(headers)} output files are missing: {named}")
+    labels = label_matrix([parse_header(read_header_text(path)).diagnoses for path in headers], weights.classes)
+    binary, scalar = output_matrices([read_output(path) for path in outputs], weights)
+    return score(labels, binary, scalar, weights)
+
+
+def output_matrices(diagnoses: Sequence[Diagnosis], weights: RewardWeights) -> tuple[Labels, Floats]:
+    """Labels and probabilities by scored class, each of shape (recordings, classes).
+
+    Of a class's equivalent codes any positive label counts, and the mean of the probabilities. One that is NaN is
+    passed over, as in 2020, but counts as 0 under a heading ``a|b``, as in 2021. A class without a probability is 0.
+    """
+    column = {code: j for j, codes in enumerate(weights.classes) for code in codes}
+    nan_is_zero = ["|" in name for name in weights.names]
+    binary = np.zeros((len(diagnoses), len(weights.classes)), dtype=np.bool_)
+    total = np.zeros(binary.shape)
+    count = np.zeros(binary.shape)
+    for i, diagnosis in enumerate(diagnoses):
+        for code, label, probability in zip(diagnosis.classes, diagnosis.labels, diagnosis.probabilities, strict=True):
+            if (j := column.get(code)) is not None:
+                binary[i, j] |= bool(label)
+                if nan_is_zero[j] or not math.isnan(probability):
+                    total[i, j] += np.nan_to_num(probability)
+                    count[i, j] += 1
+    return binary, np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+
+
+def merge_equivalent(labels: Labels, weights: RewardWeights) -> Labels:
+    """From columns as ``diagnoses.CLASSES`` to the scored classes of ``weights``: a class is any of its codes."""
+    column = {code: j for j, code in enumerate(CLASSES)}
+    merged = np.zeros((len(labels), len(weights.classes)), dtype=np.bool_)
+    for j, codes in enumerate(weights.classes):
+        merged[:, j] = labels[:, [column[code] for code in codes if code in column]].any(axis=1)
+    return merged
+
+
+def score(labels: Labels, binary: Labels, scalar: Floats, weights: RewardWeights) -> Scores:
+    """All measures of binary and scalar outputs against labels, each of shape (recordings, classes)."""
+    auroc, auprc = ranking_areas(labels, scalar)
+    f_measure = f_measures(labels, binary)
+    f_beta, g_beta = beta_measures(labels, binary)
+    return Scores(
+        classes=weights.names,
+        auroc=_mean(auroc),
+        auprc=_mean(auprc),
+        accuracy=accuracy(labels, binary),
+        f_measure=_mean(f_measure),
+        f_beta_measure=_mean(f_beta),
+        g_beta_measure=_mean(g_beta),
+        challenge_metric=challenge_metric(labels, binary, weights),
+        auroc_classes=auroc,
+        auprc_classes=auprc,
+        f_measure_classes=f_measure,
+    )
+
+
+def ranking_areas(labels: Labels, scalar: Floats) -> tuple[Floats, Floats]:
+    """Area under the ROC curve (trapezoids) and under precision over recall (steps) per class, each shape (classes,).
+
+    Both are NaN for a class without a positive or without a negative recording.
+    """
+    auroc, auprc = np.full((2, labels.shape[1]), np.nan)
+    for j in range(labels.shape[1]):
+        true, ranks = labels[:, j], scalar[:, j]
+        positives = int(true.sum())
+        negatives = len(true) - positives
+        if positives and negatives:
+            order = np.argsort(-ranks, kind="stable")
+            last_of_tie = np.append(np.flatnonzero(np.diff(ranks[order])), len(order) - 1)
+            tp = np.append(0, np.cumsum(true[order])[last_of_tie])
+            fp = np.append(0, last_of_tie + 1) - tp
+            recall, fall_out = tp / positives, fp / negatives
+            auroc[j] = np.sum(np.diff(fall_out) * (recall[1:] + recall[:-1]) / 2)
+            auprc[j] = np.sum(np.diff(recall) * tp[1:] / (tp[1:] + fp[1:]))
+    return auroc, auprc
+
+
+def accuracy(labels: Labels, binary: Labels) -> float:
+    """The share of recordings whose labels are all right."""
+    return float(np.mean(np.all(labels == binary, axis=1)))
+
+
+def f_measures(labels: Labels, binary: Labels) -> Floats:
+    """F1 per class, shape (classes,), NaN where a class is neither true nor answered."""
+    tp, fp, fn = _confusion(labels, binary, np.ones(len(labels)))
+    return _ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def beta_measures(labels: Labels, binary: Labels, beta: float = 2.0) -> tuple[Floats, Floats]:
+    """The Challenge's F-beta and G-beta per class, each of shape (classes,).
+
+    A recording counts by one over the number of its true classes (at least 1).
+    """
+    tp, fp, fn = _confusion(labels, binary, 1.0 / np.maximum(labels.sum(axis=1), 1))
+    f_beta = _ratio((1 + beta**2) * tp, (1 + beta**2) * tp + fp + beta**2 * fn)
+    return f_beta, _ratio(tp, tp + fp + beta * fn)
+
+
+def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
+    """The challenge score: 1 for the right answers, 0 for answering sinus rhythm always; NaN where these are equal.
+
+    Each pair of a true and an answered class earns its weight, over the number of classes true or answered.
+    """
+    sinus_only = np.zeros_like(binary)
+    sinus_only[:, [SINUS_RHYTHM in codes for codes in weights.classes]] = True
+    observed, correct, inactive = (_reward(labels, answer, weights) for answer in (binary, labels, sinus_only))
+    return (observed - inactive) / (correct - inactive) if correct != inactive else float("nan")
+
+
+def _reward(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
+    share = 1.0 / np.maximum((labels | binary).sum(axis=1), 1)
+    confusion = labels.T.astype(np.float64) @ (binary * share[:, None])
+    return float(np.sum(weights.weights * confusion))
+
+
+def _confusion(labels: Labels, binary: Labels, share: Floats) -> tuple[Floats, Floats, Floats]:
+    """True positives, false positives and false negatives per class, recordings counted by their share."""
+    return share @ (labels & binary), share @ (~labels & binary), share @ (labels & ~binary)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+
+
+def _mean(values: Floats) -> float:
+    """The mean over the classes for which a measure is defined."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

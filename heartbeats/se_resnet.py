@@ -1,0 +1,110 @@
+"""The SE-ResNet of the paper's Figure 2 (section 2.3), in one dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from heartbeats.diagnoses import CLASSES
+from heartbeats.preprocessing import LEADS, SAMPLING_RATE, fixed_length
+from heartbeats.settings import NetworkSettings
+
+__all__ = ["SEBlock", "SEResNet", "SqueezeExcitation", "predict"]
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel weights between 0 and 1 from the channels' means (Hu et al. 2018, the paper's [7])."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction)
+        self.excite = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale ``x``, shape (batch, channels, samples), channel by channel."""
+        weights = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=-1)))))
+        return x * weights.unsqueeze(-1)
+
+
+class SEBlock(nn.Module):
+    """Conv7-BN-ReLU-Dropout-Conv7-BN-SE, plus the input, ReLU.
+
+    Figure 2's captions are read as misprints in three places: its circled plus is an addition, not a concatenation; of
+    a stage's blocks only the first halves the samples; and so does only the first convolution of that block.
+    """
+
+    def __init__(self, inputs: int, channels: int, *, stride: int, dropout: float, reduction: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(inputs, channels, 7, stride=stride, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm1d(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv1d(channels, channels, 7, padding=3, bias=False)
+        self.bn2 = nn.BatchNorm1d(channels)
+        self.se = SqueezeExcitation(channels, reduction)
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or inputs != channels:
+            conv = nn.Conv1d(inputs, channels, 1, stride=stride, bias=False)
+            self.skip = nn.Sequential(conv, nn.BatchNorm1d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From shape (batch, inputs, samples) to (batch, channels, ceil(samples / stride))."""
+        y = self.dropout(torch.relu(self.bn1(self.conv1(x))))
+        y = self.se(self.bn2(self.conv2(y)))
+        return torch.relu(y + self.skip(x))
+
+
+class SEResNet(nn.Module):
+    """Logits of the 27 scored classes from eight leads in mV at 500 Hz."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        width = settings.width
+        self.stem = nn.Sequential(
+            nn.Conv1d(len(LEADS), width, 15, stride=2, padding=7, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.MaxPool1d(3, stride=2, padding=1),
+        )
+        self.stages = nn.ModuleList()
+        inputs = width
+        for stage, blocks in enumerate(settings.blocks):
+            channels = width * 2**stage
+            layers = []
+            for block in range(blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(
+                    SEBlock(inputs, channels, stride=stride, dropout=settings.dropout, reduction=settings.reduction)
+                )
+                inputs = channels
+            self.stages.append(nn.Sequential(*layers))
+        self.head = nn.Linear(inputs, len(CLASSES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, shape (batch, 27), of signals in mV, shape (batch, 8, samples)."""
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+        logits: Tensor = self.head(x.mean(dim=-1))
+        return logits
+
+
+@torch.inference_mode()
+def predict(
+    network: SEResNet, signals: Sequence[npt.NDArray[np.int16]], *, seconds: float, batch_size: int = 16
+) -> npt.NDArray[np.float64]:
+    """Probabilities, shape (signals, 27), of prepared signals cut or zero-padded to ``seconds``.
+
+    Computed in single precision where the network's weights are; the network is left in evaluation mode.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    probabilities = np.empty((len(signals), len(CLASSES)))
+    for start in range(0, len(signals), batch_size):
+        batch = fixed_length(signals[start : start + batch_size], round(seconds * SAMPLING_RATE))
+        logits = network(torch.from_numpy(batch).to(device))
+        probabilities[start : start + len(batch)] = torch.sigmoid(logits.double()).cpu().numpy()
+    return probabilities

@@ -1,0 +1,145 @@
+"""Prepared signals on disk: written once, memory-mapped ever after.
+
+``signals.int16`` holds the signals one after the other, each (8, samples) at its true length, little-endian;
+``index.jsonl`` says, a line a recording, where. A line is written after its signal, so that whatever a killed run
+leaves is whole or is cut away by the next, and a later run prepares only what is new or changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from tqdm import tqdm
+
+from heartbeats.preprocessing import LEADS
+from heartbeats.read_ahead import Failure, Prepared, read_ahead
+from heartbeats.recording import signal_files
+
+__all__ = ["stored"]
+
+log = logging.getLogger(__name__)
+
+# To be raised whenever the same recording is prepared differently: what was stored before is then prepared anew.
+PREPARATION_VERSION = 1
+SAMPLE_TYPE = np.dtype("<i2")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the index: a recording's key, where in bytes its signal begins, its samples per lead, and the rest."""
+
+    key: str
+    name: str
+    start: int
+    samples: int
+    bradycardia: bool
+    digest: str
+    warnings: tuple[str, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + len(LEADS) * self.samples * SAMPLE_TYPE.itemsize
+
+
+def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Failure]:
+    """Recordings prepared, in their order, their signals memory-mapped from a store; prepared now where it has none.
+
+    A recording that cannot be used is tried anew each time: it may have been mended.
+
+    Raises:
+        OSError: the store's folder cannot be made or written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    keys = [_key(path) for path in header_files]
+    failures: dict[str, Failure] = {}
+    with _locked(directory) as (index, signals):
+        entries = _whole_entries(index, signals)
+        new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in entries}
+        log.info("prepared signals: %d of %d are in %s", len(keys) - len(new), len(keys), directory)
+        bar = tqdm(read_ahead(new.values()), desc="preparing", total=len(new), unit="recording", disable=None)
+        for key, prepared in zip(new, bar, strict=True):
+            if isinstance(prepared, Failure):
+                failures[key] = prepared
+            else:
+                entries[key] = _append(key, prepared, index, signals)
+        size = signals.tell()
+    samples = np.zeros(0, SAMPLE_TYPE)
+    if size:
+        samples = np.asarray(np.memmap(directory / "signals.int16", SAMPLE_TYPE, mode="r"))
+    return [failures[key] if key in failures else _prepared(entries[key], samples) for key in keys]
+
+
+def _key(header_file: Path) -> str:
+    """A recording's key: it changes with the header's bytes and with the size or time of its signal files."""
+    described = [str(PREPARATION_VERSION), header_file.stem]
+    for path in signal_files(header_file):
+        status = path.stat() if path.is_file() else None
+        described.append(f"{path.name} {status.st_size} {status.st_mtime_ns}" if status else f"{path.name} missing")
+    return hashlib.sha256("\n".join(described).encode() + header_file.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """The store's index and signal files, open for reading and appending, for one process at a time."""
+    with (directory / "index.jsonl").open("a+b") as index, (directory / "signals.int16").open("a+b") as signals:
+        fcntl.flock(index, fcntl.LOCK_EX)
+        yield index, signals
+
+
+def _whole_entries(index: BinaryIO, signals: BinaryIO) -> dict[str, Entry]:
+    """The index's entries by key, up to the first that is damaged or without its signal; the rest is cut away."""
+    index.seek(0)
+    size = signals.seek(0, 2)
+    entries: dict[str, Entry] = {}
+    end = whole = 0
+    for line in index:
+        try:
+            entry = Entry(**json.loads(line))
+        except (ValueError, TypeError):
+            break
+        if not line.endswith(b"\n") or entry.start != end or entry.end > size:
+            break
+        entries[entry.key] = entry
+        end, whole = entry.end, whole + len(line)
+    index.truncate(whole)
+    signals.truncate(end)
+    signals.seek(0, 2)
+    return entries
+
+
+def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) -> Entry:
+    entry = Entry(
+        key=key,
+        name=prepared.name,
+        start=signals.tell(),
+        samples=prepared.signal.shape[1],
+        bradycardia=prepared.bradycardia,
+        digest=prepared.digest,
+        warnings=prepared.warnings,
+    )
+    signals.write(prepared.signal.astype(SAMPLE_TYPE).tobytes())
+    signals.flush()
+    index.write(json.dumps(dataclasses.asdict(entry)).encode() + b"\n")
+    index.flush()
+    return entry
+
+
+def _prepared(entry: Entry, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:
+    first, last = entry.start // SAMPLE_TYPE.itemsize, entry.end // SAMPLE_TYPE.itemsize
+    return Prepared(
+        name=entry.name,
+        signal=samples[first:last].reshape(len(LEADS), entry.samples),
+        bradycardia=entry.bradycardia,
+        digest=entry.digest,
+        warnings=tuple(entry.warnings),
+    )

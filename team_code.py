@@ -1,0 +1,88 @@
+"""The contract with the Challenge's organisers: how to train, load and run this entry.
+
+The organisers' 2020 driver calls ``load_12ECG_model``-style functions under the names below, their 2021 harness calls
+``training_code``, ``load_model`` and ``run_model``; ``run_classifier`` and ``run_model`` are one function.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy.typing as npt
+
+from heartbeats.classifier import Classifier, load
+from heartbeats.diagnoses import CLASSES
+from heartbeats.entry import train_entry
+from heartbeats.header import parse_header
+from heartbeats.outputs import unclassified
+from heartbeats.read_ahead import prepare_recording
+from heartbeats.recording import RecordingError, recording_from_samples
+from heartbeats.settings import Settings
+from heartbeats.training import best_device
+
+__all__ = ["load_model", "run_classifier", "run_model", "training_code"]
+
+
+def training_code(
+    data_directory: str | os.PathLike[str], model_directory: str | os.PathLike[str], settings: Settings | None = None
+) -> None:
+    """Train on a folder of Challenge recordings and write a model folder; the log goes to stdout and ``training.log``.
+
+    Args:
+        settings: other than the paper's.
+
+    Raises:
+        CohortError: the folder holds no recordings to train with.
+        OSError: the data cannot be read, or the model folder cannot be written.
+    """
+    directory = Path(model_directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [
+        logging.StreamHandler(sys.stdout),
+        logging.FileHandler(directory / "training.log", encoding="utf-8"),
+    ]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers, force=True)
+    train_entry(Path(data_directory), directory, settings or Settings())
+
+
+def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None) -> Classifier:
+    """Load a model folder that ``training_code`` wrote.
+
+    Args:
+        leads: the only leads that the model may read (2021's lead sets); all that a recording has if ``None``.
+
+    Raises:
+        ModelError: the folder is damaged or not one of this program; the message names the file.
+    """
+    return load(Path(model_directory), device=best_device(), leads=leads)
+
+
+def run_classifier(
+    model: Classifier, header: str | Sequence[str], recording: npt.ArrayLike
+) -> tuple[list[str], list[int], list[float]]:
+    """Classify one recording.
+
+    Args:
+        header: the header file's text, or its lines.
+        recording: ADC units, shape (leads, samples), rows in the header's order of leads.
+
+    Returns:
+        The 27 SNOMED CT codes, a label 0 or 1 for each, and a probability for each. A recording that cannot be
+        classified, whose reason goes to stderr, has labels 0 and probabilities NaN: one bad recording stops no run.
+    """
+    text = header if isinstance(header, str) else "\n".join(line.rstrip("\r\n") for line in header)
+    parsed = parse_header(text)
+    try:
+        read = recording_from_samples(parsed, recording)
+        diagnosis = model.classify([prepare_recording(read.with_leads(model.leads))])[0]
+    except RecordingError as error:
+        print(f"{parsed.name}: not classified: {error}", file=sys.stderr)
+        diagnosis = unclassified(parsed.name, CLASSES)
+    return list(diagnosis.classes), list(diagnosis.labels), list(diagnosis.probabilities)
+
+
+run_model = run_classifier

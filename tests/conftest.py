@@ -1,0 +1,61 @@
+"""Fixtures: real recordings where ``ECG_DATA`` names them, records written by hand, a small trained model."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+WriteRecord = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def ecg_data() -> Path:
+    """The folder of real recordings; tests that ask for it are skipped where it is not named."""
+    if not (folder := os.environ.get("ECG_DATA")):
+        pytest.skip("ECG_DATA names no folder of real recordings")
+    return Path(folder)
+
+
+@pytest.fixture
+def write_record(tmp_path: Path) -> WriteRecord:
+    """Write a Challenge record of given ADC units, and return its header file."""
+
+    def write(
+        name: str = "A0001",
+        signal: np.ndarray | None = None,
+        *,
+        folder: Path = tmp_path,
+        leads: Sequence[str] = TWELVE,
+        sampling_rate: float = 500,
+        gain: str = "1000/mV",
+        fmt: str = "16+24",
+        dx: str = "426783006",
+        comments: str = "#Age: 60\n#Sex: Male\n",
+        record_name: str | None = None,
+    ) -> Path:
+        if signal is None:
+            signal = ecg(leads=len(leads), sampling_rate=sampling_rate)
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{record_name or name} {len(leads)} {sampling_rate:g} {signal.shape[1]}"]
+        lines += [f"{name}.mat {fmt} {gain} 16 0 {row[0]} 0 0 {lead}" for row, lead in zip(signal, leads, strict=True)]
+        header_file = folder / f"{name}.hea"
+        header_file.write_text("\n".join(lines) + f"\n{comments}#Dx: {dx}\n")
+        scipy.io.savemat(header_file.with_suffix(".mat"), {"val": signal}, format="4")
+        return header_file
+
+    return write
+
+
+def ecg(*, leads: int = 12, sampling_rate: float = 500, seconds: float = 10, rate: float = 60) -> np.ndarray:
+    """A crude ECG in ADC units of 1 µV, int16, shape (leads, samples): a 1 mV spike of an R wave a beat, plus noise."""
+    t = np.arange(round(seconds * sampling_rate)) / sampling_rate
+    phase = (t % (60 / rate)) - 0.3
+    beat = np.exp(-((phase / 0.02) ** 2)) + 0.2 * np.exp(-(((phase - 0.25) / 0.05) ** 2))
+    noise = np.random.default_rng(0).normal(scale=0.01, size=(leads, len(t)))
+    scale = np.linspace(1.0, 0.5, leads)[:, None]
+    return np.rint(1000 * (scale * beat + noise)).astype(np.int16)

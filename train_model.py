@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+"""Train the entry on a folder of Challenge recordings.
+
+    python train_model.py DATA MODEL                            the paper (configs/paper.toml)
+    python train_model.py DATA MODEL --config configs/quick.toml    minutes on two CPU cores
+
+Uses the CUDA device where there is one. After a kill, the same command goes on from the last finished epoch.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from heartbeats.cohort import CohortError
+from heartbeats.settings import Settings, SettingsError, read_settings
+from team_code import training_code
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="folder of recordings, sub-folders included")
+    parser.add_argument("model", help="folder for the model, made if missing")
+    parser.add_argument("--config", help="settings that differ from the paper's (TOML)")
+    arguments = parser.parse_args()
+    try:
+        training_code(
+            arguments.data, arguments.model, read_settings(Path(arguments.config)) if arguments.config else Settings()
+        )
+    except (CohortError, SettingsError, OSError) as error:
+        print(f"train_model.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
