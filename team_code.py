@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy.typing as npt
@@ -41,12 +42,24 @@ def training_code(
     """
     directory = Path(model_directory)
     directory.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [
-        logging.StreamHandler(sys.stdout),
-        logging.FileHandler(directory / "training.log", encoding="utf-8"),
-    ]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers, force=True)
-    train_entry(Path(data_directory), directory, settings or Settings())
+    with _log_to(logging.StreamHandler(sys.stdout), logging.FileHandler(directory / "training.log", encoding="utf-8")):
+        train_entry(Path(data_directory), directory, settings or Settings())
+
+
+@contextmanager
+def _log_to(*handlers: logging.Handler) -> Iterator[None]:
+    """Send the entry's log to ``handlers``, and close them in the end."""
+    log = logging.getLogger("heartbeats")
+    log.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
 
 
 def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None) -> Classifier:

@@ -9,7 +9,7 @@ import sleepecg
 from heartbeats.preprocessing import SAMPLING_RATE, resample, select_leads
 from heartbeats.recording import Recording
 
-__all__ = ["bradycardia_rule", "final_bradycardia", "recording_has_bradycardia", "rr_intervals"]
+__all__ = ["bradycardia_rule", "final_bradycardia", "r_peaks", "recording_has_bradycardia", "rr_intervals"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,22 +20,28 @@ BRADY_SHARE = 0.5
 SLOWEST_DETECTION_RATE = 100.0
 
 
-def rr_intervals(lead: Floats, *, sampling_rate: float) -> Floats:
-    """R-R intervals in s, shape (peaks - 1,), of one lead in mV, shape (samples,), at its original length.
+def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
+    """Sample numbers of the R peaks, shape (peaks,), of one lead, shape (samples,).
 
-    R peaks are found by ``sleepecg.detect_heartbeats``, which departs from Pan and Tompkins 1985 (the paper's [9]) in
-    these points: a second-order 5-30 Hz Butterworth filter run forwards and backwards instead of integer filters for
-    200 Hz, hence no delay; an integration window centred on the peak; thresholds that start from the maxima and means
-    of the first 2 s; a search back also when no beat lies in the first second or none follows the first within 1.5 s;
-    and a search back that finds nothing is repeated with lower thresholds, up to 16 times. Leads sampled below 100 Hz
-    are first brought to 500 Hz. A flat lead has no R peaks.
+    Found by ``sleepecg.detect_heartbeats``, which departs from Pan and Tompkins 1985 (the paper's [9]) in these points:
+    a second-order 5-30 Hz Butterworth filter run forwards and backwards instead of integer filters for 200 Hz, hence no
+    delay; an integration window centred on the peak; thresholds that start from the maxima and means of the first 2 s;
+    a search back also when no beat lies in the first second or none follows the first within 1.5 s; and a search back
+    that finds nothing is repeated with lower thresholds, up to 16 times. The amplitude's unit does not matter. Leads
+    sampled below 100 Hz are first brought to 500 Hz. A flat lead has no R peaks.
     """
     if np.ptp(lead) == 0:
-        return np.empty(0)
+        return np.empty(0, dtype=np.intp)
+    detection_rate = sampling_rate
     if sampling_rate < SLOWEST_DETECTION_RATE:
-        lead, sampling_rate = resample(lead[None], sampling_rate=sampling_rate)[0], SAMPLING_RATE
-    intervals: Floats = np.diff(sleepecg.detect_heartbeats(lead, sampling_rate)) / sampling_rate
-    return intervals
+        lead, detection_rate = resample(lead[None], sampling_rate=sampling_rate)[0], SAMPLING_RATE
+    peaks = sleepecg.detect_heartbeats(lead, detection_rate)
+    return np.rint(peaks * (sampling_rate / detection_rate)).astype(np.intp)
+
+
+def rr_intervals(lead: Floats, *, sampling_rate: float) -> Floats:
+    """R-R intervals in s, shape (peaks - 1,), of one lead, shape (samples,), at its original length."""
+    return np.diff(r_peaks(lead, sampling_rate=sampling_rate)) / sampling_rate
 
 
 def bradycardia_rule(intervals: npt.ArrayLike) -> bool:

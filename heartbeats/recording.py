@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import scipy.io
-import wfdb
 
 from heartbeats.header import Header, parse_header, read_header_text, source_of
 
@@ -133,6 +132,8 @@ def read_samples(header_file: Path) -> npt.NDArray[np.generic]:
         except Exception as error:
             raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
     else:
+        import wfdb  # noqa: PLC0415 - brings pandas, a second of every worker's start that .mat recordings do not need
+
         try:
             record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
         except FileNotFoundError as error:

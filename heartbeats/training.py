@@ -78,7 +78,7 @@ def train_network(
 
     batches = -(-len(recordings) // training.batch_size)
     with (
-        logging_redirect_tqdm(),
+        logging_redirect_tqdm([logging.getLogger("heartbeats")]),
         tqdm(total=training.epochs * batches, initial=done * batches, unit="batch", disable=None) as bar,
     ):
         for epoch in range(done + 1, training.epochs + 1):

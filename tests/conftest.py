@@ -7,6 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import torch
+
+from heartbeats.classifier import Classifier
+from heartbeats.entry import train_entry
+from heartbeats.settings import Settings, settings_from_dict
+from heartbeats.simulation import simulate_cohort
+from team_code import load_model
+
+# Networks this small only wait for one another's threads.
+torch.set_num_threads(1)
 
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
@@ -59,3 +69,35 @@ def ecg(*, leads: int = 12, sampling_rate: float = 500, seconds: float = 10, rat
     noise = np.random.default_rng(0).normal(scale=0.01, size=(leads, len(t)))
     scale = np.linspace(1.0, 0.5, leads)[:, None]
     return np.rint(1000 * (scale * beat + noise)).astype(np.int16)
+
+
+# Every part of the entry, as small as it gets.
+TINY: Settings = settings_from_dict(
+    {
+        "network": {"width": 4, "blocks": [1, 1], "reduction": 2},
+        "training": {"seconds": [4.0, 2.0], "epochs": 2, "reduced_from_epoch": 2},
+        "relabelling": {"seconds": 2.0, "probability": 0.2},
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 40 simulated recordings."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate_cohort(folder, records=40, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_directory(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder trained on the simulated recordings; tests must not change it."""
+    folder = tmp_path_factory.mktemp("model")
+    train_entry(simulated, folder, TINY)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier(model_directory: Path) -> Classifier:
+    """The classifier of that folder."""
+    return load_model(model_directory)

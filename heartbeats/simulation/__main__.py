@@ -1,0 +1,34 @@
+"""Write a folder of simulated recordings: python -m heartbeats.simulation OUT --records 300 --seed 0."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from heartbeats.simulation.cohort import simulate_cohort
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Simulate a cohort; return 2, after one line of reason, where that cannot be done."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heartbeats.simulation",
+        description="Write simulated 12-lead ECG recordings in the PhysioNet/CinC Challenge 2020's format.",
+        epilog="No patient is in them: they show that a program works, not how well it reads real ECGs.",
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
+    parser.add_argument("--records", type=int, default=300, help="number of recordings (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed, the same bytes (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        simulate_cohort(options.out, records=options.records, seed=options.seed)
+    except (ValueError, OSError) as error:
+        print(f"heartbeats.simulation: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.out}: {options.records} simulated recordings; no patient is in them")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

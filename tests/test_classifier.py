@@ -1,0 +1,154 @@
+"""Ensemble, threshold, rule, fallback; and model folders that are whole or refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from heartbeats.classifier import ModelError, decide, load, save, search_threshold
+from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.read_ahead import prepare_file
+from heartbeats.recording import find_headers
+from heartbeats.se_resnet import predict
+from heartbeats.settings import DecisionSettings
+
+BRADY, SNR, AF = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003"))
+PAPER = DecisionSettings()
+CPU = torch.device("cpu")
+
+
+def row(**probabilities: float) -> np.ndarray:
+    values = np.full((1, 27), 0.1)
+    for name, value in probabilities.items():
+        values[0, {"brady": BRADY, "snr": SNR, "af": AF}[name]] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "rule", "positive"),
+    [
+        (row(af=0.9), False, {AF}),
+        (row(af=0.36), False, {AF}),
+        (row(brady=0.9), True, {BRADY}),
+        (row(brady=0.9), False, {SNR}),  # the rule removes the only positive class: sinus rhythm
+        (row(brady=0.9, af=0.5), False, {AF}),
+        (row(), True, {SNR}),  # the rule alone makes nothing positive
+        (row(snr=0.9), False, {SNR}),
+    ],
+)
+def test_the_decision_in_the_papers_order(probabilities, rule, positive):
+    labels = decide(probabilities, np.array([rule]), 0.36, PAPER)
+    assert set(np.flatnonzero(labels[0])) == positive
+
+
+def test_the_rule_and_the_fallback_can_be_left_out():
+    bare = DecisionSettings(bradycardia_rule=False, sinus_rhythm_fallback=False)
+    assert decide(row(brady=0.9), np.array([False]), 0.36, bare)[0, BRADY]
+    assert not decide(row(), np.array([False]), 0.36, bare).any()
+
+
+def test_the_threshold_of_best_challenge_score_is_found():
+    labels = np.zeros((40, 27), bool)
+    labels[:20, AF] = labels[20:, SNR] = True
+    probabilities = np.where(labels, 0.4, 0.3)
+    probabilities[labels[:, SNR], SNR] = 0.1
+    search = search_threshold(probabilities, np.zeros(40, bool), labels, PAPER)
+    assert 0.3 < search.threshold <= 0.4
+    assert max(search.challenge_scores) == search.challenge_scores[search.thresholds.index(search.threshold)] == 1
+    assert len(search.thresholds) == 99
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_where_no_threshold_can_be_told_from_another_it_is_the_papers(count):
+    labels = np.zeros((count, 27), bool)
+    labels[:, SNR] = True
+    search = search_threshold(np.full((count, 27), 0.2), np.zeros(count, bool), labels, PAPER)
+    assert search.threshold == 0.36
+
+
+def test_the_ensemble_is_the_mean_of_its_members(classifier, simulated):
+    recordings = [prepare_file(path) for path in find_headers(simulated)[:5]]
+    signals = [recording.signal for recording in recordings]
+    members = [predict(member.network, signals, seconds=member.seconds) for member in classifier.members]
+    assert [member.seconds for member in classifier.members] == [4.0, 2.0]
+    np.testing.assert_allclose(classifier.probabilities(recordings), (members[0] + members[1]) / 2, atol=1e-12)
+    for diagnosis, recording in zip(classifier.classify(recordings), recordings, strict=True):
+        assert diagnosis.name == recording.name
+        assert diagnosis.classes == CLASSES
+        assert any(diagnosis.labels)
+
+
+def test_saved_and_loaded_it_answers_the_same(classifier, simulated, tmp_path):
+    recordings = [prepare_file(path) for path in find_headers(simulated)[:5]]
+    save(classifier, tmp_path / "copy", {})
+    assert load(tmp_path / "copy", device=CPU).classify(recordings) == classifier.classify(recordings)
+
+
+def test_nothing_in_a_model_folder_is_a_pickle(model_directory):
+    kinds = {path.suffix for path in model_directory.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".jsonl", ".safetensors", ".log", ".int16"} - {".log"}
+
+
+def change_json(**changes):
+    def change(folder):
+        path = folder / "model.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def cut(name):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-10])
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda folder: (folder / "model.json").unlink(), "model.json is missing"),
+        (cut("model.json"), "model.json cannot be read as JSON"),
+        (change_json(format="other"), "model.json is not a model of this program"),
+        (change_json(format_version=99), "model.json is not a model of this program"),
+        (change_json(classes=["426783006"]), "model.json has other classes"),
+        (change_json(threshold="high"), "model.json lacks or garbles"),
+        (change_json(threshold=7), "a threshold that is no probability"),
+        (change_json(members=[]), "names no members"),
+        (change_json(members=[{}]), "model.json lacks or garbles"),
+        (change_json(members=None), "model.json lacks or garbles"),
+        (change_json(settings={"network": {"depth": 3}}), "network.depth"),
+        (lambda folder: (folder / "se_resnet_4s.safetensors").unlink(), "se_resnet_4s.safetensors"),
+        (cut("se_resnet_2s.safetensors"), "se_resnet_2s.safetensors is not the file"),
+    ],
+)
+def test_a_damaged_or_foreign_folder_is_refused_by_the_name_of_the_file(model_directory, tmp_path, damage, named):
+    folder = tmp_path / "model"
+    shutil.copytree(model_directory, folder, ignore=shutil.ignore_patterns("prepared"))
+    damage(folder)
+    with pytest.raises(ModelError) as raised:
+        load(folder, device=CPU)
+    assert named in str(raised.value)
+    assert str(folder) in str(raised.value)
+
+
+def test_weights_of_another_shape_are_refused(model_directory, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_directory, folder, ignore=shutil.ignore_patterns("prepared"))
+    model = json.loads((folder / "model.json").read_text())
+    model["settings"]["network"]["width"] = 8
+    (folder / "model.json").write_text(json.dumps(model))
+    with pytest.raises(ModelError, match=r"se_resnet_4s.safetensors does not hold this network's weights"):
+        load(folder, device=CPU)
+
+
+def test_what_training_did_is_in_the_json(model_directory):
+    model = json.loads((model_directory / "model.json").read_text())
+    search = model["threshold_search"]
+    assert model["threshold"] in search["thresholds"]
+    assert len(search["challenge_scores"]) == len(search["thresholds"]) == 99
+    assert set(model["relabelling"]["added"]) <= set(model["cohort"]["training"]["classes"])
+    assert sum(model["relabelling"]["added"].values()) > 0
+    assert {"left_out", "training", "validation"} == set(model["cohort"])
+    assert len(model["validation_scores"]) == 7
+    assert model["versions"]["torch"].startswith("2.13.0")
+    assert not (model_directory / "checkpoints").exists()

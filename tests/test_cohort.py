@@ -1,0 +1,82 @@
+"""Who trains, who validates, and who is left out."""
+
+import logging
+
+import numpy as np
+import pytest
+from conftest import ecg
+
+from heartbeats.cohort import CohortError, build_cohort, is_validation
+from heartbeats.diagnoses import CLASSES
+from heartbeats.recording import find_headers, read_recording
+from heartbeats.settings import CohortSettings
+
+SETTINGS = CohortSettings()
+
+
+@pytest.fixture
+def folder(write_record, tmp_path):
+    """Ten recordings to use and three to leave out."""
+    for i in range(10):
+        write_record(f"E0000{i}", ecg(rate=50 + i), folder=tmp_path / "data/georgia", dx="426177001,164889003")
+    write_record("I0001", folder=tmp_path / "data/incart")
+    write_record("A0001", folder=tmp_path / "data/cpsc", dx="164884008,nonsense")
+    write_record("A0002", folder=tmp_path / "data/cpsc").with_suffix(".mat").unlink()
+    return tmp_path / "data"
+
+
+def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_and_named(folder, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        cohort = build_cohort(folder, tmp_path / "store", SETTINGS, seed=0)
+    assert sorted(recording.name for recording in cohort.recordings) == [f"E0000{i}" for i in range(10)]
+    assert cohort.left_out["source incart"] == ["I0001"]
+    assert cohort.left_out["no scored label"] == ["A0001"]
+    assert cohort.left_out["unusable"][0].startswith("A0002 (no signal file")
+    log = caplog.text
+    for name in ("I0001", "A0001", "A0002"):
+        assert name in log
+    assert set(cohort.sources) == {"georgia"}
+    assert [CLASSES[j] for j in np.flatnonzero(cohort.labels.all(axis=0))] == ["164889003", "426177001"]
+
+
+def test_a_recording_keeps_its_side_when_others_are_added(folder, write_record, tmp_path):
+    def sides():
+        cohort = build_cohort(folder, tmp_path / "store", SETTINGS, seed=4)
+        return {r.name: side for r, side in zip(cohort.recordings, cohort.validation, strict=True)}
+
+    before = sides()
+    for i in range(10):
+        write_record(f"A010{i}", ecg(rate=80 + i), folder=folder)
+    after = sides()
+    assert len(after) == 20
+    assert {name: after[name] for name in before} == before
+
+
+def test_about_the_fraction_validates_and_the_seed_changes_which():
+    digests = [f"{i:064x}" for i in range(20000)]
+    one, other = ([is_validation(digest, 0.2, seed=seed) for digest in digests] for seed in (0, 1))
+    assert np.mean(one) == pytest.approx(0.2, abs=0.01)
+    assert np.mean(np.array(one) & np.array(other)) == pytest.approx(0.04, abs=0.01)
+
+
+def test_the_same_signal_under_two_names_is_on_one_side_for_every_seed(ecg_data):
+    for pair in (("cpsc_2018/A0101", "cpsc_2018_extra/Q0048"), ("georgia/E07509", "georgia/E07510")):
+        one, other = (read_recording(ecg_data / "challenge" / f"{name}.hea").digest for name in pair)
+        assert [is_validation(one, 0.2, seed=s) for s in range(50)] == [
+            is_validation(other, 0.2, seed=s) for s in range(50)
+        ]
+
+
+def test_a_folder_without_recordings_to_train_with_is_refused(write_record, tmp_path):
+    write_record("I0001", folder=tmp_path / "data")
+    with pytest.raises(CohortError, match="no recordings to train with"):
+        build_cohort(tmp_path / "data", tmp_path / "store", SETTINGS, seed=0)
+
+
+def test_the_304_real_recordings(ecg_data, tmp_path):
+    cohort = build_cohort(ecg_data / "challenge", tmp_path / "store", SETTINGS, seed=0)
+    named = sum(map(len, cohort.left_out.values()))
+    assert len(cohort.recordings) + named == len(find_headers(ecg_data / "challenge")) == 304
+    assert set(cohort.left_out) == {"no scored label"}
+    assert cohort.labels.any(axis=1).all()
+    assert 0.1 < cohort.validation.mean() < 0.3

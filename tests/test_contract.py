@@ -1,0 +1,199 @@
+"""The organisers' commands and calls, as they would use them."""
+
+import importlib
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, ecg
+
+import helper_code
+import team_code
+from heartbeats.diagnoses import CLASSES
+from heartbeats.entry import classify_folder
+from heartbeats.recording import find_headers
+
+ROOT = Path(__file__).parents[1]
+TINY_TOML = """
+[network]
+width = 4
+blocks = [1, 1]
+reduction = 2
+[training]
+seconds = [2.0]
+epochs = 1
+[relabelling]
+enabled = false
+"""
+
+
+def command(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", ROOT / script, *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def outputs(folder: Path) -> dict[str, list[list[str]]]:
+    return {path.name: [line.split(",") for line in path.read_text().splitlines()] for path in sorted(folder.iterdir())}
+
+
+def test_the_three_commands(simulated, tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY_TOML)
+    trained = command("train_model.py", simulated, tmp_path / "model", "--config", config)
+    assert trained.returncode == 0, trained.stderr
+    assert "epoch 1/1: loss" in trained.stdout
+    assert (tmp_path / "model/training.log").read_text() in trained.stdout
+
+    driven = command("driver.py", tmp_path / "model", simulated, tmp_path / "out")
+    assert driven.returncode == 0, driven.stderr
+    assert driven.stderr.endswith("40 recordings classified, 0 not\n")
+    written = outputs(tmp_path / "out")
+    assert list(written) == [f"{path.stem}.csv" for path in find_headers(simulated)]
+    for name, rows in written.items():
+        assert rows[0] == [f"#{name.removesuffix('.csv')}"]
+        assert rows[1] == list(CLASSES)
+        assert set(rows[2]) <= {"0", "1"}
+        assert all(0 <= float(probability) <= 1 for probability in rows[3])
+
+    printed = command("evaluate_model.py", simulated, tmp_path / "out")
+    assert printed.returncode == 0, printed.stderr
+    files = (tmp_path / "scores.csv", tmp_path / "class_scores.csv")
+    assert command("evaluate_model.py", simulated, tmp_path / "out", *files).stdout == ""
+    assert files[0].read_text() + "\n" == printed.stdout
+    heading, figures = printed.stdout.splitlines()
+    assert heading == "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
+    assert len(figures.split(",")) == 7
+    assert [line.split(",")[0] for line in files[1].read_text().splitlines()] == [
+        "Classes", "AUROC", "AUPRC", "F-measure",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "status", "said"),
+    [
+        ("train_model.py", ["absent", "{tmp}/m"], 1, "absent: no such folder"),
+        ("train_model.py", ["{tmp}", "{tmp}/m"], 1, "no recordings to train with"),
+        ("train_model.py", ["{tmp}", "{tmp}/m", "--config", "absent.toml"], 1, "absent.toml"),
+        ("train_model.py", ["{tmp}"], 2, "usage"),
+        ("driver.py", ["{tmp}", "{tmp}", "{tmp}/o"], 1, "model.json is missing"),
+        ("driver.py", ["{model}", "absent", "{tmp}/o"], 1, "absent: no such folder"),
+        ("driver.py", ["{model}", "{tmp}", "{tmp}/o"], 1, "0 recordings classified"),
+        ("driver.py", ["{model}"], 2, "usage"),
+        ("evaluate_model.py", ["absent", "{tmp}"], 1, "absent: no such folder"),
+        ("evaluate_model.py", ["{tmp}", "{tmp}"], 1, "no header files"),
+        ("evaluate_model.py", ["{data}", "{tmp}"], 1, "40 of 40 output files are missing"),
+        ("evaluate_model.py", [], 2, "usage"),
+    ],
+)
+def test_wrong_arguments_are_answered_with_what_is_wrong(
+    script, arguments, status, said, tmp_path, model_directory, simulated, monkeypatch, capsys
+):
+    places = {"tmp": tmp_path, "model": model_directory, "data": simulated}
+    monkeypatch.setattr(sys, "argv", [script, *(argument.format(**places) for argument in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(importlib.import_module(script.removesuffix(".py")).main())
+    assert ended.value.code == status
+    assert said in capsys.readouterr().err
+
+
+def test_the_loops_of_2020_and_2021_give_what_the_driver_gives(classifier, simulated, tmp_path):
+    classify_folder(classifier, simulated, tmp_path / "driver")
+    header_files, recording_files = helper_code.find_challenge_files(simulated)
+    for header_file, recording_file in zip(header_files, recording_files, strict=True):
+        header = helper_code.load_header(header_file)
+        recording = helper_code.load_recording(recording_file)
+        of_2021 = team_code.run_model(classifier, header, recording)
+        as_lines, as_floats = header.splitlines(keepends=True), np.asarray(recording, dtype=np.float64)
+        assert team_code.run_classifier(classifier, as_lines, as_floats) == of_2021
+        name, classes, labels, probabilities = helper_code.load_outputs(
+            tmp_path / "driver" / f"{Path(header_file).stem}.csv"
+        )
+        assert name == helper_code.get_recording_id(header)
+        assert (list(classes), list(labels)) == of_2021[:2]
+        np.testing.assert_allclose(probabilities, of_2021[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("leads", [("I", "II"), ("I", "II", "V2"), ("I", "II", "III", "aVR", "aVL", "aVF")])
+def test_a_model_loaded_for_a_lead_set_reads_only_those_leads(model_directory, simulated, leads):
+    model = team_code.load_model(model_directory, leads)
+    header_file = find_headers(simulated)[0]
+    header, recording = helper_code.load_header(header_file), helper_code.load_recording(header_file)
+    rows = [i for i, lead in enumerate(helper_code.get_leads(header)) if lead in leads]
+    reduced_header = "\n".join(
+        [header.splitlines()[0].replace(" 12 ", f" {len(leads)} ", 1)]
+        + [header.splitlines()[1 + i] for i in rows]
+        + header.splitlines()[13:]
+    )
+    assert team_code.run_model(model, header, recording) == team_code.run_model(
+        team_code.load_model(model_directory), reduced_header, recording[rows]
+    )
+
+
+def test_run_classifier_answers_for_a_recording_it_cannot_classify(classifier, capsys):
+    classes, labels, probabilities = team_code.run_classifier(classifier, "A0001 12 500 10\n", np.zeros((12, 10)))
+    assert classes == list(CLASSES)
+    assert labels == [0] * 27
+    assert all(math.isnan(probability) for probability in probabilities)
+    assert "A0001: not classified" in capsys.readouterr().err
+
+
+def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, write_record, tmp_path, capsys):
+    data = tmp_path / "data"
+    write_record("A0001", folder=data)
+    write_record("A0002", folder=data).with_suffix(".mat").write_bytes(b"damaged")
+    write_record("A0003", folder=data, sampling_rate=20)
+    write_record("A0004", ecg(leads=2), folder=data, leads=("I", "V1"))
+    (data / "A0005.hea").write_text("")
+    write_record("A0001", folder=data / "again")
+    assert classify_folder(classifier, data, tmp_path / "out") == (2, 4)
+    written = outputs(tmp_path / "out")
+    assert list(written) == [f"A000{i}.csv" for i in range(1, 6)]
+    for name in ("A0002.csv", "A0003.csv", "A0005.csv"):
+        assert set(written[name][2]) == {"0"}
+        assert set(written[name][3]) == {"nan"}
+    said = capsys.readouterr().err
+    for fault in ("A0002.mat cannot be read", "A0003: not classified: sampling rate", "A0004: lead II is missing"):
+        assert fault in said
+    assert "A0005: not classified" in said
+    assert "has the same name" in said
+
+
+def test_training_on_a_single_recording_ends_with_the_papers_threshold(write_record, tmp_path):
+    for i in range(8):
+        write_record(f"A000{i}", ecg(rate=60 + i), folder=tmp_path / "data")
+    team_code.training_code(tmp_path / "data", tmp_path / "model", TINY)
+    assert team_code.load_model(tmp_path / "model").threshold == 0.36
+
+
+def test_two_trainings_give_byte_identical_weights(simulated, model_directory, tmp_path):
+    few = tmp_path / "data"
+    shutil.copytree(simulated, few)
+    team_code.training_code(few, tmp_path / "model", TINY)
+    for weights in sorted(model_directory.glob("*.safetensors")):
+        assert (tmp_path / "model" / weights.name).read_bytes() == weights.read_bytes()
+
+
+def test_real_recordings_of_every_source_are_classified(classifier, ecg_data, tmp_path, capsys):
+    """LUDB with lower-case leads and gains of its own, and the headers as first published."""
+    for folder, count in (("ludb", 200), ("quirks", 8)):
+        assert classify_folder(classifier, ecg_data / folder, tmp_path / folder) == (count, 0)
+        assert len(outputs(tmp_path / folder)) == count
+    assert "lead" not in capsys.readouterr().err
+
+
+def test_early_headers_are_classified_as_the_corrected_ones(classifier, ecg_data):
+    quirks = {path.stem: path for path in find_headers(ecg_data / "quirks")}
+    corrected = {path.stem: path for path in find_headers(ecg_data / "challenge") if path.stem in quirks}
+    assert corrected
+    for name, path in corrected.items():
+        answers = [
+            team_code.run_model(classifier, helper_code.load_header(p), helper_code.load_recording(p))
+            for p in (path, quirks[name])
+        ]
+        assert answers[0] == answers[1]

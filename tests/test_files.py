@@ -1,0 +1,27 @@
+"""Whole files or none."""
+
+import pytest
+
+from heartbeats.files import replace_file, write_text
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "before\n")
+    write_text(path, "after: µV\n")
+    assert path.read_bytes() == "after: µV\n".encode()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_writer_that_fails_half_way_leaves_the_earlier_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "before")
+
+    def fails(temporary):
+        temporary.write_text("hal")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_file(path, fails)
+    assert path.read_text() == "before"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]

@@ -1,0 +1,71 @@
+"""R-R intervals, and the paper's Algorithms 1 and 2."""
+
+import numpy as np
+import pytest
+from conftest import ecg
+
+from heartbeats.header import parse_header, read_header_text
+from heartbeats.heart_rate import bradycardia_rule, final_bradycardia, recording_has_bradycardia, rr_intervals
+from heartbeats.recording import find_headers, read_recording
+
+
+@pytest.mark.parametrize(
+    ("intervals", "bradycardia"),
+    [
+        ([0.8, 0.8, 0.8], False),
+        ([1.2, 1.2, 1.2], True),
+        ([1.0], True),  # both ends of 1 s to 1.6 s belong to it
+        ([1.6], True),
+        ([0.999], False),
+        ([1.601], False),
+        ([1.2, 0.8], True),  # half is enough
+        ([1.2, 0.8, 0.8], False),
+        ([2.0, 2.0, 1.2], False),  # pauses longer than 1.6 s do not count as brady beats
+        ([], False),
+    ],
+)
+def test_algorithm_1(intervals, bradycardia):
+    assert bradycardia_rule(intervals) is bradycardia
+
+
+def test_algorithm_2_takes_the_rule_only_where_it_is_negative():
+    ensemble, rule = np.array([False, False, True, True]), np.array([False, True, False, True])
+    assert final_bradycardia(ensemble, rule).tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("sampling_rate", [50, 100, 257, 500, 1000])
+@pytest.mark.parametrize("rate", [40, 75, 120])
+def test_intervals_are_those_of_the_heart_rate_at_any_sampling_rate(sampling_rate, rate):
+    lead = ecg(leads=1, sampling_rate=sampling_rate, seconds=20, rate=rate)[0] / 1000
+    intervals = rr_intervals(lead, sampling_rate=sampling_rate)
+    assert len(intervals) >= 20 * rate / 60 - 3
+    assert np.median(intervals) == pytest.approx(60 / rate, abs=0.01)
+    np.testing.assert_allclose(intervals, 60 / rate, atol=0.15)  # the detector's ends of ±0.15 s
+
+
+def test_intervals_do_not_depend_on_the_amplitude():
+    lead = ecg(leads=1, seconds=20)[0] / 1000
+    np.testing.assert_array_equal(rr_intervals(lead, sampling_rate=500), rr_intervals(lead / 20, sampling_rate=500))
+
+
+def test_a_flat_lead_has_no_intervals():
+    assert rr_intervals(np.full(5000, 0.3), sampling_rate=500).size == 0
+
+
+def test_the_rule_reads_the_whole_recording_not_its_first_30_seconds(write_record):
+    fast, slow = ecg(seconds=30, rate=90), ecg(seconds=120, rate=45)
+    recording = read_recording(write_record(signal=np.hstack([fast, slow])))
+    assert recording_has_bradycardia(recording)
+
+
+def test_the_rule_on_real_recordings(ecg_data):
+    """On the 304 Challenge recordings: true for most sinus bradycardia, false for most sinus rhythm."""
+    said = {"426177001": [], "426783006": []}
+    for header_file in find_headers(ecg_data / "challenge"):
+        diagnoses = parse_header(read_header_text(header_file)).diagnoses
+        for code in said.keys() & set(diagnoses):
+            said[code].append(recording_has_bradycardia(read_recording(header_file)))
+    bradycardia, sinus_rhythm = said.values()
+    assert (len(bradycardia), len(sinus_rhythm)) == (33, 72)
+    assert sum(bradycardia) >= 30
+    assert sum(not rule for rule in sinus_rhythm) >= 60

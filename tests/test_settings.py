@@ -1,0 +1,73 @@
+"""Settings files: the paper's is the default, and nothing unknown passes."""
+
+from pathlib import Path
+
+import pytest
+
+from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def test_the_papers_file_is_the_default():
+    assert read_settings(CONFIGS / "paper.toml") == Settings()
+
+
+def test_the_papers_file_spells_out_every_setting():
+    written = (CONFIGS / "paper.toml").read_text()
+    for table, values in Settings().to_dict().items():
+        assert f"[{table}]" in written
+        assert [key for key in values if f"\n{key} = " not in written] == []
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_file_is_read(path):
+    settings = read_settings(path)
+    assert settings_from_dict(settings.to_dict()) == settings
+
+
+def test_a_file_names_only_what_it_changes(tmp_path):
+    path = tmp_path / "one.toml"
+    path.write_text("[training]\nepochs = 3\n")
+    settings = read_settings(path)
+    assert settings.training.epochs == 3
+    assert settings.network == Settings().network
+    assert settings.training.batch_size == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[trainng]\nepochs = 3", "trainng"),
+        ("[training]\nepoch = 3", "training.epoch"),
+        ("[training]\nepochs = 3.0", "training.epochs"),
+        ("[training]\nepochs = true", "training.epochs"),
+        ("[training]\nepochs = 0", "training.epochs"),
+        ("[training]\nseconds = 30", "training.seconds"),
+        ("[training]\nseconds = []", "training.seconds"),
+        ("[training]\nseconds = [60]", "training.seconds"),
+        ("[training]\nseconds = [10, 10]", "training.seconds"),
+        ("[training]\nlearning_rate = 0", "training.learning_rate"),
+        ("[network]\nwidth = 8", "network.reduction"),
+        ("[network]\nblocks = [3, 0]", "network.blocks"),
+        ("[network]\ndropout = 1.0", "network.dropout"),
+        ("[cohort]\nvalidation_fraction = 1.5", "cohort.validation_fraction"),
+        ("[cohort]\nexcluded_sources = [1]", "cohort.excluded_sources"),
+        ("[relabelling]\nprobability = 80", "relabelling.probability"),
+        ("[relabelling]\nseconds = 31", "relabelling.seconds"),
+        ("network = 3", "network"),
+        ("[network", "TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_file(tmp_path, text, named):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        read_settings(path)
+    assert str(path) in str(raised.value)
+    assert named in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"absent\.toml"):
+        read_settings(tmp_path / "absent.toml")

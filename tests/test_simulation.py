@@ -1,0 +1,599 @@
+"""Simulated cohorts: each diagnosis meets its criteria in the signal, and the files are those of the Challenge."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.io
+import sleepecg
+import wfdb
+
+from heartbeats.header import STANDARD_LEADS
+from heartbeats.recording import read_recording
+from heartbeats.simulation import cohort, simulate_cohort, simulate_recording
+from heartbeats.simulation.codes import Code
+from heartbeats.simulation.heart_vector import DOWER
+from heartbeats.simulation.rhythm import Rhythm, simulate_rhythm
+
+Floats = npt.NDArray[np.float64]
+
+RATE = 500
+SECONDS = 20.0
+SEEDS = range(8)
+LEAD = {name: row for row, name in enumerate(STANDARD_LEADS)}
+CPSC_CODES = {
+    *("426783006", "164889003", "270492004", "164909002", "59118001", "284470004", "164884008", "429622005"),
+    "164931005",
+}
+ONSET = 150  # samples of an excerpt that precede QRS onset: 0.3 s
+
+
+def simulate(*codes: str, seed: int = 0, seconds: float = SECONDS, sampling_rate: float = RATE) -> Floats:
+    """A recording in mV, shape (12, samples)."""
+    rng = np.random.default_rng(seed)
+    return simulate_recording(rng, diagnoses=codes, sampling_rate=sampling_rate, seconds=seconds)
+
+
+def rhythm_of(*codes: Code, seed: int = 0, seconds: float = SECONDS) -> Rhythm:
+    """The activations in ``simulate``'s recording: they are the first that the generator draws."""
+    return simulate_rhythm(np.random.default_rng(seed), set(codes), seconds)
+
+
+def rr_intervals(signal: Floats) -> Floats:
+    """R-R intervals in s, as a detector of R peaks sees them on lead I."""
+    intervals: Floats = np.diff(sleepecg.detect_heartbeats(signal[LEAD["I"]], RATE)) / RATE
+    return intervals
+
+
+def excerpts(signal: Floats, onsets: Floats) -> Floats:
+    """From 0.3 s before to 0.6 s after each onset, around each lead's median, shape (beats, 12, 450)."""
+    first = np.rint(onsets * RATE).astype(int) - ONSET
+    beats = np.array([signal[:, i : i + 450] for i in first if 0 <= i <= signal.shape[1] - 450])
+    return beats - np.median(signal, axis=1, keepdims=True)
+
+
+def typical_beat(*codes: Code, seed: int) -> Floats:
+    """The median of the conducted beats of a recording, 0 mV before QRS onset, shape (12, 450)."""
+    beat = np.median(excerpts(simulate(*codes, seed=seed), rhythm_of(*codes, seed=seed).conducted), axis=0)
+    baseline: Floats = np.median(beat[:, ONSET - 12 : ONSET - 6], axis=1, keepdims=True)
+    return beat - baseline
+
+
+def qrs(beat: Floats, lead: str) -> Floats:
+    """A lead of an excerpt in the 0.18 s after QRS onset."""
+    return beat[LEAD[lead], ONSET : ONSET + 90]
+
+
+def qrs_duration(beat: Floats) -> float:
+    """How long the leads of an excerpt change fast, in s."""
+    speed = np.convolve(np.abs(np.diff(beat, axis=1)).sum(axis=0), np.ones(5) / 5, mode="same")
+    fast = np.flatnonzero(speed[ONSET - 20 : ONSET + 110] > 0.12 * speed.max())
+    return float(fast[-1] - fast[0]) / RATE
+
+
+def axis(beat: Floats) -> float:
+    """Frontal axis in degrees, of the net areas of QRS in leads I and aVF."""
+    return float(np.degrees(np.arctan2(qrs(beat, "aVF").sum() * 2 / np.sqrt(3), qrs(beat, "I").sum())))
+
+
+def t_wave(beat: Floats, lead: str) -> float:
+    """The largest deflection, in mV, 0.24 to 0.44 s after QRS onset."""
+    segment = beat[LEAD[lead], ONSET + 120 : ONSET + 220]
+    return float(segment[np.abs(segment).argmax()])
+
+
+def peak_to_peak(beat: Floats, leads: tuple[str, ...]) -> float:
+    """The largest QRS of these leads from peak to peak, in mV."""
+    return max(float(np.ptp(qrs(beat, lead))) for lead in leads)
+
+
+# ---- leads and signal ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", Code)
+def test_limb_leads_obey_einthoven_and_goldberger(code: Code) -> None:
+    one, two, three, avr, avl, avf = simulate(code, seconds=5)[:6]
+    np.testing.assert_allclose(two, one + three, atol=1e-9)
+    np.testing.assert_allclose(avr, -(one + two) / 2, atol=1e-9)
+    np.testing.assert_allclose(avl, (one - three) / 2, atol=1e-9)
+    np.testing.assert_allclose(avf, (two + three) / 2, atol=1e-9)
+
+
+@pytest.mark.parametrize("sampling_rate", [100, 257, 500, 1000])
+@pytest.mark.parametrize("code", Code)
+def test_every_rate_gives_finite_signals_of_physiologic_amplitude(code: Code, sampling_rate: float) -> None:
+    signal = simulate(code, sampling_rate=sampling_rate, seconds=7.3)
+    assert signal.dtype == np.float64
+    assert signal.shape == (12, round(7.3 * sampling_rate))
+    assert np.isfinite(signal).all()
+    largest = np.ptp(signal, axis=1).max()
+    assert 0.2 < largest < 8.0
+    assert np.abs(signal).max() < 5.0
+
+
+def test_the_lead_field_is_dowers() -> None:
+    # Its pseudo-inverse, from V1 to V6, I and II to x, y, z, as Edenbrandt and Pahlm published it (J Electrocardiol
+    # 1988;21:361).
+    inverse = [
+        [-0.172, -0.074, 0.122, 0.231, 0.239, 0.194, 0.156, -0.010],
+        [0.057, -0.019, -0.106, -0.022, 0.041, 0.048, -0.227, 0.887],
+        [-0.229, -0.310, -0.246, -0.063, 0.055, 0.108, 0.022, 0.102],
+    ]
+    np.testing.assert_allclose(np.roll(np.linalg.pinv(DOWER), -2, axis=1), inverse, atol=0.0006)
+
+
+def test_the_same_generator_state_gives_the_same_signal_and_another_does_not() -> None:
+    assert np.array_equal(simulate(Code.PVC, seed=4), simulate(Code.PVC, seed=4))
+    assert not np.array_equal(simulate(Code.PVC, seed=4), simulate(Code.PVC, seed=5))
+
+
+def test_equivalent_codes_simulate_the_same() -> None:
+    assert np.array_equal(simulate("59118001"), simulate("713427006"))
+    assert np.array_equal(simulate("17338001"), simulate("427172004"))
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (["0"], "cannot simulate 0"),
+        ([Code.SINUS_RHYTHM, Code.SINUS_TACHYCARDIA], "exclude each other"),
+        ([Code.AV_BLOCK, Code.FIBRILLATION], "exclude each other"),
+        ([Code.LBBB, "59118001"], "exclude each other"),
+        ([Code.LEFT_AXIS, Code.RIGHT_AXIS], "exclude each other"),
+    ],
+)
+def test_impossible_diagnoses_are_refused(codes: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        simulate(*codes)
+
+
+@pytest.mark.parametrize(("seconds", "sampling_rate"), [(4.9, 500), (10, 0), (10, float("nan")), (float("inf"), 500)])
+def test_impossible_lengths_and_rates_are_refused(seconds: float, sampling_rate: float) -> None:
+    with pytest.raises(ValueError, match="cannot simulate"):
+        simulate(seconds=seconds, sampling_rate=sampling_rate)
+
+
+def test_no_combination_that_a_cohort_draws_fails_in_the_shortest_recording() -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(300):
+        codes = cohort._draw_diagnoses(rng)
+        rhythm = simulate_rhythm(rng, codes, 5.0)
+        inside = {name: ((t > 0) & (t < 5)).sum() for name, t in vars(rhythm).items()}
+        assert inside["conducted"] >= 2, codes
+        assert (inside["premature"] >= 1) == (Code.PAC in codes), codes
+        assert (inside["ectopic"] >= 1) == (Code.PVC in codes), codes
+
+
+# ---- rhythms -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "shortest", "longest"),
+    [
+        (Code.SINUS_RHYTHM, 0.6, 1.0),
+        (Code.SINUS_BRADYCARDIA, 1.0, 1.6),
+        (Code.SINUS_TACHYCARDIA, 0.3, 0.6),
+        (Code.BRADYCARDIA, 1.0, 1.6),
+        (Code.PACING, 0.7, 1.05),
+    ],
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rate(code: Code, shortest: float, longest: float, seed: int) -> None:
+    assert shortest < np.median(rr_intervals(simulate(code, seed=seed))) < longest
+
+
+def respiratory_share(intervals: Floats) -> float:
+    """How much of the variance of R-R intervals one sine wave of 0.15 to 0.35 Hz explains."""
+    time, deviation = np.cumsum(intervals), intervals - intervals.mean()
+    left = []
+    for frequency in np.arange(0.15, 0.35, 0.01):
+        phase = 2 * np.pi * frequency * time
+        waves = np.column_stack([np.sin(phase), np.cos(phase), np.ones(len(time))])
+        left.append(deviation - waves @ np.linalg.lstsq(waves, deviation)[0])
+    return float(1 - np.var(left, axis=1).min() / np.var(deviation))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sinus_arrhythmia_and_fibrillation_are_irregular_and_sinus_rhythm_is_not(seed: int) -> None:
+    regular, respiratory, irregular = (
+        rr_intervals(simulate(code, seed=seed))
+        for code in (Code.SINUS_RHYTHM, Code.SINUS_ARRHYTHMIA, Code.FIBRILLATION)
+    )
+    assert np.ptp(regular) < 0.12 < np.ptp(respiratory)  # s, the usual criterion
+    variation = [intervals.std() / intervals.mean() for intervals in (regular, irregular)]
+    assert variation[0] < 0.03
+    assert variation[1] > 0.12
+    assert respiratory_share(respiratory) > 0.8
+    assert respiratory_share(irregular) < 0.7
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_p_waves_precede_qrs_in_sinus_rhythm_and_neither_in_fibrillation_nor_in_junctional_rhythm(seed: int) -> None:
+    def p_wave(code: Code) -> float:
+        # Lead II from 0.2 s to 0.04 s before QRS, averaged over a minute: what is not locked to QRS vanishes.
+        signal = simulate(code, seed=seed, seconds=60)
+        onsets = rhythm_of(code, seed=seed, seconds=60).conducted
+        segment = np.mean(excerpts(signal, onsets[np.diff(onsets, prepend=0) > 0.6]), axis=0)[LEAD["II"], 50:130]
+        return float(np.ptp(segment))
+
+    assert p_wave(Code.SINUS_BRADYCARDIA) > 0.07
+    assert p_wave(Code.FIBRILLATION) < 0.06
+    assert p_wave(Code.BRADYCARDIA) < 0.03
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fibrillatory_waves_are_irregular_at_4_to_9_hz(seed: int) -> None:
+    onsets = rhythm_of(Code.FIBRILLATION, seed=seed).fibrillation
+    rates = 1 / np.diff(onsets)
+    assert rates.min() >= 3.99
+    assert rates.max() <= 9.01
+    assert rates.std() > 0.3
+    # Before a late QRS there are f waves, or nothing but noise, which means over 20 ms subdue.
+    slow = [simulate(code, Code.BRADYCARDIA, seed=seed) for code in (Code.FIBRILLATION, Code.BRADYCARDIA)]
+    spread = []
+    for signal, code in zip(slow, (Code.FIBRILLATION, Code.BRADYCARDIA), strict=True):
+        qrs_onsets = rhythm_of(code, Code.BRADYCARDIA, seed=seed).conducted
+        before = excerpts(signal, qrs_onsets)[:, LEAD["V1"], :130]
+        spread.append(np.median(np.ptp(before.reshape(-1, 13, 10).mean(axis=2), axis=1)))
+    assert spread[0] > 1.5 * spread[1]
+
+
+@pytest.mark.parametrize("code", [Code.FLUTTER, Code.BRADYCARDIA])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_flutter_waves_lead_the_ventricles(seed: int, code: Code) -> None:
+    rhythm = rhythm_of(Code.FLUTTER, code, seed=seed)
+    cycle = np.diff(rhythm.flutter)
+    assert 240 < 60 / cycle.mean() < 330
+    assert cycle.std() < 0.02 * cycle.mean()
+    ratio = np.diff(rhythm.conducted) / cycle.mean()
+    np.testing.assert_allclose(ratio, np.rint(ratio), atol=0.15)
+    assert set(np.rint(ratio)) <= ({2, 3, 4} if code == Code.FLUTTER else {5, 6})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_flutter_waves_repeat_between_the_beats_of_slow_flutter(seed: int) -> None:
+    codes = (Code.FLUTTER, Code.BRADYCARDIA)
+    cycle = round(np.diff(rhythm_of(*codes, seed=seed).flutter).mean() * RATE)
+    lead = simulate(*codes, seed=seed)[LEAD["III"]]
+    correlations: dict[int, list[float]] = {cycle: [], cycle + cycle // 2: []}  # one cycle later, and one and a half
+    for onset in rhythm_of(*codes, seed=seed).conducted:
+        start = round((onset + 0.5) * RATE)  # after T
+        for lag, values in correlations.items():
+            if start >= 0 and start + cycle + lag <= len(lead):
+                values.append(np.corrcoef(lead[start : start + cycle], lead[start + lag : start + lag + cycle])[0, 1])
+    assert np.median(correlations[cycle]) > 0.7
+    assert np.median(correlations[cycle + cycle // 2]) < 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_first_degree_av_block_delays_conduction(seed: int) -> None:
+    def pr_interval(*codes: Code) -> float:
+        # From the P peak to the R peak in lead II, which is some 10 ms less than from onset to onset.
+        beat = typical_beat(Code.SINUS_BRADYCARDIA, *codes, seed=seed)[LEAD["II"]]
+        return float(ONSET + beat[ONSET : ONSET + 50].argmax() - beat[: ONSET - 10].argmax()) / RATE
+
+    assert pr_interval() < 0.19
+    assert pr_interval(Code.AV_BLOCK) > 0.19
+    rhythm = rhythm_of(Code.AV_BLOCK, seed=seed)
+    assert (rhythm.conducted - rhythm.sinus > 0.2).all()
+    assert len(rhythm.conducted) == len(rhythm.sinus)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pacing_spikes_precede_wide_qrs(seed: int) -> None:
+    signal = simulate(Code.PACING, seed=seed)
+    onsets = rhythm_of(Code.PACING, seed=seed).conducted
+    beats = excerpts(signal, onsets)
+    slopes = np.abs(np.diff(beats[:, LEAD["II"]], axis=1))
+    assert (np.abs(slopes.argmax(axis=1) - ONSET) < 8).all()
+    assert (slopes.max(axis=1) > 0.15).all()  # mV in 2 ms
+    assert np.abs(np.diff(simulate(Code.LBBB, seed=seed)[LEAD["II"]])).max() < 0.15
+    after_spike = np.median(beats, axis=0)
+    after_spike[:, : ONSET + 4] = 0
+    assert qrs_duration(after_spike) > 0.11
+    assert t_wave(after_spike, "II") * qrs(after_spike, "II").sum() < 0  # discordant
+
+
+# ---- beats ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bundle_branch_blocks_have_their_shapes(seed: int) -> None:
+    normal, right, left = (typical_beat(code, seed=seed) for code in (Code.SINUS_RHYTHM, Code.RBBB, Code.LBBB))
+    assert qrs_duration(normal) < 0.11
+    assert qrs_duration(right) > 0.12
+    assert qrs_duration(left) > 0.12
+    terminal = slice(45, 65)  # 90 to 130 ms after onset
+    assert qrs(right, "V1")[terminal].max() > max(0.2, 1.5 * qrs(right, "V1")[:12].max())  # rSR'
+    assert qrs(right, "I")[terminal].min() < -0.1
+    assert qrs(right, "V6")[terminal].min() < -0.1
+    for lead in ("I", "V6"):
+        assert qrs(left, lead).min() > -0.1 * qrs(left, lead).max()  # neither q nor S
+        assert t_wave(left, lead) < 0
+    assert qrs(left, "V1").max() < 0.15
+    assert qrs(left, "V1").min() < -0.5
+    assert t_wave(left, "V1") > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_axis(seed: int) -> None:
+    assert -30 < axis(typical_beat(Code.SINUS_RHYTHM, seed=seed)) < 90
+    assert -90 < axis(typical_beat(Code.LEFT_AXIS, seed=seed)) < -30
+    assert 90 < axis(typical_beat(Code.RIGHT_AXIS, seed=seed)) < 180
+
+
+@pytest.mark.parametrize("code", [Code.SINUS_RHYTHM, Code.RBBB, Code.LBBB, Code.RIGHT_AXIS])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_low_qrs_voltages_are_low_in_every_lead_and_others_are_not(seed: int, code: Code) -> None:
+    codes = (code, Code.LOW_VOLTAGE) if code != Code.LBBB else (Code.LOW_VOLTAGE,)
+    low = typical_beat(*codes, seed=seed)
+    assert peak_to_peak(low, STANDARD_LEADS[:6]) < 0.5
+    assert peak_to_peak(low, STANDARD_LEADS[6:]) < 1.0
+    assert peak_to_peak(typical_beat(code, seed=seed), STANDARD_LEADS[:6]) > 0.6
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_t_waves_and_st_segments(seed: int) -> None:
+    normal, inverted, depressed, elevated = (
+        typical_beat(code, seed=seed)
+        for code in (Code.SINUS_BRADYCARDIA, Code.T_INVERSION, Code.ST_DEPRESSION, Code.ST_ELEVATION)
+    )
+    assert t_wave(normal, "V5") > 0.1
+    assert t_wave(inverted, "V5") < -0.1
+    j_plus_60 = ONSET + 75
+    assert abs(normal[LEAD["V5"], j_plus_60]) < 0.08
+    assert depressed[LEAD["V5"], j_plus_60] < -0.1
+    assert elevated[LEAD["V2"], j_plus_60] > 0.15
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_premature_atrial_beats_are_early_and_narrow_and_the_pause_is_incomplete(seed: int) -> None:
+    signal, rhythm = simulate(Code.PAC, seed=seed), rhythm_of(Code.PAC, seed=seed)
+    early = np.searchsorted(np.sort(np.concatenate([rhythm.sinus, rhythm.premature])), rhythm.premature)
+    assert len(early) >= 1
+    intervals = np.diff(rhythm.conducted)
+    usual = np.median(intervals)
+    assert (intervals[early - 1] < 0.8 * usual).all()
+    assert (intervals[early - 1] + intervals[early] < 1.95 * usual).all()
+    assert rr_intervals(signal).min() < 0.8 * usual
+    normal = typical_beat(Code.PAC, seed=seed)
+    for beat in excerpts(signal, rhythm.conducted[early]):
+        assert np.corrcoef(qrs(beat, "V1"), qrs(normal, "V1"))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("rhythm_code", [Code.SINUS_RHYTHM, Code.FIBRILLATION, Code.PACING])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_premature_ventricular_beats_are_early_wide_and_discordant(seed: int, rhythm_code: Code) -> None:
+    codes = (rhythm_code, Code.PVC)
+    signal, rhythm = simulate(*codes, seed=seed), rhythm_of(*codes, seed=seed)
+    assert len(rhythm.ectopic) >= 1
+    for beat in excerpts(signal, rhythm.ectopic):
+        assert qrs_duration(beat) > 0.12
+        if rhythm_code == Code.FIBRILLATION:  # the next beat may fall on T
+            continue
+        lead = STANDARD_LEADS[np.argmax([np.ptp(qrs(beat, name)) for name in STANDARD_LEADS])]
+        assert t_wave(beat, lead) * qrs(beat, lead).sum() < 0
+    if rhythm_code == Code.SINUS_RHYTHM:
+        usual = np.median(np.diff(rhythm.conducted))
+        before = rhythm.conducted[np.searchsorted(rhythm.conducted, rhythm.ectopic) - 1]
+        after = rhythm.conducted[np.searchsorted(rhythm.conducted, rhythm.ectopic)]
+        assert (rhythm.ectopic - before < 0.75 * usual).all()
+        np.testing.assert_allclose(after - before, 2 * usual, rtol=0.08)  # compensatory pause
+        assert len(rhythm.sinus) == len(rhythm.qrs)  # the atria did not notice
+
+
+def test_a_detector_finds_the_beats_where_they_were_put() -> None:
+    for seed in SEEDS:
+        peaks = sleepecg.detect_heartbeats(simulate(seed=seed)[LEAD["II"]], RATE) / RATE
+        onsets = rhythm_of(seed=seed).qrs
+        onsets = onsets[(onsets > 0.5) & (onsets < SECONDS - 0.5)]
+        nearest = np.abs(onsets[:, np.newaxis] + 0.042 - peaks).min(axis=1)
+        assert nearest.max() < 0.02
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cohort of 250 recordings."""
+    directory = tmp_path_factory.mktemp("cohort") / "made" / "by it"
+    simulate_cohort(directory, records=250, seed=3)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def headers(folder: Path) -> list[Path]:
+    """The header files of the cohort."""
+    return sorted(folder.glob("*.hea"))
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """All files of a folder but README.txt, which states the number of recordings."""
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "README.txt"}
+
+
+def labels(header: Path) -> set[str]:
+    """The diagnoses of a header."""
+    return set(read_recording(header).diagnoses)
+
+
+def test_the_files_are_headers_signals_and_a_readme(folder: Path, headers: list[Path]) -> None:
+    assert len(headers) == 250
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["README.txt", *(path.name for path in headers), *(path.with_suffix(".mat").name for path in headers)]
+    )
+    assert "None of them is of a patient" in (folder / "README.txt").read_text()
+    for header in headers:
+        assert header.read_text().splitlines()[-1].lstrip("# ") == "Simulated: by HeartBeats, not a patient"
+
+
+def test_wfdb_reads_the_same_samples_as_scipy(headers: list[Path]) -> None:
+    for header in headers[::5]:
+        record = wfdb.rdrecord(str(header.with_suffix("")), physical=False)
+        samples = scipy.io.loadmat(header.with_suffix(".mat"))["val"]
+        assert samples.dtype == np.int16
+        assert np.array_equal(record.d_signal.T, samples)
+        assert [checksum % 2**16 for checksum in record.checksum] == record.calc_checksum()
+        assert all(-(2**15) <= checksum < 2**15 for checksum in record.checksum)
+        assert record.init_value == samples[:, 0].tolist()
+        assert record.adc_gain == [1000] * 12
+        assert record.baseline == [0] * 12
+        assert tuple(record.sig_name) == STANDARD_LEADS
+        assert {unit.lower() for unit in record.units} == {"mv"}
+        assert np.ptp(samples, axis=1).min() > 50
+
+
+def test_signals_begin_as_the_challenges_do(headers: list[Path]) -> None:
+    # The first 24 bytes of the Challenge's HR00001.mat: int16, 12 rows, 5000 columns, real, "val".
+    real = bytes.fromhex("1e000000 0c000000 88130000 00000000 04000000 76616c00")
+    assert real == struct.pack("<5i4s", 30, 12, 5000, 0, 4, b"val")
+    for header in headers:
+        record = wfdb.rdheader(str(header.with_suffix("")))
+        begin = header.with_suffix(".mat").read_bytes()[:24]
+        assert begin == real[:8] + struct.pack("<i", record.sig_len) + real[12:]
+        assert header.with_suffix(".mat").stat().st_size == 24 + 2 * 12 * record.sig_len
+
+
+def test_both_header_dialects_occur_and_are_read_without_reservations(headers: list[Path]) -> None:
+    texts = [header.read_text() for header in headers]
+    later = ["16x1+24 1000.0(0)/m" in text for text in texts]
+    assert 0.1 < np.mean(later) < 0.3
+    for text, is_later in zip(texts, later, strict=True):
+        assert ("# Dx: " in text) == is_later
+        assert ("#Dx: " in text) != is_later
+        assert ("16+24 1000/m" in text) != is_later
+        assert (len(text.splitlines()[0].split()) == 4) == is_later  # no date
+    for header in headers:
+        recording = read_recording(header)
+        assert recording.warnings == ()
+        assert recording.sex in {"Male", "Female"}
+        assert recording.diagnoses
+    ages = np.array([read_recording(header).age for header in headers])
+    assert np.isnan(ages).any()
+    assert ((ages >= 18) & (ages <= 95) | np.isnan(ages)).all()
+    assert "/mv 16" in "".join(texts)
+
+
+def test_sources_have_their_names_rates_lengths_and_shares(headers: list[Path]) -> None:
+    rates = {"A": 500, "Q": 500, "S": 1000, "HR": 500, "E": 500, "I": 257}
+    lengths: dict[str, list[float]] = {prefix: [] for prefix in rates}
+    for header in headers:
+        prefix = header.stem.rstrip("0123456789")
+        record = wfdb.rdheader(str(header.with_suffix("")))
+        assert record.fs == rates[prefix]
+        lengths[prefix].append(record.sig_len / record.fs)
+        assert len(header.stem) == len(prefix) + (5 if prefix in {"HR", "E"} else 4)
+    assert set(lengths["HR"]) == {10}
+    assert set(lengths["E"]) == {10, 5}
+    assert min(lengths["A"]) >= 6
+    assert max(lengths["A"]) <= 60
+    assert 0.4 < len(lengths["HR"]) / 250 < 0.6
+    assert len(lengths["S"]) < 10
+    assert f"A{len(lengths['A']):04d}" in {header.stem for header in headers}  # numbered without gaps
+
+
+def test_sources_write_their_own_codes(headers: list[Path]) -> None:
+    written: dict[str, set[str]] = {}
+    for header in headers:
+        written.setdefault(header.stem.rstrip("0123456789"), set()).update(labels(header))
+        if header.stem.startswith("A"):
+            assert labels(header) <= CPSC_CODES
+            assert labels(header) == {"426783006"} or "426783006" not in labels(header)
+    assert written["E"].isdisjoint({"713427006", "427172004"})
+    assert written["HR"].isdisjoint({"59118001", "17338001", "164884008"})
+    assert "59118001" in written["A"] & written["E"]
+    assert "713427006" in written["HR"]
+    assert len(set.union(*written.values())) >= 20
+
+
+def test_cpsc_does_not_say_all_that_was_simulated() -> None:
+    cpsc, ptb_xl = (next(s for s in cohort._SOURCES if s.prefix == prefix) for prefix in ("A", "HR"))
+    simulated = {Code.SINUS_TACHYCARDIA, Code.RBBB, Code.LEFT_AXIS}
+    assert cohort._labels(cpsc, simulated) == ["59118001"]
+    assert cohort._labels(ptb_xl, simulated) == sorted(simulated)
+    assert cohort._labels(cpsc, {Code.SINUS_RHYTHM, Code.LOW_VOLTAGE}) == [Code.SINUS_RHYTHM]
+    assert cohort._labels(cpsc, {Code.SINUS_TACHYCARDIA}) == []
+
+
+def test_rate_labels_agree_with_a_detector(headers: list[Path]) -> None:
+    limits = {Code.SINUS_RHYTHM: (0.6, 1.0), Code.SINUS_BRADYCARDIA: (1.0, 1.6), Code.SINUS_TACHYCARDIA: (0.3, 0.6)}
+    agreed = []
+    for header in headers:
+        for code in limits.keys() & labels(header):
+            recording = read_recording(header)
+            beats = sleepecg.detect_heartbeats(recording.signal[LEAD["I"]], recording.sampling_rate)
+            shortest, longest = limits[Code(code)]
+            agreed.append(shortest < np.median(np.diff(beats)) / recording.sampling_rate < longest)
+    assert len(agreed) > 100
+    assert np.mean(agreed) > 0.95
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes_and_no_record_depends_on_those_after_it(tmp_path: Path) -> None:
+    for name, records, seed in (("eight", 8, 7), ("again", 8, 7), ("five", 5, 7), ("other", 8, 8)):
+        simulate_cohort(tmp_path / name, records=records, seed=seed)
+    eight, again, five, other = (contents(tmp_path / name) for name in ("eight", "again", "five", "other"))
+    assert eight == again
+    assert len(five) == 10
+    assert five.items() <= eight.items()
+    assert set(eight.values()).isdisjoint(other.values())
+
+
+def test_a_killed_run_leaves_whole_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate_cohort(tmp_path / "whole", records=6, seed=1)
+    calls: Iterator[int] = iter(range(100))
+
+    def interrupted(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+        if next(calls) == 8:  # README.txt and three records have their names, and the fourth its .mat
+            raise KeyboardInterrupt
+        Path(source).rename(target)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        simulate_cohort(tmp_path / "killed", records=6, seed=1)
+    killed, whole = contents(tmp_path / "killed"), contents(tmp_path / "whole")
+    assert killed.items() <= whole.items()
+    assert sum(name.endswith(".hea") for name in killed) == 3
+    assert sum(name.endswith(".mat") for name in killed) == 4
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m heartbeats.simulation``."""
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "heartbeats.simulation", *map(str, arguments)]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_the_command_writes_the_same_as_the_function(tmp_path: Path) -> None:
+    simulate_cohort(tmp_path / "function", records=4, seed=9)
+    done = run(tmp_path / "command", "--records", "4", "--seed", "9")
+    assert done.returncode == 0, done.stderr
+    assert "simulated" in done.stdout
+    assert done.stderr == ""  # no progress bar without a terminal
+    assert contents(tmp_path / "command") == contents(tmp_path / "function")
+
+
+def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "A0001.hea").write_text("somebody's")
+    (tmp_path / "file").write_text("")
+    for arguments in (
+        (tmp_path / "new", "--records", "0"),
+        (tmp_path / "new", "--seed", "-1"),
+        (tmp_path / "full",),
+        (tmp_path / "file",),
+    ):
+        refused = run(*arguments)
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert refused.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+    assert contents(tmp_path / "full") == {"A0001.hea": b"somebody's"}

@@ -1,0 +1,115 @@
+"""Prepared signals are stored once, and whatever is damaged or changed is prepared anew."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ecg
+
+from heartbeats import store
+from heartbeats.read_ahead import Failure, prepare_file
+from heartbeats.recording import find_headers
+from heartbeats.store import stored
+
+
+@pytest.fixture
+def header_files(write_record) -> list[Path]:
+    return [write_record(f"A000{i}", ecg(rate=60 + 10 * i, seconds=2 + i)) for i in range(1, 5)]
+
+
+def prepared_now(monkeypatch) -> list[str]:
+    """Names of the recordings that the store prepares from here on."""
+    names: list[str] = []
+    read_ahead = store.read_ahead
+
+    def counted(header_files):
+        paths = list(header_files)
+        names.extend(path.stem for path in paths)
+        return read_ahead(paths)
+
+    monkeypatch.setattr(store, "read_ahead", counted)
+    return names
+
+
+def assert_all_right(items, header_files):
+    for item, path in zip(items, header_files, strict=True):
+        expected = prepare_file(path)
+        assert item.name == path.stem
+        np.testing.assert_array_equal(item.signal, expected.signal)
+        assert (item.bradycardia, item.digest, item.warnings) == (
+            expected.bradycardia,
+            expected.digest,
+            expected.warnings,
+        )
+
+
+def test_stored_signals_are_the_prepared_ones_at_their_true_length(header_files, tmp_path):
+    items = stored(header_files, tmp_path / "store")
+    assert_all_right(items, header_files)
+    assert [item.signal.shape for item in items] == [(8, 500 * seconds) for seconds in (3, 4, 5, 6)]
+    assert (tmp_path / "store/signals.int16").stat().st_size == 8 * 2 * 500 * (3 + 4 + 5 + 6)
+
+
+def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
+    stored(header_files, tmp_path / "store")
+    names = prepared_now(monkeypatch)
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert names == []
+
+
+def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
+    stored(header_files[:3], tmp_path / "store")
+    header_files[0].write_text(header_files[0].read_text().replace("#Age: 60", "#Age: 61"))
+    write_record("A0002", ecg(rate=100, seconds=7))
+    names = prepared_now(monkeypatch)
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert names == ["A0001", "A0002", "A0004"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: os.truncate(folder / "signals.int16", 8 * 2 * 500 * 3 + 100),
+        lambda folder: os.truncate(folder / "index.jsonl", (folder / "index.jsonl").stat().st_size - 5),
+        lambda folder: (folder / "signals.int16").unlink(),
+        lambda folder: (folder / "index.jsonl").unlink(),
+        lambda folder: (folder / "index.jsonl").write_text("not an index\n"),
+        lambda folder: (folder / "index.jsonl").write_text('{"key": "of another version"}\n'),
+    ],
+    ids=["signals cut", "index cut", "no signals", "no index", "garbage", "another form"],
+)
+def test_what_is_damaged_is_prepared_anew(header_files, tmp_path, damage):
+    stored(header_files, tmp_path / "store")
+    damage(tmp_path / "store")
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    size = (tmp_path / "store/signals.int16").stat().st_size
+    lines = (tmp_path / "store/index.jsonl").read_text().splitlines()
+    assert size == 8 * 2 * sum(json.loads(line)["samples"] for line in lines) == 8 * 2 * 500 * 18
+
+
+def test_another_version_of_the_preparation_prepares_anew(header_files, tmp_path, monkeypatch):
+    stored(header_files, tmp_path / "store")
+    names = prepared_now(monkeypatch)
+    monkeypatch.setattr(store, "PREPARATION_VERSION", store.PREPARATION_VERSION + 1)
+    stored(header_files, tmp_path / "store")
+    assert names == [path.stem for path in header_files]
+
+
+def test_an_unusable_recording_is_a_failure_in_its_place_until_it_is_mended(header_files, write_record, tmp_path):
+    header_files[1].with_suffix(".mat").write_bytes(b"")
+    items = stored(header_files, tmp_path / "store")
+    assert [isinstance(item, Failure) for item in items] == [False, True, False, False]
+    assert "A0002.mat" in items[1].reason
+    write_record("A0002")
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+
+
+def test_a_store_of_nothing_is_empty(tmp_path):
+    assert stored([], tmp_path / "store") == []
+
+
+def test_real_recordings_of_every_source_are_stored_as_prepared(ecg_data, tmp_path):
+    header_files = find_headers(ecg_data / "challenge")[::15] + find_headers(ecg_data / "quirks")
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)

@@ -1,0 +1,117 @@
+"""Training is reproducible to the byte, also across an interruption."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+from heartbeats import training
+from heartbeats.read_ahead import Prepared
+from heartbeats.training import EPOCH_LOG, train_network
+
+SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
+
+
+def recordings(count: int = 10) -> list[Prepared]:
+    draws = np.random.default_rng(0)
+    return [
+        Prepared(f"A{i}", draws.integers(-1000, 1000, (8, 600 + 100 * i)).astype(np.int16), False, str(i), ())
+        for i in range(count)
+    ]
+
+
+def labels(count: int = 10) -> np.ndarray:
+    return np.random.default_rng(1).random((count, 27)) < 0.2
+
+
+def train(directory, *, settings=SETTINGS, name="2s", labels=labels()):  # noqa: B008
+    return train_network(name, recordings(len(labels)), labels, settings, seconds=2.0, directory=directory)
+
+
+def same(one, other) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def with_seed(seed: int):
+    return dataclasses.replace(SETTINGS, training=dataclasses.replace(SETTINGS.training, seed=seed))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    return train(directory), directory
+
+
+def test_two_runs_give_the_same_weights_to_the_bit(uninterrupted, tmp_path):
+    torch.rand(17)
+    assert same(train(tmp_path), uninterrupted[0])
+
+
+def test_another_seed_or_name_gives_other_weights(uninterrupted, tmp_path):
+    assert not same(train(tmp_path / "seed", settings=with_seed(1)), uninterrupted[0])
+    assert not same(train(tmp_path / "name", name="other"), uninterrupted[0])
+
+
+@pytest.mark.parametrize("stopped_in", [1, 2, 4])
+def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, tmp_path, monkeypatch, stopped_in):
+    calls = []
+
+    def stopping(*arguments):
+        calls.append(1)
+        if len(calls) == stopped_in:
+            raise KeyboardInterrupt
+        return training_epoch(*arguments)
+
+    training_epoch = training._epoch
+    monkeypatch.setattr(training, "_epoch", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path)
+    monkeypatch.setattr(training, "_epoch", training_epoch)
+    assert same(train(tmp_path), uninterrupted[0])
+    lines = [json.loads(line) for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
+    whole = [json.loads(line) for line in (uninterrupted[1] / EPOCH_LOG).read_text().splitlines()]
+    for key in ("network", "epoch", "loss", "learning_rate"):
+        assert [line[key] for line in lines] == [line[key] for line in whole]
+
+
+def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
+    monkeypatch.setattr(training, "_epoch", lambda *_: pytest.fail("trained again"))
+    assert same(train(uninterrupted[1]), uninterrupted[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"settings": with_seed(1)}, {"labels": ~labels()}, {"labels": labels(9)}],
+    ids=["settings", "labels", "recordings"],
+)
+def test_a_checkpoint_of_other_data_or_settings_is_not_continued(tmp_path, change, caplog):
+    train(tmp_path)
+    changed = train(tmp_path, **change)
+    assert "of other data or settings" in caplog.text
+    assert same(changed, train(tmp_path / "fresh", **change))
+
+
+def test_a_checkpoint_cut_short_is_noticed_and_training_starts_over(uninterrupted, tmp_path, caplog):
+    train(tmp_path)
+    checkpoint = tmp_path / "checkpoints/2s.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    assert same(train(tmp_path), uninterrupted[0])
+    assert "damaged" in caplog.text
+
+
+def test_the_learning_rate_drops_at_its_epoch(uninterrupted):
+    lines = [json.loads(line) for line in (uninterrupted[1] / EPOCH_LOG).read_text().splitlines()]
+    assert [line["learning_rate"] for line in lines] == [1e-3, 1e-4, 1e-4, 1e-4]
+    assert all(line["recordings_per_second"] > 0 for line in lines)
+    assert lines[-1]["seconds_left"] == 0
+
+
+def test_training_learns_what_is_there_to_learn(tmp_path):
+    longer = dataclasses.replace(SETTINGS.training, epochs=40, reduced_from_epoch=41)
+    train(tmp_path, settings=dataclasses.replace(SETTINGS, training=longer))
+    losses = [json.loads(line)["loss"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
+    assert losses[-1] < 0.6 * losses[0]
