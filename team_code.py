@@ -1,7 +1,7 @@
 """The contract with the Challenge's organisers: how to train, load and run this entry.
 
-The organisers' 2020 driver calls ``load_12ECG_model``-style functions under the names below, their 2021 harness calls
-``training_code``, ``load_model`` and ``run_model``; ``run_classifier`` and ``run_model`` are one function.
+Their harness of 2021 calls ``training_code``, ``load_model`` once per lead set, and ``run_model`` per recording; a loop
+of 2020 calls ``load_model`` once, and ``run_classifier``, the same function, with the header as lines.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pywt
 import scipy.signal
 
-from heartbeats.recording import Recording
+from heartbeats.recording import Recording, RecordingError
 
 __all__ = ["LEADS", "SAMPLING_RATE", "SECONDS", "denoise", "fixed_length", "prepare", "resample", "select_leads"]
 
@@ -61,10 +61,13 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
     Args:
         signal: mV, shape (leads, samples).
         leads: names of the rows, the standard ones spelled as in ``STANDARD_LEADS``.
+
+    Raises:
+        RecordingError: not one of the eight leads is there or can be computed.
     """
     row = {lead: i for i, lead in reversed(list(enumerate(leads)))}
     selected = np.zeros((len(LEADS), signal.shape[1]))
-    warnings = []
+    warnings, missing = [], []
     for i, lead in enumerate(LEADS):
         if lead in row:
             selected[i] = signal[row[lead]]
@@ -73,7 +76,11 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
                 selected[i] += factor * signal[row[name]]
             warnings.append(f"lead {lead} is missing: computed from {', '.join(combination)}")
         else:
-            warnings.append(f"lead {lead} is missing: taken as 0 mV")
+            missing.append(lead)
+    if len(missing) == len(LEADS):
+        raise RecordingError(f"none of the leads {', '.join(LEADS)} among {', '.join(leads)}")
+    if missing:
+        warnings.append(f"leads missing, taken as 0 mV: {', '.join(missing)}")
     return selected, tuple(warnings)
 
 

@@ -6,7 +6,6 @@ signals. The workers are processes of loky (joblib), which needs no shared memor
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from joblib import cpu_count
 from joblib.externals.loky import get_reusable_executor
 
 from heartbeats.heart_rate import recording_has_bradycardia
@@ -73,7 +73,7 @@ def prepare_file(header_file: Path) -> Prepared | Failure:
 
 def read_ahead(header_files: Iterable[Path], *, ahead: int = 64) -> Iterator[Prepared | Failure]:
     """Prepare recordings on all cores, yielding them in order, with at most ``ahead`` of them under way or waiting."""
-    workers = get_reusable_executor(max_workers=os.cpu_count() or 1)
+    workers = get_reusable_executor(max_workers=cpu_count())
     waiting: deque[Future[Prepared | Failure]] = deque()
     for header_file in header_files:
         waiting.append(workers.submit(prepare_file, header_file))

@@ -50,7 +50,11 @@ class RecordingError(Exception):
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording as it was made.
+    """A recording as it was made, found fit to be classified.
+
+    Raises:
+        RecordingError: signal and leads do not match, a sample is not finite, or the recording is outside what can be
+            classified (1 s or longer, 50 to 2000 Hz).
 
     Attributes:
         name: the header file's name without ``.hea``.
@@ -68,11 +72,23 @@ class Recording:
     signal: npt.NDArray[np.float64]
     sampling_rate: float
     leads: tuple[str, ...]
-    age: float
-    sex: str | None
-    diagnoses: tuple[str, ...]
-    digest: str
-    warnings: tuple[str, ...]
+    age: float = math.nan
+    sex: str | None = None
+    diagnoses: tuple[str, ...] = ()
+    digest: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.signal.ndim != 2 or len(self.signal) != len(self.leads):
+            raise RecordingError(f"{len(self.leads)} leads, but a signal of shape {self.signal.shape}")
+        if not SLOWEST_RATE <= self.sampling_rate <= FASTEST_RATE:
+            raise RecordingError(
+                f"sampling rate {self.sampling_rate:g} Hz is not within {SLOWEST_RATE:g} to {FASTEST_RATE:g} Hz"
+            )
+        if (samples := self.signal.shape[1]) < SHORTEST * self.sampling_rate:
+            raise RecordingError(f"{samples} samples at {self.sampling_rate:g} Hz are shorter than {SHORTEST:g} s")
+        if not np.isfinite(self.signal).all():
+            raise RecordingError("signal holds samples that are not finite")
 
     def with_leads(self, leads: Sequence[str] | None) -> Recording:
         """The recording with no more than ``leads``, case not counting; itself where ``leads`` is ``None``."""
@@ -157,11 +173,16 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
         name: the recording's name where it is not the header's.
 
     Raises:
-        RecordingError: header and samples contradict each other, or are outside what can be classified (1 s or longer,
-            50 to 2000 Hz).
+        RecordingError: header and samples contradict each other, or make no :class:`Recording`.
     """
     adc = np.asarray(samples)
-    rate = _checked_rate(header, adc)
+    if not header.signals or header.sampling_rate is None:
+        raise RecordingError("header describes no leads, or no sampling rate")
+    if adc.ndim != 2 or not adc.shape[0] == len(header.signals) == header.lead_count:
+        shape = " x ".join(map(str, adc.shape))
+        raise RecordingError(
+            f"header announces {header.lead_count} leads, has {len(header.signals)}; signal is {shape}"
+        )
     warnings: list[str] = []
     values = _without_gaps(header, adc, warnings)
     gains = _gains(header, values, name or header.name, warnings)
@@ -169,7 +190,7 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
     return Recording(
         name=name or header.name,
         signal=(values - baselines[:, None]) / gains[:, None],
-        sampling_rate=rate,
+        sampling_rate=header.sampling_rate,
         leads=header.leads,
         age=header.age,
         sex=header.sex,
@@ -177,23 +198,6 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
         digest=hashlib.sha256(adc.tobytes()).hexdigest(),
         warnings=tuple(warnings),
     )
-
-
-def _checked_rate(header: Header, adc: npt.NDArray[np.generic]) -> float:
-    """The sampling rate in Hz, once header and samples are found to fit each other."""
-    if not header.signals:
-        raise RecordingError("header describes no leads")
-    if adc.ndim != 2 or adc.shape[0] != len(header.signals) or header.lead_count != len(header.signals):
-        shape = " x ".join(map(str, adc.shape))
-        raise RecordingError(
-            f"header announces {header.lead_count} leads, has {len(header.signals)}; signal is {shape}"
-        )
-    rate = header.sampling_rate
-    if rate is None or not SLOWEST_RATE <= rate <= FASTEST_RATE:
-        raise RecordingError(f"sampling rate {rate} Hz is not within {SLOWEST_RATE:g} to {FASTEST_RATE:g} Hz")
-    if adc.shape[1] < SHORTEST * rate:
-        raise RecordingError(f"signal of {adc.shape[1]} samples at {rate:g} Hz is shorter than {SHORTEST:g} s")
-    return rate
 
 
 def _without_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> npt.NDArray[np.float64]:

@@ -88,7 +88,7 @@ def test_saved_and_loaded_it_answers_the_same(classifier, simulated, tmp_path):
 
 def test_nothing_in_a_model_folder_is_a_pickle(model_directory):
     kinds = {path.suffix for path in model_directory.rglob("*") if path.is_file()}
-    assert kinds == {".json", ".jsonl", ".safetensors", ".log", ".int16"} - {".log"}
+    assert kinds == {".json", ".jsonl", ".safetensors", ".int16"}
 
 
 def change_json(**changes):
