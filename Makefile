@@ -10,7 +10,7 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 demo: .venv/installed
 	rm -rf demo
-	.venv/bin/python -m heartbeats.simulation demo/training --records 200 --seed 1
+	.venv/bin/python -m heartbeats.simulation demo/training --records 150 --seed 1
 	.venv/bin/python -m heartbeats.simulation demo/unseen --records 100 --seed 2
 	.venv/bin/python train_model.py demo/training demo/model --config configs/quick.toml
 	.venv/bin/python driver.py demo/model demo/unseen demo/outputs

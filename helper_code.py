@@ -71,9 +71,13 @@ def load_recording(
 
 
 def choose_leads(recording: npt.ArrayLike, header: str, leads: Sequence[str]) -> npt.NDArray[np.generic]:
-    """The rows of ``leads``, in their order, shape (leads, samples); a lead that the recording lacks is left out."""
-    available = get_leads(header)
-    return np.asarray(recording)[[available.index(lead) for lead in leads if lead in available]]
+    """The rows of ``leads``, in their order, shape (leads, samples); zeros for a lead that the recording lacks."""
+    available, samples = get_leads(header), np.asarray(recording)
+    chosen = np.zeros((len(leads), samples.shape[1]), samples.dtype)
+    for row, lead in zip(chosen, leads, strict=True):
+        if lead in available:
+            row[:] = samples[available.index(lead)]
+    return chosen
 
 
 def get_recording_id(header: str) -> str:

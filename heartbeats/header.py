@@ -31,7 +31,7 @@ SOURCES = {
     "JS": "chapman_ningbo",
 }
 
-_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
+_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}  # µ is two characters: micro sign, Greek mu
 _GAIN = re.compile(r"(?P<gain>[^(/]*)(?:\((?P<baseline>[+-]?\d+)\))?(?:/(?P<unit>\S+))?$")
 _FORMAT = re.compile(r"(\d+)")
 _COMMENT = re.compile(r"#\s*<?(\w+)>?\s*:(.*)$")
@@ -88,7 +88,8 @@ def read_header_text(path: Path) -> str:
 
 def parse_header(text: str) -> Header:
     """Read a header of either dialect; see the module's docstring for what is absent or unreadable."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # Not str.splitlines: a Latin-1 header may hold bytes that Unicode takes for line ends.
+    lines = [line.strip() for line in re.split(r"\r\n?|\n", text) if line.strip()]
     body = [line for line in lines if not line.startswith("#")]
     comments = _comments(lines)
     record = (body[0] if body else "").split()

@@ -99,7 +99,8 @@ def resample(signal: Floats, *, sampling_rate: float) -> Floats:
 
     The signal is continued along the line through its ends, so that a lead that is not at 0 mV there has no step.
     """
-    ratio = Fraction(SAMPLING_RATE) / Fraction(sampling_rate).limit_denominator(1000)
+    # Exact for whole rates; 977.517 Hz becomes the next ratio that a filter of reasonable length can do.
+    ratio = Fraction(SAMPLING_RATE / sampling_rate).limit_denominator(2000)
     if ratio == 1:
         return signal
     resampled: Floats = scipy.signal.resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
@@ -113,7 +114,8 @@ def denoise(signal: Floats) -> Floats:
     section 2.2). The paper does not say which coefficients it removes. Removed here are the approximation of level 8,
     below 1 Hz, which is the electrodes' drift and the patient's breathing, and the details of level 1, 125 to 250 Hz,
     which is muscle and instrument noise: diagnostic ECGs are recorded up to 150 Hz. The bands between, with the QRS
-    complex, P and T wave, are kept as they are.
+    complex, P and T wave, are kept. Bands overlap: a sine is attenuated by 22 dB at 0.4 Hz, 18 dB at 0.5 Hz, 2 to 4 dB
+    at 1 Hz, 1 dB at 100 Hz, 8 dB at 150 Hz and 33 dB at 200 Hz.
 
     A signal shorter than the eight levels' filters reach (6.7 s) is continued by its mirror image and cut again.
     """

@@ -1,0 +1,254 @@
+"""Headers: both dialects of the Challenge, plain WFDB, and every way in which real headers depart from them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heartbeats.header import STANDARD_LEADS, Header, parse_header, read_header_text, source_of
+
+PROPERTY = settings(max_examples=200, deadline=None, derandomize=True)
+
+EARLY = """\
+A0001 3 500 7500 05-Feb-2020 11:39:16
+A0001.mat 16+24 1000/mV 16 0 28 -1716 0 I
+A0001.mat 16+24 1000/mV 16 0 7 2029 0 II
+A0001.mat 16+24 1000/mV 16 0 -21 3745 0 aVR
+#Age: 74
+#Sex: Male
+#Dx: 59118001,426783006
+#Rx: Unknown
+"""
+LATER = """\
+A0001 3 500 7500
+A0001.mat 16x1+24 1000.0(0)/mV 16 0 28 -1716 0 I
+A0001.mat 16x1+24 1000.0(0)/mV 16 0 7 2029 0 II
+A0001.mat 16x1+24 1000.0(0)/mV 16 0 -21 3745 0 aVR
+# Age: 74
+# Sex: Male
+# Dx: 59118001,426783006
+# Rx: Unknown
+"""
+
+
+def parse(record: str = "A0001 1 500 5000", signal: str = "A0001.mat 16 1000/mV 16 0 0 0 0 I", end: str = "") -> Header:
+    return parse_header(f"{record}\n{signal}\n{end}\n")
+
+
+def test_both_dialects_give_the_same_header() -> None:
+    header = parse_header(EARLY)
+    assert header == parse_header(LATER)
+    assert (header.name, header.lead_count, header.sampling_rate, header.samples) == ("A0001", 3, 500, 7500)
+    assert (header.age, header.sex, header.diagnoses) == (74, "Male", ("59118001", "426783006"))
+    assert header.leads == ("I", "II", "aVR")
+    assert {(line.gain, line.baseline, line.format) for line in header.signals} == {(1000, 0, "16")}
+
+
+@pytest.mark.parametrize("text", [EARLY, LATER])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace("A0001 3", "A0001.mat 3"),
+        lambda text: text.replace("/mV", "/mv"),
+        lambda text: text.replace("/mV", ""),
+        lambda text: text.replace("aVR", "avr"),
+        lambda text: text.replace(" ", "  "),
+        lambda text: text.replace(" ", "\t"),
+        lambda text: text.replace("426783006", "426783006,59118001,,"),
+        lambda text: text.replace(",426783006", " , 426783006 "),
+        lambda text: text.replace("Male", "M"),
+        lambda text: "# a comment before the record line\n" + text,
+    ],
+)
+def test_spellings_that_mean_the_same_give_the_same_header(text: str, change) -> None:
+    assert parse_header(change(text)) == parse_header(EARLY)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ("E00009.mat 12 500 5000 05-May-2020 14:50:55", ("E00009", 12, 500, 5000)),
+        ("s01/2 12 500 5000", ("s01", 12, 500, 5000)),
+        ("100 2 360 650000", ("100", 2, 360, 650000)),
+        ("X 12 500/1000(0) 5000", ("X", 12, 500, 5000)),
+        ("X 12 128.5/1000 5000", ("X", 12, 128.5, 5000)),
+        ("X 12 1e3 5e3", ("X", 12, 1000, 5000)),
+        ("X 12 257", ("X", 12, 257, None)),
+        ("X 12", ("X", 12, None, None)),
+        ("X", ("X", None, None, None)),
+        ("X many fast nan", ("X", None, None, None)),
+        ("X 1.5 inf 0.5", ("X", None, None, None)),
+    ],
+)
+def test_what_the_record_line_does_not_say_is_none(record: str, expected: tuple) -> None:
+    header = parse(record)
+    assert (header.name, header.lead_count, header.sampling_rate, header.samples) == expected
+
+
+def test_a_plain_wfdb_line_gives_file_format_gain_baseline_and_lead() -> None:
+    (line,) = parse(signal="100.dat 212 200 11 1024 995 -22131 0 MLII").signals
+    assert (line.file, line.format, line.gain, line.baseline, line.lead) == ("100.dat", "212", 200, 1024, "MLII")
+
+
+@pytest.mark.parametrize(
+    ("field", "gain", "baseline"),
+    [
+        ("1716(6)/mV", 1716, 6),
+        ("1716(-6)/mV", 1716, -6),
+        ("1716(+6)", 1716, 6),
+        ("1e3/mV", 1000, 12),
+        ("1/uV", 1000, 12),
+        ("1/µV", 1000, 12),  # the micro sign, U+00B5
+        ("1/μV", 1000, 12),  # the Greek letter, U+03BC
+        ("1000000(7)/V", 1000, 7),
+        ("4880/mV", 4880, 12),
+        ("0.5(1)/uV", 500, 1),
+        ("nan/mV", math.nan, 12),
+        ("inf/mV", math.nan, 12),
+        ("/mV", math.nan, 12),
+        ("?/mV", math.nan, 12),
+    ],
+)
+def test_gain_per_millivolt_and_baseline_or_else_adc_zero(field: str, gain: float, baseline: float) -> None:
+    (line,) = parse(signal=f"x.mat 16 {field} 16 12 0 0 0 I").signals
+    assert line.gain == pytest.approx(gain, nan_ok=True)
+    assert line.baseline == baseline
+
+
+@pytest.mark.parametrize("end", ["", " 16"])
+def test_a_signal_line_without_a_gain_has_none(end: str) -> None:
+    (line,) = parse(signal=f"x.mat{end}").signals
+    assert math.isnan(line.gain)
+    assert line.baseline == 0
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str])
+def test_standard_leads_are_spelled_as_usual(spell) -> None:
+    lines = "\n".join(f"x.mat 16 1000/mV 16 0 0 0 0 {spell(lead)}" for lead in (*STANDARD_LEADS, "vx"))
+    assert parse_header(f"x 13 500 5000\n{lines}\n").leads == (*STANDARD_LEADS, spell("vx"))
+
+
+def test_no_more_signal_lines_are_read_than_there_are_leads() -> None:
+    assert parse_header(EARLY.replace("A0001 3", "A0001 2")).leads == ("I", "II")
+    assert parse_header(EARLY.replace("A0001 3", "A0001 5")).leads == ("I", "II", "aVR")
+    assert parse_header(EARLY.replace("A0001 3", "A0001 -1")).leads == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "age"),
+    [("74", 74), ("0", 0), ("0.5", 0.5), (" 89 ", 89)]
+    + [(unknown, math.nan) for unknown in ("NaN", "-1", "300", "Unknown", "inf", "")],
+)
+def test_ages_that_nobody_has_are_unknown(written: str, age: float) -> None:
+    assert parse(end=f"#Age: {written}").age == pytest.approx(age, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "sex"),
+    [(male, "Male") for male in ("Male", "male", "M", "m", "MALE")]
+    + [(female, "Female") for female in ("Female", "female", "F", "f")]
+    + [(unknown, None) for unknown in ("NaN", "Unknown", "")],
+)
+def test_sexes_in_every_spelling(written: str, sex: str | None) -> None:
+    assert parse(end=f"#Sex: {written}").sex == sex
+
+
+@pytest.mark.parametrize(
+    ("written", "diagnoses"),
+    [
+        ("#Dx: 164889003,164889003, 59118001,,", ("164889003", "59118001")),
+        ("#Dx: LBBB", ("LBBB",)),
+        ("#Dx:59118001", ("59118001",)),
+        ("#dx : 59118001", ("59118001",)),
+        ("#Dx: ", ()),
+        ("#Rx: 59118001", ()),
+        ("", ()),
+    ],
+)
+def test_diagnoses_are_distinct_and_never_empty(written: str, diagnoses: tuple[str, ...]) -> None:
+    assert parse(end=written).diagnoses == diagnoses
+
+
+def test_ludb_comments_give_age_and_sex() -> None:
+    header = parse(end="#<age>: 51\n#<sex>: F\n#<diagnoses>:\n#Rhythm: Sinus bradycardia.")
+    assert (header.age, header.sex, header.diagnoses) == (51, "Female", ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_header_reads_the_same_in_either_encoding(tmp_path: Path, encoding: str) -> None:
+    text = EARLY.replace("1000/mV", "1/µV") + "#Hx: Lübeck, 38 °C\n"
+    path = tmp_path / "A0001.hea"
+    path.write_bytes(text.encode(encoding))
+    assert read_header_text(path) == text
+    assert parse_header(text) == parse_header(EARLY)
+
+
+def test_only_newlines_end_a_line() -> None:
+    assert parse_header("# from Windows\x85 and back\n" + EARLY) == parse_header(EARLY)
+
+
+FIELDS = [
+    "",
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "1e308",
+    "1e-320",
+    "9" * 400,
+    "(",
+    ")",
+    "/",
+    "#",
+    "#Dx:",
+    "µ",
+    "\0",
+    "\n",
+    "\x85",
+]
+
+
+@PROPERTY
+@given(st.text() | st.text(alphabet="A0 1/()+.-#:,\nmVx<>\t"))
+def test_no_text_makes_parsing_fail(text: str) -> None:
+    header = parse_header(text)
+    assert all(isinstance(diagnosis, str) and diagnosis for diagnosis in header.diagnoses)
+    assert header.sampling_rate is None or math.isfinite(header.sampling_rate)
+
+
+@PROPERTY
+@given(
+    st.sampled_from([EARLY, LATER]),
+    st.lists(st.tuples(st.integers(0, 10**4), st.sampled_from(FIELDS)), min_size=1, max_size=5),
+)
+def test_no_damage_to_a_header_makes_parsing_fail(text: str, damages: list[tuple[int, str]]) -> None:
+    fields = text.replace("\n", " \n ").split(" ")
+    for position, field in damages:
+        fields[position % len(fields)] = field
+    header = parse_header(" ".join(fields))
+    assert math.isnan(header.age) or 0 <= header.age <= 130
+    assert all(math.isfinite(line.baseline) and not math.isinf(line.gain) for line in header.signals)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("A0001", "cpsc"),
+        ("Q0001", "cpsc_extra"),
+        ("I0001", "incart"),
+        ("S0001", "ptb"),
+        ("HR00001", "ptb_xl"),
+        ("E00001", "georgia"),
+        ("JS00001", "chapman_ningbo"),
+    ]
+    + [(name, "other") for name in ("100", "H00001", "e00001", "E", "E00001x", "XE00001", "")],
+)
+def test_a_record_belongs_to_a_source_by_its_name(name: str, source: str) -> None:
+    assert source_of(name) == source

@@ -1,0 +1,505 @@
+"""Recordings: mV whatever the gain, the baseline and the file's form; what is wrong with a file is said, in one way."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import wfdb
+from conftest import TWELVE, ecg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heartbeats.diagnoses import label_matrix, snomed_codes
+from heartbeats.header import Header, parse_header
+from heartbeats.recording import (
+    Recording,
+    RecordingError,
+    find_headers,
+    read_recording,
+    recording_from_samples,
+    signal_files,
+)
+
+PROPERTY = settings(max_examples=100, deadline=None, derandomize=True)
+ECG = ecg(leads=2)
+MILLIVOLTS = ECG / 1000.0
+
+
+def header(
+    gain: str = "1000/mV",
+    *,
+    name: str = "A0001",
+    leads: Sequence[str] = ("I", "II"),
+    rate: float = 500,
+    samples: int = 5000,
+    fmt: str = "16+24",
+) -> Header:
+    lines = "\n".join(f"{name}.mat {fmt} {gain} 16 0 0 0 0 {lead}" for lead in leads)
+    return parse_header(f"{name} {len(leads)} {rate:g} {samples}\n{lines}\n#Age: 60\n")
+
+
+def write_wfdb(folder: Path, name: str, signal: np.ndarray, *, fmt: str = "16", gain: float = 1000.0) -> Path:
+    """A .hea and a .dat by ``wfdb`` itself, whose writer uses deprecated pandas."""
+    leads = TWELVE[: len(signal)]
+    each = {"fmt": [fmt], "adc_gain": [gain], "baseline": [0], "units": ["mV"]}
+    each = {key: value * len(leads) for key, value in each.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        samples = signal.T.astype(np.int64)
+        wfdb.wrsamp(name, fs=500, sig_name=list(leads), d_signal=samples, write_dir=str(folder), **each)
+    return folder / f"{name}.hea"
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("gain", "adc"),
+    [
+        ("1000/mV", 1000 * MILLIVOLTS),
+        ("200(1024)/mV", 200 * MILLIVOLTS + 1024),
+        ("4880(-7)/mV", 4880 * MILLIVOLTS - 7),
+        ("0.5/uV", 500 * MILLIVOLTS),
+        ("1/uV", 1000 * MILLIVOLTS),
+        ("1000000/V", 1000 * MILLIVOLTS),
+    ],
+)
+def test_gain_baseline_and_unit_give_millivolts(gain: str, adc: np.ndarray) -> None:
+    recording = recording_from_samples(header(gain), adc)
+    np.testing.assert_allclose(recording.signal, MILLIVOLTS, atol=1e-12)
+    assert recording.signal.dtype == np.float64
+    assert recording.warnings == ()
+
+
+@PROPERTY
+@given(st.floats(1e-2, 1e7), st.integers(-(2**31), 2**31))
+def test_the_same_signal_at_another_gain_and_baseline_is_the_same(gain: float, baseline: int) -> None:
+    recording = recording_from_samples(header(f"{gain!r}({baseline})/mV"), gain * MILLIVOLTS + baseline)
+    np.testing.assert_allclose(recording.signal, MILLIVOLTS, atol=1e-6 + 1e-15 * abs(baseline) / gain)
+    assert recording.warnings == ()
+
+
+def test_leads_keep_gains_of_their_own() -> None:
+    text = "X 2 500 5000\nx.mat 16 1716(6)/mV 16 0 0 0 0 i\nx.mat 16 698(-1)/mV 16 0 0 0 0 avf\n"
+    recording = recording_from_samples(parse_header(text), MILLIVOLTS * [[1716], [698]] + [[6], [-1]])
+    np.testing.assert_allclose(recording.signal, MILLIVOLTS, atol=1e-12)
+    assert recording.leads == ("I", "aVF")
+
+
+def test_the_adc_units_given_are_left_as_they_are() -> None:
+    samples = ECG.astype(np.float64)
+    samples[0, 10] = np.nan
+    before = samples.copy()
+    recording_from_samples(header(), samples)
+    np.testing.assert_array_equal(samples, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "gain"),
+    [
+        ("E00009", "4880/mV"),
+        ("E00009", "4880.0(0)/mV"),
+        ("HR20715", "200/mV"),
+        ("S0001", "2000000/mV"),
+    ],
+)
+def test_known_errors_of_early_headers_are_mended_and_told(name: str, gain: str) -> None:
+    recording = recording_from_samples(header(gain, name=name), ECG)
+    np.testing.assert_allclose(recording.signal, MILLIVOLTS)
+    assert len(recording.warnings) == 1
+    assert "gain" in recording.warnings[0]
+
+
+def test_a_negative_gain_turns_the_lead_over() -> None:
+    recording = recording_from_samples(header("-1000/mV"), ECG)
+    np.testing.assert_allclose(recording.signal, -MILLIVOLTS)
+    assert recording.warnings == ()
+
+
+def test_the_source_is_that_of_the_header_file(write_record) -> None:
+    path = write_record("E00009", gain="4880/mV", record_name="unnamed")
+    np.testing.assert_allclose(read_recording(path).signal, ecg() / 1000)
+
+
+@pytest.mark.parametrize("gain", ["", "nan/mV", "0/mV", "1e-320/mV", "inf/mV"])
+def test_a_gain_that_is_none_is_taken_as_1000_and_told(gain: str) -> None:
+    recording = recording_from_samples(header(gain or "?"), ECG)
+    np.testing.assert_allclose(recording.signal, MILLIVOLTS)
+    assert len(recording.warnings) == 1
+
+
+def test_one_lead_without_a_gain_leaves_the_others_theirs() -> None:
+    text = "X 2 500 5000\nx.mat 16 200/mV 16 0 0 0 0 I\nx.mat 16 nan/mV 16 0 0 0 0 II\n"
+    recording = recording_from_samples(parse_header(text), ECG)
+    np.testing.assert_allclose(recording.signal, ECG / [[200], [1000]])
+
+
+@pytest.mark.parametrize("gain", ["1/mV", "1e6/mV", "1e-320/mV"])
+def test_amplitudes_of_no_ecg_are_taken_for_a_wrong_gain(gain: str) -> None:
+    recording = recording_from_samples(header(gain), ECG)
+    np.testing.assert_allclose(recording.signal, MILLIVOLTS)
+    assert "gain" in recording.warnings[0]
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 3.0, 10.0])
+@pytest.mark.parametrize(("name", "gain"), [("A0001", 1000), ("A0001", 4880), ("E00009", 200), ("HR1", 4880)])
+def test_low_and_high_voltages_at_a_stated_gain_are_kept(name: str, gain: float, scale: float) -> None:
+    recording = recording_from_samples(header(f"{gain}/mV", name=name), gain * scale * MILLIVOLTS)
+    np.testing.assert_allclose(recording.signal, scale * MILLIVOLTS)
+    assert recording.warnings == ()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_amplitudes_of_no_ecg_at_either_gain_are_kept_and_told(scale: float) -> None:
+    recording = recording_from_samples(header("200/mV"), 200 * scale * MILLIVOLTS)
+    np.testing.assert_allclose(recording.signal, scale * MILLIVOLTS)
+    assert "amplitudes" in recording.warnings[0]
+
+
+@pytest.mark.parametrize("value", [0, 7, -300])
+def test_a_constant_recording_stays_a_finite_constant(value: int) -> None:
+    recording = recording_from_samples(header(), np.full_like(ECG, value))
+    np.testing.assert_array_equal(recording.signal, value / 1000)
+
+
+def test_constant_leads_do_not_judge_the_gain() -> None:
+    recording = recording_from_samples(header("200/mV", leads=TWELVE), np.vstack([ECG // 5, np.full((10, 5000), 300)]))
+    np.testing.assert_allclose(recording.signal[:2], (ECG // 5) / 200)
+    np.testing.assert_allclose(recording.signal[2:], 1.5)
+
+
+@pytest.mark.parametrize("missing", [-32768, np.nan, np.inf, -np.inf])
+def test_missing_samples_are_bridged_by_straight_lines(missing: float) -> None:
+    samples = ECG.astype(np.float64)
+    samples[0, 100], samples[0, 103] = 40, 100
+    samples[0, 101:103] = missing
+    samples[0, :5] = missing
+    samples[0, -5:] = missing
+    recording = recording_from_samples(header(), samples)
+    np.testing.assert_allclose(recording.signal[0, 100:104], [0.04, 0.06, 0.08, 0.1])
+    np.testing.assert_array_equal(recording.signal[0, :5], recording.signal[0, 5])
+    np.testing.assert_array_equal(recording.signal[0, -5:], recording.signal[0, -6])
+    np.testing.assert_array_equal(recording.signal[1], MILLIVOLTS[1])
+    assert recording.warnings == ("lead I: 12 missing samples bridged",)
+
+
+@pytest.mark.parametrize("missing", [-32768, np.nan])
+def test_a_lead_without_samples_is_0_mv(missing: float) -> None:
+    samples = ECG.astype(np.float64)
+    samples[1] = missing
+    recording = recording_from_samples(header("1000(50)/mV"), samples)
+    np.testing.assert_array_equal(recording.signal[1], 0)
+    assert "II" in recording.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("fmt", "missing"),
+    [("80", -128), ("212", -2048), ("310", -512), ("61", -32768), ("516", -32768), ("24", -(2**23)), ("32", -(2**31))],
+)
+def test_each_format_has_its_value_for_none(fmt: str, missing: int) -> None:
+    samples = ECG.astype(np.int64)
+    samples[:, 50] = missing
+    recording = recording_from_samples(header(fmt=fmt), samples)
+    assert recording.signal.min() > -0.2
+    assert len(recording.warnings) == 2
+    kept = recording_from_samples(header(fmt="8"), samples)  # a format of differences: it has none
+    assert kept.signal[0, 50] == missing / 1000
+
+
+def test_spikes_are_no_gaps() -> None:
+    samples = ECG.copy()
+    samples[0, 100:102] = 32767, -32767
+    np.testing.assert_array_equal(recording_from_samples(header(), samples).signal[0, 100:102], [32.767, -32.767])
+
+
+@pytest.mark.parametrize(
+    ("rate", "samples"), [(50, 50), (50, 90_000), (100, 100), (257, 257), (360, 650_000), (2000, 2000)]
+)
+def test_1_s_to_half_an_hour_at_50_to_2000_hz_is_read(rate: float, samples: int) -> None:
+    signal = np.resize(ECG, (2, samples))
+    recording = recording_from_samples(header(rate=rate, samples=samples), signal)
+    assert recording.signal.shape == (2, samples)
+    assert recording.sampling_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "samples", "fault"),
+    [
+        (49.9, 5000, "49.9 Hz"),
+        (2000.1, 5000, "2000.1 Hz"),
+        (0, 5000, "sampling rate"),
+        (-500, 5000, "sampling rate"),
+        (math.nan, 5000, "sampling rate"),
+        (500, 499, "shorter than 1 s"),
+        (257, 256, "shorter than 1 s"),
+        (500, 0, "shorter than 1 s"),
+    ],
+)
+def test_what_lies_outside_is_refused_by_name(rate: float, samples: int, fault: str) -> None:
+    with pytest.raises(RecordingError, match=fault):
+        recording_from_samples(header(rate=rate, samples=samples), np.zeros((2, samples)))
+
+
+@pytest.mark.parametrize("leads", [("I",), ("I", "II", "III"), ()])
+def test_a_header_of_other_leads_than_the_signal_is_refused(leads: tuple[str, ...]) -> None:
+    with pytest.raises(RecordingError, match="leads"):
+        recording_from_samples(header(leads=leads), ECG)
+
+
+def test_a_header_with_fewer_lines_than_it_announces_is_refused() -> None:
+    text = "X 3 500 5000\nx.mat 16 1000/mV 16 0 0 0 0 I\nx.mat 16 1000/mV 16 0 0 0 0 II\n"
+    with pytest.raises(RecordingError, match="announces 3 leads, has 2"):
+        recording_from_samples(parse_header(text), ECG)
+
+
+@pytest.mark.parametrize("samples", [ECG.astype(str), ECG * 1j, np.full((2, 5000), None), [[1, 2], [3]], ECG[0], 7])
+def test_samples_that_are_no_table_of_numbers_are_refused(samples) -> None:
+    with pytest.raises(RecordingError):
+        recording_from_samples(header(), samples)
+
+
+def test_another_number_of_samples_than_announced_does_not_pass_in_silence() -> None:
+    try:
+        told = recording_from_samples(header(samples=7500), ECG).warnings
+    except RecordingError as error:
+        told = (str(error),)
+    assert any("7500" in message for message in told)
+
+
+@PROPERTY
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from(["nan", "-1", "0", "1e-320", "1e-9/mV", "1e9/mV", "(2)/V"])),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_damaged_header_gives_a_finite_signal_or_an_error(damages: list[tuple[int, str]]) -> None:
+    line = "A0001.mat 16+24 1000/mV 16 0 0 0 0"
+    fields = f"A0001 2 500 5000 \n {line} I \n {line} II \n #Age: 60".split(" ")
+    for position, field in damages:
+        fields[position % len(fields)] = field
+    try:
+        recording = recording_from_samples(parse_header(" ".join(fields)), ECG)
+    except RecordingError:
+        return
+    assert np.isfinite(recording.signal).all()
+
+
+@pytest.mark.parametrize("form", ["4", "5"])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float64])
+def test_every_matlab_form_reads_the_same(write_record, form: str, dtype: type) -> None:
+    path = write_record("A0001", ecg())
+    expected = read_recording(path)
+    scipy.io.savemat(path.with_suffix(".mat"), {"val": ecg().astype(dtype), "fs": 500}, format=form)
+    assert_same(read_recording(path), expected)
+
+
+@pytest.mark.parametrize("fmt", ["16", "212", "24", "32"])
+def test_plain_wfdb_reads_as_the_matlab_file_does(write_record, tmp_path: Path, fmt: str) -> None:
+    signal = ecg()
+    signal[0, 20:30] = -2048 if fmt == "212" else -32768 if fmt == "16" else 0
+    expected = read_recording(write_record("A0001", signal, fmt=fmt, gain="1000/mV", comments=""))
+    folder = tmp_path / "wfdb"
+    folder.mkdir()
+    read = read_recording(write_wfdb(folder, "A0001", signal, fmt=fmt))
+    np.testing.assert_allclose(read.signal, expected.signal, atol=1e-12)
+    assert (read.leads, read.sampling_rate) == (expected.leads, expected.sampling_rate)
+    assert read.warnings == expected.warnings
+
+
+def test_one_signal_has_one_digest_in_every_form(write_record, tmp_path: Path) -> None:
+    path = write_record("A0001", ECG, leads=("I", "II"))
+    digests = [read_recording(path).digest]
+    for dtype in (np.int32, np.float64):
+        scipy.io.savemat(path.with_suffix(".mat"), {"val": ECG.astype(dtype)})
+        digests.append(read_recording(path).digest)
+    folder = tmp_path / "wfdb"
+    folder.mkdir()
+    digests.append(read_recording(write_wfdb(folder, "B0001", ECG, gain=200.0)).digest)
+    assert len(set(digests)) == 1
+
+
+def test_other_signals_have_other_digests(write_record) -> None:
+    first, second = write_record("A0001"), write_record("A0002", ecg(rate=61))
+    renamed = write_record("E00009", gain="4880/mV", dx="59118001")
+    assert read_recording(first).digest != read_recording(second).digest
+    assert read_recording(first).digest == read_recording(renamed).digest
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda mat: mat.unlink(),
+        lambda mat: mat.write_bytes(b""),
+        lambda mat: mat.write_bytes(mat.read_bytes()[:30]),
+        lambda mat: mat.write_bytes(mat.read_bytes()[:-1000]),
+        lambda mat: mat.write_bytes(b"no MATLAB file at all" * 100),
+        lambda mat: scipy.io.savemat(mat, {"signal": ECG}),
+        lambda mat: scipy.io.savemat(mat, {"val": "words"}),
+        lambda mat: scipy.io.savemat(mat, {"val": {"signal": ECG}}),
+        lambda mat: scipy.io.savemat(mat, {"val": ECG * 1j}),
+        lambda mat: scipy.io.savemat(mat, {"val": ECG[0]}),
+        lambda mat: scipy.io.savemat(mat, {"val": ECG[None]}),
+        lambda mat: scipy.io.savemat(mat, {"val": ECG.T}),
+        lambda mat: scipy.io.savemat(mat, {"val": np.zeros((0, 0))}),
+    ],
+)
+def test_a_damaged_matlab_file_is_a_recording_error(write_record, damage) -> None:
+    path = write_record("A0001", ECG, leads=("I", "II"))
+    damage(path.with_suffix(".mat"))
+    with pytest.raises(RecordingError):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("fmt", ["16", "212"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda dat: dat.write_bytes(b""), cut_in_half])
+def test_a_damaged_wfdb_file_is_a_recording_error(tmp_path: Path, fmt: str, damage) -> None:
+    path = write_wfdb(tmp_path, "B0001", ECG, fmt=fmt)
+    damage(path.with_suffix(".dat"))
+    with pytest.raises(RecordingError):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("text", ["", "A0001 twelve 500\n", "A0001 2 500 5000\n"])
+@pytest.mark.parametrize("with_signal", [True, False])
+def test_an_unusable_header_is_said_to_be_that(write_record, text: str, with_signal: bool) -> None:
+    path = write_record("A0001", ECG, leads=("I", "II"))
+    path.write_text(text)
+    if not with_signal:
+        path.with_suffix(".mat").unlink()
+    with pytest.raises(RecordingError, match="header"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir, lambda path: path.write_bytes(bytes(range(256)))])
+def test_a_header_that_is_none_is_a_recording_error(tmp_path: Path, make) -> None:
+    make(tmp_path / "A0001.hea")
+    with pytest.raises(RecordingError):
+        read_recording(tmp_path / "A0001.hea")
+
+
+@pytest.mark.parametrize("suffix", ["hea", "mat", "dat"])
+def test_the_file_at_fault_is_named(write_record, tmp_path: Path, suffix: str) -> None:
+    if suffix == "dat":
+        path = write_wfdb(tmp_path, "A0001", ECG)
+        cut_in_half(path.with_suffix(".dat"))
+    else:
+        path = write_record("A0001")
+        (path.unlink if suffix == "hea" else lambda: cut_in_half(path.with_suffix(".mat")))()
+    with pytest.raises(RecordingError, match=rf"A0001\.{suffix}"):
+        read_recording(path)
+
+
+def test_signal_files_are_those_that_are_read(write_record, tmp_path: Path) -> None:
+    matlab, plain = write_record("A0001"), write_wfdb(tmp_path, "B0001", ECG)
+    assert signal_files(matlab) == [matlab.with_suffix(".mat")]
+    assert signal_files(plain) == [plain.with_suffix(".dat")]
+
+
+@pytest.mark.parametrize("named", ["sub/A0001.dat", "../A0001.dat", ".", "~"])
+def test_signal_files_are_named_whatever_the_header_says(tmp_path: Path, named: str) -> None:
+    path = tmp_path / "A0001.hea"
+    path.write_text(f"A0001 1 500 5000\n{named} 16 1000/mV 16 0 0 0 0 I\n")
+    assert signal_files(path) == [tmp_path / named]
+
+
+def test_headers_are_found_in_sub_folders_in_order_and_not_hidden(tmp_path: Path) -> None:
+    names = ["b/A2.hea", "A1.hea", "b/c/A0.hea", "a/A3.hea", "A1.mat", ".A4.hea", "b/._A2.hea", "A5.hea.bak"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.hea").mkdir()
+    found = [str(path.relative_to(tmp_path)) for path in find_headers(tmp_path)]
+    assert found == sorted(["A1.hea", "a/A3.hea", "b/A2.hea", "b/c/A0.hea"])
+
+
+def test_headers_in_hidden_folders_are_not_found(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "A1.hea").touch()
+    assert find_headers(tmp_path) == []
+
+
+def test_headers_behind_a_link_to_a_folder_are_found(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "A1.hea").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "georgia").symlink_to(tmp_path / "elsewhere")
+    assert [path.name for path in find_headers(tmp_path / "data")] == ["A1.hea"]
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        find_headers(tmp_path / "nowhere")
+
+
+def test_a_recording_can_be_narrowed_to_leads_in_its_own_order(write_record) -> None:
+    recording = read_recording(write_record("A0001"))
+    narrowed = recording.with_leads(["v2", "I", "avr", "vx"])
+    assert narrowed.leads == ("I", "aVR", "V2")
+    np.testing.assert_array_equal(narrowed.signal, recording.signal[[0, 3, 7]])
+    assert recording.with_leads(None) is recording
+
+
+@pytest.mark.parametrize("name", ["A0011", "E00009", "E00018", "E00793", "E07520", "HR00001", "HR20715", "S0001"])
+def test_first_published_headers_read_as_the_corrected_ones(ecg_data: Path, name: str) -> None:
+    (corrected_file,) = (ecg_data / "challenge").glob(f"*/{name}.hea")
+    first_file = ecg_data / "quirks" / f"{name}.hea"
+    first, corrected = read_recording(first_file), read_recording(corrected_file)
+    assert_same(first, corrected)
+    assert snomed_codes(first.diagnoses) == corrected.diagnoses
+    assert label_matrix([first.diagnoses]).any() == label_matrix([corrected.diagnoses]).any()
+    np.testing.assert_array_equal(label_matrix([first.diagnoses]), label_matrix([corrected.diagnoses]))
+    np.testing.assert_allclose(first.signal * 1000, scipy.io.loadmat(first_file.with_suffix(".mat"))["val"])
+
+
+def test_every_challenge_recording_reads_without_a_doubt_of_its_gain(ecg_data: Path) -> None:
+    headers = find_headers(ecg_data / "challenge")
+    assert len(headers) == 304
+    for path in headers[::3]:
+        recording = read_recording(path)
+        assert not [warning for warning in recording.warnings if "gain" in warning]
+        assert_plausible(recording)
+        assert math.isnan(recording.age) or recording.age >= 0
+
+
+def test_ludb_recordings_read_with_their_own_gains(ecg_data: Path) -> None:
+    for path in find_headers(ecg_data / "ludb")[::10]:
+        recording = read_recording(path)
+        assert recording.leads == TWELVE
+        assert recording.warnings == ()
+        assert_plausible(recording)
+        np.testing.assert_allclose(recording.signal, wfdb.rdrecord(str(path.with_suffix(""))).p_signal.T)
+
+
+@pytest.mark.parametrize("name", ["100", "108", "233"])
+def test_mit_bih_recordings_read_as_wfdb_has_them(ecg_data: Path, name: str) -> None:
+    path = ecg_data / "mitdb" / f"{name}.hea"
+    recording = read_recording(path)
+    assert recording.warnings == ()
+    assert_plausible(recording)
+    np.testing.assert_allclose(recording.signal, wfdb.rdrecord(str(path.with_suffix(""))).p_signal.T)
+
+
+def assert_plausible(recording: Recording) -> None:
+    """The median lead deviates by what ECGs do, in mV."""
+    assert np.isfinite(recording.signal).all()
+    assert 0.03 < np.median(recording.signal.std(axis=1)) < 2
+
+
+def assert_same(one: Recording, other: Recording) -> None:
+    np.testing.assert_array_equal(one.signal, other.signal)
+    assert (one.name, one.sampling_rate, one.leads, one.sex) == (
+        other.name,
+        other.sampling_rate,
+        other.leads,
+        other.sex,
+    )
+    assert one.age == pytest.approx(other.age, nan_ok=True)
