@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import scipy.io
 
 from heartbeats.header import Header, parse_header, read_header_text, source_of
+from heartbeats.matlab_file import MatlabFileError, read_matlab_variable
 
 __all__ = [
     "Recording",
@@ -159,13 +159,10 @@ def read_samples(header_file: Path) -> npt.NDArray[np.generic]:
         RecordingError: the signal file is missing, unreadable, or does not hold an array of numbers.
     """
     matlab_file = header_file.with_suffix(".mat")
-    # Whatever a damaged file makes the two readers raise (they raise nearly anything), it is that file's fault.
     if matlab_file.is_file():
         try:
-            samples = np.asarray(scipy.io.loadmat(matlab_file, variable_names=["val"])["val"])
-        except KeyError as error:
-            raise RecordingError(f"{matlab_file.name} has no variable 'val'") from error
-        except Exception as error:
+            samples = read_matlab_variable(matlab_file, "val")
+        except (MatlabFileError, OSError) as error:
             raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
     else:
         import wfdb  # noqa: PLC0415 - brings pandas, a second of every worker's start that .mat recordings do not need
@@ -176,7 +173,7 @@ def read_samples(header_file: Path) -> npt.NDArray[np.generic]:
             raise RecordingError(
                 f"no signal file: neither {matlab_file.name} nor the files its header names"
             ) from error
-        except Exception as error:
+        except Exception as error:  # a damaged file makes wfdb raise nearly anything
             named = ", ".join(path.name for path in signal_files(header_file))
             raise RecordingError(f"{named} cannot be read: {error}") from error
         samples = np.asarray(record.d_signal).T

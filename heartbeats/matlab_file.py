@@ -1,0 +1,113 @@
+"""A numeric variable out of a MATLAB file that may be damaged, foreign or hostile.
+
+The Challenge's files are of MATLAB 4, which ``scipy.io.loadmat`` reads. On a MATLAB 5 file it can end the process (one
+flipped byte that makes an unknown data type is enough) or fill the memory (compressed variables are expanded whatever
+their size), so that numeric variables of MATLAB 5 are read here, by "MAT-File Format" (MathWorks), chapter 1.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import scipy.io
+
+__all__ = ["LARGEST", "MatlabFileError", "read_matlab_variable"]
+
+# No file and no variable is read beyond this: 30 min of 15 leads at 2000 Hz in double precision are 432 MB.
+LARGEST = 512 * 2**20  # bytes
+
+_MATRIX, _COMPRESSED = 14, 15
+_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_NUMERIC_CLASSES = range(6, 16)
+_COMPLEX = 0x800
+
+
+class MatlabFileError(Exception):
+    """A file does not hold the variable, or not in a form that can be read; the message says what is wrong."""
+
+
+def read_matlab_variable(path: Path, name: str) -> npt.NDArray[np.generic]:
+    """The numeric array of a variable, of the number type that it is stored in.
+
+    Raises:
+        MatlabFileError: there is no such variable, or the file is damaged, of another version, or larger than
+            :data:`LARGEST`.
+        OSError: the file cannot be read.
+    """
+    if (size := path.stat().st_size) > LARGEST:
+        raise MatlabFileError(f"{size} bytes are more than the {LARGEST} that are read")
+    with path.open("rb") as file:
+        header = file.read(128)
+    if header[:19] == b"MATLAB 7.3 MAT-file":
+        raise MatlabFileError("MATLAB 7.3 files are not read: save as version 4, 6 or 7")
+    if len(header) == 128 and header[126:] in (b"IM", b"MI"):
+        return _read_5(path.read_bytes(), name)
+    try:
+        return np.asarray(scipy.io.loadmat(path, variable_names=[name])[name])
+    except KeyError as error:
+        raise MatlabFileError(f"no variable '{name}'") from error
+    except Exception as error:  # a damaged file makes scipy raise nearly anything
+        raise MatlabFileError(f"damaged, or no MATLAB file: {error}") from error
+
+
+def _read_5(content: bytes, name: str) -> npt.NDArray[np.generic]:
+    order = "<" if content[126:128] == b"IM" else ">"
+    for kind, element in _elements(content[128:], order):
+        variable = element
+        if kind == _COMPRESSED:
+            kind, variable = next(_elements(_expanded(element), order), (0, b""))  # noqa: PLW2901
+        if kind == _MATRIX:
+            parts = [part for _, part in islice(_elements(variable, order), 3)]
+            if len(parts) == 3 and parts[2] == name.encode():
+                return _array(variable, order)
+    raise MatlabFileError(f"no variable '{name}'")
+
+
+def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Type and content of each data element; small ones have both in eight bytes."""
+    position = 0
+    while position + 8 <= len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, position)
+        start, following = position + 8, position + 8 + size
+        if kind >> 16:
+            kind, size, start, following = kind & 0xFFFF, kind >> 16, position + 4, position + 8
+        elif kind != _COMPRESSED:
+            following += -size % 8
+        if start + size > len(content):
+            raise MatlabFileError("cut short")
+        yield kind, content[start : start + size]
+        position = following
+
+
+def _expanded(compressed: bytes) -> bytes:
+    expander = zlib.decompressobj()
+    try:
+        expanded = expander.decompress(compressed, LARGEST)
+    except zlib.error as error:
+        raise MatlabFileError(f"damaged: {error}") from error
+    if expander.unconsumed_tail:
+        raise MatlabFileError(f"expands to more than the {LARGEST} bytes that are read")
+    return expanded
+
+
+def _array(variable: bytes, order: str) -> npt.NDArray[np.generic]:
+    """The array of a matrix element: flags, dimensions, name, and its numbers, column by column."""
+    parts = list(islice(_elements(variable, order), 4))
+    if len(parts) < 4 or len(parts[0][1]) < 4 or len(parts[1][1]) % 4:
+        raise MatlabFileError("damaged: not the parts of an array")
+    (_, flags), (_, dimensions), _, (kind, numbers) = parts
+    (flag,) = struct.unpack_from(f"{order}I", flags)
+    if flag & 0xFF not in _NUMERIC_CLASSES or flag & _COMPLEX or kind not in _NUMBERS:
+        raise MatlabFileError("not an array of real numbers")
+    shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
+    number = np.dtype(order + _NUMBERS[kind])
+    if min(shape, default=-1) < 0 or math.prod(shape) * number.itemsize != len(numbers):
+        raise MatlabFileError(f"damaged: {len(numbers)} bytes are no array of shape {shape}")
+    return np.frombuffer(numbers, number).reshape(shape, order="F")
