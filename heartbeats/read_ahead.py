@@ -7,15 +7,17 @@ signals. The workers are processes of loky (joblib), which needs no shared memor
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from heartbeats.heart_rate import recording_has_bradycardia
 from heartbeats.preprocessing import prepare
@@ -71,13 +73,45 @@ def prepare_file(header_file: Path) -> Prepared | Failure:
         return Failure(header_file.stem, str(error))
 
 
-def read_ahead(header_files: Iterable[Path], *, ahead: int = 64) -> Iterator[Prepared | Failure]:
-    """Prepare recordings on all cores, yielding them in order, with at most ``ahead`` of them under way or waiting."""
-    workers = get_reusable_executor(max_workers=cpu_count())
-    waiting: deque[Future[Prepared | Failure]] = deque()
+def read_ahead(
+    header_files: Iterable[Path],
+    *,
+    ahead: int = 64,
+    prepare: Callable[[Path], Prepared | Failure] = prepare_file,
+) -> Iterator[Prepared | Failure]:
+    """Prepare recordings on all cores, yielding them in order, with at most ``ahead`` of them under way or waiting.
+
+    A recording that ends its worker (a fault in a library, or too large for the memory) becomes a :class:`Failure`.
+    Those that were under way beside it are prepared once more, each alone in a process.
+    """
+    waiting: deque[tuple[Path, Future[Prepared | Failure]]] = deque()
     for header_file in header_files:
-        waiting.append(workers.submit(prepare_file, header_file))
+        waiting.append((header_file, _submit(prepare, header_file)))
         if len(waiting) >= ahead:
-            yield waiting.popleft().result()
+            yield _finished(*waiting.popleft(), prepare)
     while waiting:
-        yield waiting.popleft().result()
+        yield _finished(*waiting.popleft(), prepare)
+
+
+def _submit(prepare: Callable[[Path], Prepared | Failure], header_file: Path) -> Future[Prepared | Failure]:
+    # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
+    while True:
+        with suppress(BrokenProcessPool):
+            future: Future[Prepared | Failure] = get_reusable_executor(max_workers=cpu_count()).submit(
+                prepare, header_file
+            )
+            return future
+
+
+def _finished(
+    header_file: Path, future: Future[Prepared | Failure], prepare: Callable[[Path], Prepared | Failure]
+) -> Prepared | Failure:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        with ProcessPoolExecutor(max_workers=1) as worker:
+            try:
+                alone: Future[Prepared | Failure] = worker.submit(prepare, header_file)
+                return alone.result()
+            except BrokenProcessPool:
+                return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")

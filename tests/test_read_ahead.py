@@ -1,0 +1,55 @@
+"""Recordings come in order, a bounded number ahead, and none takes others with it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heartbeats.read_ahead import Failure, Prepared, prepare_file, read_ahead
+
+
+def ending_its_process(header_file: Path) -> Prepared | Failure:
+    """As a fault in a library would."""
+    if header_file.stem in ("A0002", "A0005"):
+        os._exit(11)
+    return prepare_file(header_file)
+
+
+@pytest.fixture
+def header_files(write_record) -> list[Path]:
+    return [write_record(f"A000{i}", dx=str(i)) for i in range(8)]
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 64])
+def test_recordings_come_in_order_as_prepared(header_files, ahead):
+    for item, path in zip(read_ahead(header_files, ahead=ahead), header_files, strict=True):
+        assert item.name == path.stem
+        np.testing.assert_array_equal(item.signal, prepare_file(path).signal)
+
+
+def test_no_more_than_the_bound_are_taken_ahead(header_files):
+    taken = []
+
+    def taking():
+        for path in header_files:
+            taken.append(path)
+            yield path
+
+    items = read_ahead(taking(), ahead=3)
+    next(items)
+    assert len(taken) == 3
+    next(items)
+    assert len(taken) == 4
+    assert len(list(items)) == 6
+
+
+def test_a_recording_that_ends_its_process_fails_alone(header_files):
+    items = list(read_ahead(header_files, ahead=4, prepare=ending_its_process))
+    assert [item.name for item in items] == [path.stem for path in header_files]
+    assert [item.name for item in items if isinstance(item, Failure)] == ["A0002", "A0005"]
+    assert "ended the process" in items[2].reason
+
+
+def test_nothing_to_read_is_nothing(header_files):
+    assert list(read_ahead([])) == []
