@@ -1,10 +1,11 @@
 #!/usr/bin/env python
 """Classify a folder of recordings with a trained model.
 
-    python driver.py MODEL DATA OUT
+    python driver.py MODEL DATA OUT [--resume]
 
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
-its name and the reason go to stderr. The exit status is 1 only when nothing could be classified.
+its name and the reason go to stderr. The exit status is 1 only when nothing could be classified. After a kill, --resume
+does only what is left: recordings that have an output file in OUT, of whichever model, are passed over.
 """
 
 import argparse
@@ -21,14 +22,17 @@ def main() -> int:
     parser.add_argument("model", help="folder written by train_model.py")
     parser.add_argument("data", help="folder of recordings, sub-folders included")
     parser.add_argument("out", help="folder for the output files, made if missing")
+    parser.add_argument("--resume", action="store_true", help="pass over recordings that have an output file")
     arguments = parser.parse_args()
     try:
-        classified, failed = classify_folder(load_model(arguments.model), Path(arguments.data), Path(arguments.out))
+        model = load_model(arguments.model)
+        data, out = Path(arguments.data), Path(arguments.out)
+        classified, failed = classify_folder(model, data, out, resume=arguments.resume)
     except (ModelError, OSError) as error:
         print(f"driver.py: {error}", file=sys.stderr)
         return 1
     print(f"{classified} recordings classified, {failed} not", file=sys.stderr)
-    return 0 if classified else 1
+    return 1 if failed and not classified else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
-from heartbeats.files import replace_file, write_text
+from heartbeats.files import write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.outputs import Diagnosis
 from heartbeats.read_ahead import Prepared
 from heartbeats.scoring import challenge_metric, merge_equivalent
 from heartbeats.se_resnet import SEResNet, predict
 from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
+from heartbeats.training import save_tensors
 
 __all__ = ["Classifier", "Member", "ModelError", "ThresholdSearch", "decide", "load", "save", "search_threshold"]
 
@@ -152,7 +152,7 @@ def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> Non
     for member in classifier.members:
         name = f"se_resnet_{member.seconds:g}s.safetensors"
         state = {key: value.cpu() for key, value in member.network.state_dict().items()}
-        replace_file(directory / name, partial(save_file, state))
+        save_tensors(directory / name, state)
         members.append({"seconds": member.seconds, "weights": name, "sha256": _sha256(directory / name)})
     model = {
         "format": FORMAT,

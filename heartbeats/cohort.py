@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import label_matrix
-from heartbeats.header import parse_header, read_header_text, source_of
+from heartbeats.header import source_of
 from heartbeats.read_ahead import Failure, Prepared
-from heartbeats.recording import find_headers
+from heartbeats.recording import RecordingError, find_headers, read_header
 from heartbeats.settings import CohortSettings
 from heartbeats.store import stored
 
@@ -86,7 +86,7 @@ def select_recordings(
 ) -> tuple[list[Path], npt.NDArray[np.bool_], dict[str, list[str]]]:
     """The header files of recordings to train or validate with, their labels, and what is left out by reason.
 
-    Left out are the excluded sources and recordings without one of the 27 scored labels.
+    Left out are the excluded sources, recordings without one of the 27 scored labels, and headers that cannot be read.
     """
     selected, diagnoses = [], []
     left_out: dict[str, list[str]] = {}
@@ -95,7 +95,11 @@ def select_recordings(
         if source in settings.excluded_sources:
             left_out.setdefault(f"source {source}", []).append(path.stem)
             continue
-        terms = parse_header(read_header_text(path)).diagnoses
+        try:
+            terms = read_header(path).diagnoses
+        except RecordingError as error:
+            left_out.setdefault("unusable", []).append(f"{path.stem} ({error})")
+            continue
         if not label_matrix([terms]).any():
             left_out.setdefault("no scored label", []).append(path.stem)
             continue

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -25,8 +25,9 @@ from heartbeats import __version__
 from heartbeats.classifier import Classifier, Member, save, search_threshold
 from heartbeats.cohort import Cohort, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
-from heartbeats.outputs import unclassified, write_output
-from heartbeats.read_ahead import Failure, read_ahead
+from heartbeats.files import locked
+from heartbeats.outputs import Diagnosis, unclassified, write_output
+from heartbeats.read_ahead import Failure, Prepared, read_ahead
 from heartbeats.recording import find_headers
 from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
@@ -48,8 +49,15 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
 
     Raises:
         CohortError: the folder holds no recordings to train with.
+        InUseError: another process trains into the model folder.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
+    model_directory.mkdir(parents=True, exist_ok=True)
+    with locked(model_directory):
+        return _train(data_directory, model_directory, settings)
+
+
+def _train(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
     started = time.monotonic()
     store = model_directory / settings.cohort.store
     cohort = build_cohort(data_directory, store, settings.cohort, seed=settings.training.seed)
@@ -79,37 +87,60 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     return classifier
 
 
-def classify_folder(classifier: Classifier, data_directory: Path, output_directory: Path) -> tuple[int, int]:
+def classify_folder(
+    classifier: Classifier, data_directory: Path, output_directory: Path, *, resume: bool = False
+) -> tuple[int, int]:
     """Write an output file for every recording below a folder; returns how many were classified and how many not.
 
     The next recordings are read and prepared while the networks run. One that cannot be classified gets labels 0 and
     probabilities NaN, and is named with the reason on stderr. Of several recordings of one name the first is taken.
 
+    Args:
+        resume: leave out recordings whose output file is there already, and do not count them.
+
     Raises:
-        OSError: the data cannot be found, or the output folder cannot be written.
+        OSError: there are no recordings, or the output folder cannot be written.
     """
     header_files = find_headers(data_directory)
+    if not header_files:
+        raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
     output_directory.mkdir(parents=True, exist_ok=True)
     first = {path.stem: path for path in reversed(header_files)}
     for path in header_files:
         if first[path.stem] != path:
             _complain(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
     failed = len(header_files) - len(first)
-    prepared = read_ahead(sorted(first.values()))
-    with tqdm(total=len(first), desc="classifying", unit="recording", disable=None) as bar:
+    left = [
+        path for name, path in sorted(first.items()) if not (resume and (output_directory / f"{name}.csv").exists())
+    ]
+    prepared = read_ahead(left)
+    with tqdm(total=len(left), desc="classifying", unit="recording", disable=None) as bar:
         while batch := list(islice(prepared, BATCH_SIZE)):
-            for diagnosis in classifier.classify([item for item in batch if not isinstance(item, Failure)]):
-                write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
-            for item in batch:
-                if isinstance(item, Failure):
+            for answer in _answers(classifier, batch):
+                if isinstance(answer, Failure):
                     failed += 1
-                    write_output(output_directory / f"{item.name}.csv", unclassified(item.name, CLASSES))
-                    _complain(f"{item.name}: not classified: {item.reason}")
-                else:
-                    for warning in item.warnings:
-                        _complain(f"{item.name}: {warning}")
+                    _complain(f"{answer.name}: not classified: {answer.reason}")
+                diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
+                write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
             bar.update(len(batch))
-    return len(header_files) - failed, failed
+    return len(left) + len(header_files) - len(first) - failed, failed
+
+
+def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Diagnosis | Failure]:
+    """The diagnoses of a batch, the failures in it passed on; what breaks the networks fails alone."""
+    prepared = [item for item in batch if isinstance(item, Prepared)]
+    for item in prepared:
+        for warning in item.warnings:
+            _complain(f"{item.name}: {warning}")
+    yield from (item for item in batch if isinstance(item, Failure))
+    try:
+        yield from classifier.classify(prepared)
+    except RuntimeError as error:
+        if len(prepared) == 1:
+            yield Failure(prepared[0].name, f"the networks failed: {error}")
+        else:
+            for item in prepared:
+                yield from _answers(classifier, [dataclasses.replace(item, warnings=())])
 
 
 def _complain(message: str) -> None:

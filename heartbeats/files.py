@@ -1,12 +1,39 @@
-"""Whole files or none: everything is written under a temporary name beside its place, then renamed."""
+"""Whole files or none, written under a temporary name and then renamed; and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replace_file", "write_text"]
+__all__ = ["InUseError", "locked", "replace_file", "write_text"]
+
+
+class InUseError(OSError):
+    """Another process has the lock; the message names what it is of."""
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the lock of a folder; the system lets it go however the process ends.
+
+    Raises:
+        InUseError: another process holds it.
+        OSError: there is no such folder.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUseError(
+                f"{directory} is in use by another process: wait for it, or name another folder"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -71,6 +71,8 @@ def prepare_file(header_file: Path) -> Prepared | Failure:
         return prepare_recording(read_recording(header_file))
     except RecordingError as error:
         return Failure(header_file.stem, str(error))
+    except Exception as error:  # a fault of this program costs this recording, by name, and no other
+        return Failure(header_file.stem, f"unforeseen {type(error).__name__}: {error}")
 
 
 def read_ahead(

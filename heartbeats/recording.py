@@ -25,6 +25,7 @@ __all__ = [
     "Recording",
     "RecordingError",
     "find_headers",
+    "read_header",
     "read_recording",
     "read_samples",
     "recording_from_samples",
@@ -135,12 +136,21 @@ def read_recording(header_file: Path) -> Recording:
     Raises:
         RecordingError: a file is missing or unreadable, or they contradict each other.
     """
-    try:
-        header = parse_header(read_header_text(header_file))
-    except OSError as error:
-        raise RecordingError(f"{header_file.name} cannot be read: {error.strerror}") from error
+    header = read_header(header_file)
     _require_described(header)
     return recording_from_samples(header, read_samples(header_file), name=header_file.stem)
+
+
+def read_header(header_file: Path) -> Header:
+    """Read a header; what it does not say is absent (see :mod:`heartbeats.header`).
+
+    Raises:
+        RecordingError: the file cannot be read.
+    """
+    try:
+        return parse_header(read_header_text(header_file))
+    except OSError as error:
+        raise RecordingError(f"{header_file.name} cannot be read: {error.strerror}") from error
 
 
 def signal_files(header_file: Path) -> list[Path]:
@@ -148,7 +158,7 @@ def signal_files(header_file: Path) -> list[Path]:
     matlab_file = header_file.with_suffix(".mat")
     if matlab_file.is_file():
         return [matlab_file]
-    named = dict.fromkeys(line.file for line in parse_header(read_header_text(header_file)).signals)
+    named = dict.fromkeys(line.file for line in read_header(header_file).signals)
     return [header_file.parent / name for name in named]
 
 

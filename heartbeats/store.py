@@ -92,7 +92,7 @@ def _key(header_file: Path) -> str:
 def _locked(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """The store's index and signal files, open for reading and appending, for one process at a time."""
     with (directory / "index.jsonl").open("a+b") as index, (directory / "signals.int16").open("a+b") as signals:
-        fcntl.flock(index, fcntl.LOCK_EX)
+        fcntl.flock(index, fcntl.LOCK_EX)  # waits: models that share a store take turns
         yield index, signals
 
 

@@ -31,7 +31,7 @@ from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings
 from heartbeats.sign_loss import sign_loss
 
-__all__ = ["EPOCH_LOG", "best_device", "train_network"]
+__all__ = ["EPOCH_LOG", "best_device", "save_tensors", "train_network"]
 
 log = logging.getLogger(__name__)
 
@@ -159,8 +159,23 @@ def _save(path: Path, identity: str, epoch: int, network: SEResNet, optimizer: t
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{i}.{key}": value for key, value in moments.items()}
-    metadata = {"identity": identity, "epoch": str(epoch)}
-    replace_file(path, lambda temporary: save_file(tensors, temporary, metadata))
+    save_tensors(path, tensors, {"identity": identity, "epoch": str(epoch)})
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
+
+    replace_file(path, write)
 
 
 def _resume(path: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:

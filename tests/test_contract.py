@@ -83,7 +83,7 @@ def test_the_three_commands(simulated, tmp_path):
         ("train_model.py", ["{tmp}"], 2, "usage"),
         ("driver.py", ["{tmp}", "{tmp}", "{tmp}/o"], 1, "model.json is missing"),
         ("driver.py", ["{model}", "absent", "{tmp}/o"], 1, "absent: no such folder"),
-        ("driver.py", ["{model}", "{tmp}", "{tmp}/o"], 1, "0 recordings classified"),
+        ("driver.py", ["{model}", "{tmp}", "{tmp}/o"], 1, "no recordings (.hea) to classify"),
         ("driver.py", ["{model}"], 2, "usage"),
         ("evaluate_model.py", ["absent", "{tmp}"], 1, "absent: no such folder"),
         ("evaluate_model.py", ["{tmp}", "{tmp}"], 1, "no header files"),

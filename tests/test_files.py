@@ -2,7 +2,7 @@
 
 import pytest
 
-from heartbeats.files import replace_file, write_text
+from heartbeats.files import InUseError, locked, replace_file, write_text
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -25,3 +25,10 @@ def test_a_writer_that_fails_half_way_leaves_the_earlier_file_and_nothing_else(t
         replace_file(path, fails)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_locked_folder_is_refused_until_it_is_let_go(tmp_path):
+    with locked(tmp_path), pytest.raises(InUseError, match="in use by another process"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        assert list(tmp_path.iterdir()) == []
