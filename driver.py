@@ -4,8 +4,9 @@
     python driver.py MODEL DATA OUT [--resume]
 
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
-its name and the reason go to stderr. The exit status is 1 only when nothing could be classified. After a kill, --resume
-does only what is left: recordings that have an output file in OUT, of whichever model, are passed over.
+its name and the reason go to stderr. The exit status is 0 unless nothing could be classified (1) or the arguments are
+wrong (1, or argparse's 2). After a kill, --resume does only what is left: recordings that have an output file in OUT,
+of whichever model, are passed over.
 """
 
 import argparse
@@ -17,23 +18,21 @@ from heartbeats.entry import classify_folder
 from team_code import load_model
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder written by train_model.py")
-    parser.add_argument("data", help="folder of recordings, sub-folders included")
-    parser.add_argument("out", help="folder for the output files, made if missing")
+    parser.add_argument("data", type=Path, help="folder of recordings, sub-folders included")
+    parser.add_argument("out", type=Path, help="folder for the output files, made if missing")
     parser.add_argument("--resume", action="store_true", help="pass over recordings that have an output file")
-    arguments = parser.parse_args()
     try:
+        arguments = parser.parse_args()
         model = load_model(arguments.model)
-        data, out = Path(arguments.data), Path(arguments.out)
-        classified, failed = classify_folder(model, data, out, resume=arguments.resume)
+        classified, failed = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
     except (ModelError, OSError) as error:
-        print(f"driver.py: {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"driver.py: {error}")
     print(f"{classified} recordings classified, {failed} not", file=sys.stderr)
-    return 1 if failed and not classified else 0
+    sys.exit(1 if failed and not classified else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

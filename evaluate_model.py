@@ -5,7 +5,7 @@
     python evaluate_model.py LABELS OUTPUTS SCORES.csv                    writes them
     python evaluate_model.py LABELS OUTPUTS SCORES.csv CLASS_SCORES.csv   and three measures per class
 
-LABELS is a folder of header files, OUTPUTS a folder of NAME.csv files.
+A measure is nan where no recording has a scored label.
 """
 
 import argparse
@@ -17,24 +17,24 @@ from heartbeats.outputs import OutputError
 from heartbeats.scoring import evaluate
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, nargs in (("labels", None), ("outputs", None), ("scores", "?"), ("class_scores", "?")):
-        parser.add_argument(name, type=Path, nargs=nargs)
+    parser.add_argument("labels", type=Path, help="folder of header files, sub-folders included")
+    parser.add_argument("outputs", type=Path, help="folder of output files, NAME.csv for every header NAME.hea")
+    parser.add_argument("scores", type=Path, nargs="?", help="file for the seven measures (default: they are printed)")
+    parser.add_argument("class_scores", type=Path, nargs="?", help="file for three measures per class")
     arguments = parser.parse_args()
     try:
         scores = evaluate(arguments.labels, arguments.outputs)
-        if arguments.scores is None:
-            print(scores.table())
-        else:
+        if arguments.scores:
             write_text(arguments.scores, scores.table())
-        if arguments.class_scores is not None:
+        else:
+            print(scores.table())
+        if arguments.class_scores:
             write_text(arguments.class_scores, scores.class_table())
     except (OutputError, OSError, ValueError) as error:
-        print(f"evaluate_model.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(f"evaluate_model.py: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,11 +14,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.header import STANDARD_LEADS, parse_header, read_header_text
+from heartbeats.header import STANDARD_LEADS, canonical_lead, parse_header, read_header_text
 from heartbeats.outputs import Diagnosis, read_output, write_output
 from heartbeats.recording import find_headers, read_samples
 
 PathLike = str | os.PathLike[str]
+
+twelve_leads = STANDARD_LEADS
+six_leads = ("I", "II", "III", "aVR", "aVL", "aVF")
+four_leads = ("I", "II", "III", "V2")
+three_leads = ("I", "II", "V2")
+two_leads = ("I", "II")
+lead_sets = (twelve_leads, six_leads, four_leads, three_leads, two_leads)
 
 
 def is_number(x: object) -> bool:
@@ -59,14 +66,17 @@ def load_header(header_file: PathLike) -> str:
 
 
 def load_recording(
-    recording_file: PathLike, header: str | None = None, leads: Sequence[str] | None = None
+    recording_file: PathLike, header: str | None = None, leads: Sequence[str] | None = None, key: str = "val"
 ) -> npt.NDArray[np.generic]:
     """A recording's samples in ADC units, shape (leads, samples); only ``leads``, in their order, where given.
+
+    Args:
+        key: the variable of a .mat file that holds the samples.
 
     Raises:
         RecordingError: the file is missing, or does not hold such an array.
     """
-    samples = read_samples(Path(recording_file).with_suffix(".hea"))
+    samples = read_samples(Path(recording_file).with_suffix(".hea"), variable=key)
     return choose_leads(samples, header, leads) if header is not None and leads is not None else samples
 
 
@@ -74,7 +84,7 @@ def choose_leads(recording: npt.ArrayLike, header: str, leads: Sequence[str]) ->
     """The rows of ``leads``, in their order, shape (leads, samples); zeros for a lead that the recording lacks."""
     available, samples = get_leads(header), np.asarray(recording)
     chosen = np.zeros((len(leads), samples.shape[1]), samples.dtype)
-    for row, lead in zip(chosen, leads, strict=True):
+    for row, lead in zip(chosen, map(canonical_lead, leads), strict=True):
         if lead in available:
             row[:] = samples[available.index(lead)]
     return chosen
@@ -118,13 +128,13 @@ def get_num_samples(header: str) -> int | None:
 def get_adc_gains(header: str, leads: Sequence[str]) -> npt.NDArray[np.float64]:
     """Gains as stated, ADC units per mV, shape (leads,); NaN for a lead that the header lacks, or without a number."""
     gains = {signal.lead: signal.gain for signal in parse_header(header).signals}
-    return np.array([gains.get(lead, math.nan) for lead in leads], dtype=np.float64)
+    return np.array([gains.get(canonical_lead(lead), math.nan) for lead in leads], dtype=np.float64)
 
 
 def get_baselines(header: str, leads: Sequence[str]) -> npt.NDArray[np.float64]:
     """Baselines, the ADC units of 0 mV, shape (leads,); NaN for a lead that the header lacks."""
     baselines = {signal.lead: signal.baseline for signal in parse_header(header).signals}
-    return np.array([baselines.get(lead, math.nan) for lead in leads], dtype=np.float64)
+    return np.array([baselines.get(canonical_lead(lead), math.nan) for lead in leads], dtype=np.float64)
 
 
 def get_labels(header: str) -> list[str]:

@@ -20,7 +20,7 @@ from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import train_entry
 from heartbeats.header import parse_header
 from heartbeats.outputs import unclassified
-from heartbeats.read_ahead import prepare_recording
+from heartbeats.prepared import prepare_recording
 from heartbeats.recording import RecordingError, recording_from_samples
 from heartbeats.settings import Settings
 from heartbeats.training import best_device
@@ -42,7 +42,11 @@ def training_code(
     """
     directory = Path(model_directory)
     directory.mkdir(parents=True, exist_ok=True)
-    with _log_to(logging.StreamHandler(sys.stdout), logging.FileHandler(directory / "training.log", encoding="utf-8")):
+    screen = logging.StreamHandler(sys.stdout)
+    screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    file = logging.FileHandler(directory / "training.log", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    with _log_to(screen, file):
         train_entry(Path(data_directory), directory, settings or Settings())
 
 
@@ -52,7 +56,6 @@ def _log_to(*handlers: logging.Handler) -> Iterator[None]:
     log = logging.getLogger("heartbeats")
     log.setLevel(logging.INFO)
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.addHandler(handler)
     try:
         yield
@@ -91,7 +94,10 @@ def run_classifier(
     parsed = parse_header(text)
     try:
         read = recording_from_samples(parsed, recording)
-        diagnosis = model.classify([prepare_recording(read.with_leads(model.leads))])[0]
+        prepared = prepare_recording(read.with_leads(model.leads))
+        for warning in prepared.warnings:
+            print(f"{parsed.name}: {warning}", file=sys.stderr)
+        diagnosis = model.classify([prepared])[0]
     except RecordingError as error:
         print(f"{parsed.name}: not classified: {error}", file=sys.stderr)
         diagnosis = unclassified(parsed.name, CLASSES)

@@ -16,21 +16,20 @@ from heartbeats.settings import Settings, SettingsError, read_settings
 from team_code import training_code
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="folder of recordings, sub-folders included")
     parser.add_argument("model", help="folder for the model, made if missing")
-    parser.add_argument("--config", help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
     arguments = parser.parse_args()
     try:
-        training_code(
-            arguments.data, arguments.model, read_settings(Path(arguments.config)) if arguments.config else Settings()
-        )
+        settings = read_settings(arguments.config) if arguments.config else Settings()
+        training_code(arguments.data, arguments.model, settings)
     except (CohortError, SettingsError, OSError) as error:
-        print(f"train_model.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(f"train_model.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("train_model.py: interrupted; the same command goes on from the last finished epoch")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

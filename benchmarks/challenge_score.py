@@ -5,22 +5,25 @@
 
 For each seed a rule of the recordings' samples alone (that of the cohort, under another seed) sets 20 % of them
 aside. The other 80 % are all that training sees: it takes its own 20 % for the threshold out of them. All that is set
-aside is scored, recordings without a scored label included, as the organisers do. Printed are the score of each seed,
-their mean, and a 95 % bootstrap interval of that mean over the scored recordings. Always answering sinus rhythm
-scores 0.
+aside is scored, recordings without a scored label included, as the organisers do. Always answering sinus rhythm scores
+0. Printed are the score of each seed, their mean, and a 95 % bootstrap interval of that mean over both the seeds and the
+recordings; a recording that several seeds set aside is drawn for all of them or for none.
 """
 
 import argparse
 import dataclasses
 import platform
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from heartbeats.cohort import is_validation
-from heartbeats.diagnoses import label_matrix, read_weights
+from heartbeats.diagnoses import RewardWeights, label_matrix, read_weights
 from heartbeats.entry import classify_folder
 from heartbeats.header import parse_header, read_header_text
 from heartbeats.outputs import read_output
@@ -42,23 +45,31 @@ def main() -> None:
     settings = read_settings(arguments.config)
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or Path(temporary)
-        runs = [run(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
+        runs = [train_and_drive(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
 
     weights = read_weights()
-    scores = [challenge_metric(labels, binary, weights) for labels, binary in runs]
+    scores = [challenge_metric(run.labels, run.binary, weights) for run in runs]
     draws = np.random.default_rng(0)
-    means = [np.mean([challenge_metric(*resampled(run, draws), weights) for run in runs]) for _ in range(BOOTSTRAPS)]
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = np.nanpercentile([resampled_mean(runs, weights, draws) for _ in range(BOOTSTRAPS)], [2.5, 97.5])
     print(
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; {arguments.config.name}"
     )
-    for seed, (score, (labels, _)) in enumerate(zip(scores, runs, strict=True)):
-        print(f"seed {seed}: challenge score {score:.3f} on {len(labels)} unseen recordings")
+    for seed, (score, run) in enumerate(zip(scores, runs, strict=True)):
+        print(f"seed {seed}: challenge score {score:.3f} on {len(run.names)} unseen recordings")
     print(f"mean {np.mean(scores):.3f}, 95 % interval {low:.3f} to {high:.3f}")
 
 
-def run(data: Path, work: Path, settings: Settings, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Train on 80 % of the recordings; the true and the answered labels of the other 20 %."""
+@dataclass(frozen=True)
+class Run:
+    """What one seed set aside: names, and true and answered labels, each of shape (recordings, classes)."""
+
+    names: list[str]
+    labels: npt.NDArray[np.bool_]
+    binary: npt.NDArray[np.bool_]
+
+
+def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> Run:
+    """Train on 80 % of the recordings and classify the other 20 %."""
     sides = {"training": work / f"seed{seed}/training", "unseen": work / f"seed{seed}/unseen"}
     for side in sides.values():
         side.mkdir(parents=True, exist_ok=True)
@@ -76,14 +87,19 @@ def run(data: Path, work: Path, settings: Settings, seed: int) -> tuple[np.ndarr
     headers = find_headers(sides["unseen"])
     labels = label_matrix([parse_header(read_header_text(path)).diagnoses for path in headers], weights.classes)
     binary, _ = output_matrices([read_output(outputs / f"{path.stem}.csv") for path in headers], weights)
-    return labels, binary
+    return Run([path.stem for path in headers], labels, binary)
 
 
-def resampled(run: tuple[np.ndarray, np.ndarray], draws: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A bootstrap sample of a run's recordings."""
-    labels, binary = run
-    drawn = draws.integers(len(labels), size=len(labels))
-    return labels[drawn], binary[drawn]
+def resampled_mean(runs: Sequence[Run], weights: RewardWeights, draws: np.random.Generator) -> float:
+    """The mean score of seeds and recordings drawn with replacement."""
+    names = sorted({name for run in runs for name in run.names})
+    times = dict(zip(names, draws.multinomial(len(names), np.full(len(names), 1 / len(names))), strict=True))
+    scores = []
+    for seed in draws.integers(len(runs), size=len(runs)):
+        run = runs[seed]
+        drawn = np.repeat(np.arange(len(run.names)), [times[name] for name in run.names])
+        scores.append(challenge_metric(run.labels[drawn], run.binary[drawn], weights))
+    return float(np.mean(scores))
 
 
 if __name__ == "__main__":

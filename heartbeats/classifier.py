@@ -23,13 +23,23 @@ from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weight
 from heartbeats.files import write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.outputs import Diagnosis
-from heartbeats.read_ahead import Prepared
+from heartbeats.prepared import Prepared
 from heartbeats.scoring import challenge_metric, merge_equivalent
 from heartbeats.se_resnet import SEResNet, predict
 from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
 from heartbeats.training import save_tensors
 
-__all__ = ["Classifier", "Member", "ModelError", "ThresholdSearch", "decide", "load", "save", "search_threshold"]
+__all__ = [
+    "MODEL_FILE",
+    "Classifier",
+    "Member",
+    "ModelError",
+    "ThresholdSearch",
+    "decide",
+    "load",
+    "save",
+    "search_threshold",
+]
 
 MODEL_FILE = "model.json"
 FORMAT = "heartbeats-model"
@@ -175,9 +185,11 @@ def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None =
     try:
         model = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"{path} is missing: {directory} is no folder that train_model.py finished") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON ({error}): train again") from error
+        raise ModelError(f"{path} is missing: train_model.py has not finished in this folder") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged, no JSON ({error}): train again") from error
     if not isinstance(model, dict) or (model.get("format"), model.get("format_version")) != (FORMAT, FORMAT_VERSION):
         raise ModelError(f"{path} is not a model of this program's format {FORMAT} {FORMAT_VERSION}: train again")
     try:
@@ -188,8 +200,8 @@ def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None =
         threshold = float(model["threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks or garbles an entry ({error!r}): train again") from error
-    if not members or not 0 <= threshold <= 1:
-        raise ModelError(f"{path} names no members, or a threshold that is no probability: train again")
+    if tuple(member.seconds for member in members) != settings.training.seconds or not 0 <= threshold <= 1:
+        raise ModelError(f"{path} names other members than its settings, or a threshold that is no probability")
     return Classifier(members, threshold, settings, leads=tuple(leads) if leads is not None else None)
 
 
@@ -201,7 +213,9 @@ def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettin
             raise ModelError(f"{path} is not the file that {MODEL_FILE} describes (damaged or replaced): train again")
         network = SEResNet(settings)
         network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold this network's weights ({error}): train again") from error
     return Member(float(entry["seconds"]), network.to(device).eval())
 

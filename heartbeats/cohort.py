@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from heartbeats.diagnoses import label_matrix
 from heartbeats.header import source_of
-from heartbeats.read_ahead import Failure, Prepared
+from heartbeats.prepared import Failure, Prepared
 from heartbeats.recording import RecordingError, find_headers, read_header
 from heartbeats.settings import CohortSettings
 from heartbeats.store import stored
@@ -60,14 +60,17 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: CohortSe
     """
     selected, labels, left_out = select_recordings(find_headers(data_directory), settings)
     prepared = stored(selected, store_directory)
+    warned: dict[str, list[str]] = {}
     for recording in prepared:
         if isinstance(recording, Failure):
             left_out.setdefault("unusable", []).append(f"{recording.name} ({recording.reason})")
         else:
             for warning in recording.warnings:
-                log.warning("%s: %s", recording.name, warning)
+                warned.setdefault(warning, []).append(recording.name)
+    for warning, names in warned.items():
+        log.warning("%s (%d recordings): %s", warning, len(names), ", ".join(names))
     for reason, names in left_out.items():
-        log.info("left out, %s: %d recordings: %s", reason, len(names), ", ".join(names))
+        log.info("left out, %s (%d recordings): %s", reason, len(names), ", ".join(names))
 
     kept = [not isinstance(recording, Failure) for recording in prepared]
     recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
@@ -75,7 +78,10 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: CohortSe
         [is_validation(recording.digest, settings.validation_fraction, seed=seed) for recording in recordings], np.bool_
     )
     if not recordings or validation.all():
-        raise CohortError(f"{data_directory}: no recordings to train with; what was left out, and why, is in the log")
+        counts = {f"left out, {reason}": len(names) for reason, names in left_out.items()}
+        counts |= {"to validate with": len(recordings), "to train with": 0}
+        named = "; ".join(f"{reason}: {count}" for reason, count in counts.items())
+        raise CohortError(f"{data_directory}: no recordings to train with ({named})")
     cohort = Cohort(recordings, labels[kept], validation, left_out)
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
     return cohort

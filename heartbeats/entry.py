@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
 import math
 import platform
 import shutil
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
@@ -22,18 +23,19 @@ import torch
 from tqdm import tqdm
 
 from heartbeats import __version__
-from heartbeats.classifier import Classifier, Member, save, search_threshold
+from heartbeats.classifier import MODEL_FILE, Classifier, Member, ModelError, load, save, search_threshold
 from heartbeats.cohort import Cohort, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
-from heartbeats.files import locked
+from heartbeats.files import code_digest, locked
 from heartbeats.outputs import Diagnosis, unclassified, write_output
-from heartbeats.read_ahead import Failure, Prepared, read_ahead
+from heartbeats.prepared import Failure, Prepared
+from heartbeats.read_ahead import read_ahead
 from heartbeats.recording import find_headers
 from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.se_resnet import predict
 from heartbeats.settings import Settings
-from heartbeats.training import best_device, train_network
+from heartbeats.training import EPOCH_LOG, best_device, train_network, training_identity
 
 __all__ = ["classify_folder", "train_entry"]
 
@@ -45,7 +47,8 @@ BATCH_SIZE = 16  # recordings classified at once
 def train_entry(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
     """Train both networks on a folder of Challenge recordings and write a model folder.
 
-    Prepared signals and checkpoints go to the model folder too; the same call after a kill goes on from them.
+    Prepared signals and checkpoints go to the model folder too; the same call after a kill goes on from them, and after
+    the end it finds nothing to do.
 
     Raises:
         CohortError: the folder holds no recordings to train with.
@@ -58,9 +61,14 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
 
 
 def _train(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
-    started = time.monotonic()
+    log.info("HeartBeats %s on %s trains on %s", __version__, _describe_device(), data_directory)
+    log.info("settings: %s", json.dumps(settings.to_dict()))
     store = model_directory / settings.cohort.store
     cohort = build_cohort(data_directory, store, settings.cohort, seed=settings.training.seed)
+    identity = _identity(cohort, settings)
+    if (finished := _finished(model_directory, identity)) is not None:
+        log.info("%s holds the model of these recordings and settings already", model_directory)
+        return finished
     train = np.flatnonzero(~cohort.validation)
     recordings = [cohort.recordings[i] for i in train]
     labels = cohort.labels[train]
@@ -75,16 +83,40 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> C
 
     classifier, found = _with_threshold(Classifier(tuple(members), math.nan, settings), cohort)
     report = {
-        **found,
+        "identity": identity,
         "cohort": _describe_cohort(cohort),
         "relabelling": {"added": added},
-        "training": {"seconds": round(time.monotonic() - started, 1), "device": _describe_device()},
+        "training": {"seconds": _training_seconds(model_directory), "device": _describe_device()},
         "versions": _describe_versions(),
+        **found,
     }
     save(classifier, model_directory, report)
     shutil.rmtree(model_directory / "checkpoints")
     log.info("model written to %s", model_directory)
     return classifier
+
+
+def _identity(cohort: Cohort, settings: Settings) -> str:
+    """SHA-256 of all that a model follows from."""
+    networks = training_identity("", cohort.recordings, cohort.labels, settings, 0)
+    decisions = code_digest("cohort", "relabelling", "heart_rate", "scoring", "classifier", "entry")
+    return hashlib.sha256(f"{networks} {decisions} {json.dumps(settings.to_dict())}".encode()).hexdigest()
+
+
+def _finished(model_directory: Path, identity: str) -> Classifier | None:
+    """The model of an earlier run, if it finished and nothing has changed since: a kill may come after the end."""
+    try:
+        classifier = load(model_directory, device=best_device())
+        model = json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
+    except ModelError:
+        return None
+    return classifier if model.get("identity") == identity else None
+
+
+def _training_seconds(model_directory: Path) -> float:
+    """What the epochs took, those before an interruption included."""
+    lines = (model_directory / EPOCH_LOG).read_text(encoding="utf-8").splitlines()
+    return round(sum(float(json.loads(line)["seconds"]) for line in lines), 1)
 
 
 def classify_folder(
@@ -190,7 +222,7 @@ def _with_threshold(classifier: Classifier, cohort: Cohort) -> tuple[Classifier,
         outputs = output_matrices(classifier.diagnoses(recordings, probabilities), weights)
         scores = score(merge_equivalent(labels, weights), *outputs, weights)
         found["validation_scores"] = {name: _number(value) for name, value in scores.measures().items()}
-        log.info("validation: challenge score %.3f", scores.challenge_metric)
+        log.info("validation: challenge score %.3f (the threshold was chosen for it)", scores.challenge_metric)
     return classifier, found
 
 

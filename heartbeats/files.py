@@ -1,14 +1,15 @@
-"""Whole files or none, written under a temporary name and then renamed; and one writer at a time."""
+"""Whole files or none, written under a temporary name and then renamed; one writer at a time; and which code wrote."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["InUseError", "locked", "replace_file", "write_text"]
+__all__ = ["InUseError", "code_digest", "locked", "replace_file", "write_text"]
 
 
 class InUseError(OSError):
@@ -56,3 +57,13 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with plain newlines, whole or not at all (see :func:`replace_file`)."""
     replace_file(path, lambda temporary: temporary.write_bytes(text.encode("utf-8")))
+
+
+def code_digest(*modules: str) -> str:
+    """SHA-256 of the source of modules of this package.
+
+    What was stored or half-trained by other code is not taken for this code's: a researcher who changes a loss or a
+    filter gets what the change gives, without a version number to remember.
+    """
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in modules)).hexdigest()

@@ -15,7 +15,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SOURCES", "STANDARD_LEADS", "Header", "SignalLine", "parse_header", "read_header_text", "source_of"]
+__all__ = [
+    "SOURCES",
+    "STANDARD_LEADS",
+    "Header",
+    "SignalLine",
+    "canonical_lead",
+    "parse_header",
+    "read_header_text",
+    "source_of",
+]
 
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _CANONICAL_LEAD = {lead.lower(): lead for lead in STANDARD_LEADS}
@@ -106,6 +115,11 @@ def parse_header(text: str) -> Header:
     )
 
 
+def canonical_lead(name: str) -> str:
+    """A standard lead's name in its usual spelling, whatever the case; another name as it is."""
+    return _CANONICAL_LEAD.get(name.lower(), name)
+
+
 def source_of(name: str) -> str:
     """The Challenge database that a record name belongs to, e.g. ``"georgia"`` for E00001, or ``"other"``."""
     match = re.fullmatch(r"([A-Z]+)\d+", name)
@@ -135,7 +149,7 @@ def _signal_line(line: str) -> SignalLine:
         format=stated_format[1] if stated_format else "",
         gain=math.nan if gain is None else gain / _MILLIVOLTS.get(unit, 1.0),
         baseline=baseline if baseline is not None else 0.0,
-        lead=_CANONICAL_LEAD.get(fields[-1].lower(), fields[-1]),
+        lead=canonical_lead(fields[-1]),
     )
 
 

@@ -18,6 +18,7 @@ BRADY_SHARE = 0.5
 
 # The detector's 5-30 Hz band needs a rate above 60 Hz; its authors recommend 100 Hz or more.
 SLOWEST_DETECTION_RATE = 100.0
+CONTINUED = 2.0  # s, by the mirror image and again by a flat line
 
 
 def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
@@ -27,16 +28,23 @@ def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
     a second-order 5-30 Hz Butterworth filter run forwards and backwards instead of integer filters for 200 Hz, hence no
     delay; an integration window centred on the peak; thresholds that start from the maxima and means of the first 2 s;
     a search back also when no beat lies in the first second or none follows the first within 1.5 s; and a search back
-    that finds nothing is repeated with lower thresholds, up to 16 times. The amplitude's unit does not matter. Leads
-    sampled below 100 Hz are first brought to 500 Hz. A flat lead has no R peaks.
+    that finds nothing is repeated with lower thresholds, up to 16 times. The amplitude's unit does not matter.
+
+    Leads sampled below 100 Hz are first brought to 500 Hz. A flat start is left out, and a lead that is flat throughout
+    has no R peaks. The rest is continued by its mirror image and then by a flat line, and what is found there is
+    dropped: sleepecg reads the first 2 s of a lead however short it is, and writes beyond its memory where peaks follow
+    one another at 300 a minute to the very end.
     """
-    if np.ptp(lead) == 0:
+    if not (changes := np.flatnonzero(np.diff(lead))).size:
         return np.empty(0, dtype=np.intp)
     detection_rate = sampling_rate
     if sampling_rate < SLOWEST_DETECTION_RATE:
         lead, detection_rate = resample(lead[None], sampling_rate=sampling_rate)[0], SAMPLING_RATE
-    peaks = sleepecg.detect_heartbeats(lead, detection_rate)
-    return np.rint(peaks * (sampling_rate / detection_rate)).astype(np.intp)
+        changes = np.flatnonzero(np.diff(lead))
+    start, continued = changes[0], round(CONTINUED * detection_rate)
+    live = np.pad(np.pad(lead[start:], (0, continued), mode="symmetric"), (0, continued), mode="edge")
+    peaks: npt.NDArray[np.intp] = start + sleepecg.detect_heartbeats(live, detection_rate)
+    return (peaks[peaks < len(lead)] * (sampling_rate / detection_rate)).astype(np.intp)
 
 
 def rr_intervals(lead: Floats, *, sampling_rate: float) -> Floats:

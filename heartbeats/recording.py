@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.header import Header, parse_header, read_header_text, source_of
+from heartbeats.header import Header, canonical_lead, parse_header, read_header_text, source_of
 from heartbeats.matlab_file import MatlabFileError, read_matlab_variable
 
 __all__ = [
@@ -41,7 +41,7 @@ MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
 USUAL_GAIN = 1000.0
 # Between these magnitudes, in ADC units per mV, a gain is one; a negative one turns the lead over.
 USABLE_GAIN = (1e-3, 1e12)
-# The median lead's standard deviation is 0.04 to 1.2 mV in the 304 Challenge and 200 LUDB recordings at hand.
+# Real recordings' median lead deviates by 0.04 (LUDB 133) to some 1.7 mV (drifting electrodes in Ningbo's).
 PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
 
 # The ADC value that stands for "no sample", by WFDB signal format.
@@ -71,7 +71,7 @@ class Recording:
         name: the header file's name without ``.hea``.
         signal: mV, float64, shape (leads, samples); every sample is finite.
         sampling_rate: Hz.
-        leads: names in the order of the rows, the standard ones spelled as in ``STANDARD_LEADS``.
+        leads: names in the order of the rows, the standard ones, of whichever case, spelled as in ``STANDARD_LEADS``.
         age: years, NaN where unknown.
         sex: ``"Male"``, ``"Female"`` or ``None``.
         diagnoses: the header's Dx entries as written.
@@ -90,6 +90,8 @@ class Recording:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "signal", np.asarray(self.signal, dtype=np.float64))
+        object.__setattr__(self, "leads", tuple(canonical_lead(lead) for lead in self.leads))
         if self.signal.ndim != 2 or len(self.signal) != len(self.leads):
             raise RecordingError(f"{len(self.leads)} leads, but a signal of shape {self.signal.shape}")
         if not SLOWEST_RATE <= self.sampling_rate <= FASTEST_RATE:
@@ -105,8 +107,8 @@ class Recording:
         """The recording with no more than ``leads``, case not counting; itself where ``leads`` is ``None``."""
         if leads is None:
             return self
-        wanted = {lead.lower() for lead in leads}
-        rows = [i for i, lead in enumerate(self.leads) if lead.lower() in wanted]
+        wanted = {canonical_lead(lead) for lead in leads}
+        rows = [i for i, lead in enumerate(self.leads) if lead in wanted]
         return dataclasses.replace(self, signal=self.signal[rows], leads=tuple(self.leads[i] for i in rows))
 
 
@@ -162,8 +164,8 @@ def signal_files(header_file: Path) -> list[Path]:
     return [header_file.parent / name for name in named]
 
 
-def read_samples(header_file: Path) -> npt.NDArray[np.generic]:
-    """The samples that belong to a header, in ADC units, shape (leads, samples).
+def read_samples(header_file: Path, *, variable: str = "val") -> npt.NDArray[np.generic]:
+    """The samples that belong to a header, in ADC units, shape (leads, samples); in a .mat file, those of ``variable``.
 
     Raises:
         RecordingError: the signal file is missing, unreadable, or does not hold an array of numbers.
@@ -171,11 +173,11 @@ def read_samples(header_file: Path) -> npt.NDArray[np.generic]:
     matlab_file = header_file.with_suffix(".mat")
     if matlab_file.is_file():
         try:
-            samples = read_matlab_variable(matlab_file, "val")
+            samples = read_matlab_variable(matlab_file, variable)
         except (MatlabFileError, OSError) as error:
             raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
     else:
-        import wfdb  # noqa: PLC0415 - brings pandas, a second of every worker's start that .mat recordings do not need
+        import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this
 
         try:
             record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
@@ -276,7 +278,8 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
 
     Known: the early headers of :data:`MISSTATED_GAINS`. Seen: no usable number, or amplitudes of no ECG
     (:data:`PLAUSIBLE_DEVIATION`) which 1000 per mV, the gain of every corrected Challenge header, would make those of
-    one. Amplitudes are never scaled beyond that: low QRS voltages are a diagnosis.
+    one. (WFDB's own default for an unstated gain is 200.) Amplitudes are never scaled beyond that: low QRS voltages are
+    a diagnosis.
     """
     gains = np.array([line.gain for line in header.signals])
     misstated = gains == MISSTATED_GAINS.get(source_of(name), math.nan)

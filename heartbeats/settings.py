@@ -133,12 +133,14 @@ def read_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: {error}") from error
 
 
-def settings_from_dict(tables: dict[str, Any]) -> Settings:
+def settings_from_dict(tables: Any) -> Settings:
     """Build settings from plain tables, checking every name, kind and range.
 
     Raises:
         SettingsError: naming the offending key as ``table.key``.
     """
+    if not isinstance(tables, dict):
+        raise SettingsError(f"settings must be tables, not {tables!r}")
     sections: dict[str, type] = get_type_hints(Settings)
     built = {}
     for table, values in tables.items():

@@ -21,34 +21,32 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from heartbeats.files import code_digest
+from heartbeats.prepared import Failure, Prepared
 from heartbeats.preprocessing import LEADS
-from heartbeats.read_ahead import Failure, Prepared, read_ahead
+from heartbeats.read_ahead import read_ahead
 from heartbeats.recording import signal_files
 
 __all__ = ["stored"]
 
 log = logging.getLogger(__name__)
 
-# To be raised whenever the same recording is prepared differently: what was stored before is then prepared anew.
-PREPARATION_VERSION = 1
+# The modules that prepare a recording: a change of theirs prepares all anew.
+PREPARING = ("header", "matlab_file", "recording", "preprocessing", "heart_rate", "prepared")
 SAMPLE_TYPE = np.dtype("<i2")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the index: a recording's key, where in bytes its signal begins, its samples per lead, and the rest."""
+class IndexLine:
+    """A line of the index: a recording's key, where its signal is (bytes, the end not included), and the rest of it."""
 
     key: str
     name: str
     start: int
-    samples: int
+    end: int
     bradycardia: bool
     digest: str
     warnings: tuple[str, ...]
-
-    @property
-    def end(self) -> int:
-        return self.start + len(LEADS) * self.samples * SAMPLE_TYPE.itemsize
 
 
 def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Failure]:
@@ -60,28 +58,32 @@ def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Fai
         OSError: the store's folder cannot be made or written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    keys = [_key(path) for path in header_files]
+    code = code_digest(*PREPARING)
+    keys = [_key(path, code) for path in header_files]
     failures: dict[str, Failure] = {}
     with _locked(directory) as (index, signals):
-        entries = _whole_entries(index, signals)
-        new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in entries}
-        log.info("prepared signals: %d of %d are in %s", len(keys) - len(new), len(keys), directory)
-        bar = tqdm(read_ahead(new.values()), desc="preparing", total=len(new), unit="recording", disable=None)
+        lines = _whole_lines(index, signals)
+        new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in lines}
+        log.info(
+            "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
+        )
+        quiet = None if new else True
+        bar = tqdm(read_ahead(new.values()), desc="preparing", total=len(new), unit="recording", disable=quiet)
         for key, prepared in zip(new, bar, strict=True):
             if isinstance(prepared, Failure):
                 failures[key] = prepared
             else:
-                entries[key] = _append(key, prepared, index, signals)
+                lines[key] = _append(key, prepared, index, signals)
         size = signals.tell()
     samples = np.zeros(0, SAMPLE_TYPE)
     if size:
         samples = np.asarray(np.memmap(directory / "signals.int16", SAMPLE_TYPE, mode="r"))
-    return [failures[key] if key in failures else _prepared(entries[key], samples) for key in keys]
+    return [failures[key] if key in failures else _prepared(lines[key], samples) for key in keys]
 
 
-def _key(header_file: Path) -> str:
-    """A recording's key: it changes with the header's bytes and with the size or time of its signal files."""
-    described = [str(PREPARATION_VERSION), header_file.stem]
+def _key(header_file: Path, code: str) -> str:
+    """A recording's key: it changes with the code, the header's bytes, and the size or time of its signal files."""
+    described = [code, header_file.stem]
     for path in signal_files(header_file):
         status = path.stat() if path.is_file() else None
         described.append(f"{path.name} {status.st_size} {status.st_mtime_ns}" if status else f"{path.name} missing")
@@ -96,49 +98,50 @@ def _locked(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         yield index, signals
 
 
-def _whole_entries(index: BinaryIO, signals: BinaryIO) -> dict[str, Entry]:
-    """The index's entries by key, up to the first that is damaged or without its signal; the rest is cut away."""
+def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, IndexLine]:
+    """The index's lines by key, up to the first that is damaged or without its signal; the rest is cut away."""
     index.seek(0)
     size = signals.seek(0, 2)
-    entries: dict[str, Entry] = {}
+    lines: dict[str, IndexLine] = {}
     end = whole = 0
     for line in index:
         try:
-            entry = Entry(**json.loads(line))
+            entry = IndexLine(**json.loads(line))
         except (ValueError, TypeError):
             break
-        if not line.endswith(b"\n") or entry.start != end or entry.end > size:
+        if not line.endswith(b"\n") or not entry.start == end <= entry.end <= size:
             break
-        entries[entry.key] = entry
+        lines[entry.key] = entry
         end, whole = entry.end, whole + len(line)
     index.truncate(whole)
     signals.truncate(end)
     signals.seek(0, 2)
-    return entries
+    return lines
 
 
-def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) -> Entry:
-    entry = Entry(
+def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) -> IndexLine:
+    content = prepared.signal.astype(SAMPLE_TYPE).tobytes()
+    entry = IndexLine(
         key=key,
         name=prepared.name,
         start=signals.tell(),
-        samples=prepared.signal.shape[1],
+        end=signals.tell() + len(content),
         bradycardia=prepared.bradycardia,
         digest=prepared.digest,
         warnings=prepared.warnings,
     )
-    signals.write(prepared.signal.astype(SAMPLE_TYPE).tobytes())
+    signals.write(content)
     signals.flush()
     index.write(json.dumps(dataclasses.asdict(entry)).encode() + b"\n")
     index.flush()
     return entry
 
 
-def _prepared(entry: Entry, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:
+def _prepared(entry: IndexLine, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:
     first, last = entry.start // SAMPLE_TYPE.itemsize, entry.end // SAMPLE_TYPE.itemsize
     return Prepared(
         name=entry.name,
-        signal=samples[first:last].reshape(len(LEADS), entry.samples),
+        signal=samples[first:last].reshape(len(LEADS), -1),
         bradycardia=entry.bradycardia,
         digest=entry.digest,
         warnings=tuple(entry.warnings),

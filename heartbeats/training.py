@@ -1,7 +1,7 @@
 """Training one network (paper, section 2.4): epochs, schedule, checkpoints.
 
 Every random choice of an epoch follows from the seed, the network's name and the epoch's number, so that a run that was
-killed goes on from its last checkpoint to the very weights of an uninterrupted one.
+killed goes on from its last checkpoint to the very weights of an uninterrupted one (on a CPU, with as many threads).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import hashlib
 import json
 import logging
 import time
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,23 +21,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from heartbeats.files import replace_file, write_text
+from heartbeats.files import code_digest, replace_file, write_text
+from heartbeats.prepared import Prepared
 from heartbeats.preprocessing import SAMPLING_RATE, fixed_length
-from heartbeats.read_ahead import Prepared
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings
 from heartbeats.sign_loss import sign_loss
 
-__all__ = ["EPOCH_LOG", "best_device", "save_tensors", "train_network"]
+__all__ = ["EPOCH_LOG", "best_device", "save_tensors", "train_network", "training_identity"]
 
 log = logging.getLogger(__name__)
 
 EPOCH_LOG = "training.jsonl"
+
+# The modules that weights follow from: a checkpoint that others of them made is not continued.
+TRAINING = ("preprocessing", "se_resnet", "sign_loss", "training")
 
 
 def best_device() -> torch.device:
@@ -63,18 +68,19 @@ def train_network(
 
     Returns:
         The network on :func:`best_device`.
+
+    Raises:
+        OSError: the folder cannot be written.
     """
     training = settings.training
-    device = best_device()
     torch.manual_seed(_seed(training.seed, name, 0))
-    network = SEResNet(settings.network).to(device)
+    network = SEResNet(settings.network).to(best_device())
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     checkpoint = directory / "checkpoints" / f"{name}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    identity = _identity(name, recordings, labels, settings, seconds)
+    identity = training_identity(name, recordings, labels, settings, seconds)
     done = _resume(checkpoint, identity, network, optimizer)
-    epoch_log = directory / EPOCH_LOG
-    _forget_after(epoch_log, name, done)
+    _forget_after(directory / EPOCH_LOG, name, done)
 
     batches = -(-len(recordings) // training.batch_size)
     with (
@@ -85,27 +91,43 @@ def train_network(
             bar.set_description(f"{name}, epoch {epoch}/{training.epochs}")
             started = time.monotonic()
             rate = training.learning_rate if epoch < training.reduced_from_epoch else training.reduced_learning_rate
-            for group in optimizer.param_groups:
-                group["lr"] = rate
             torch.manual_seed(_seed(training.seed, name, epoch))
-            loss = _epoch(network, optimizer, recordings, labels, seconds, training.batch_size, bar)
-            _save(checkpoint, identity, epoch, network, optimizer)
+            loss = _epoch(network, optimizer, recordings, labels, seconds, training.batch_size, rate, bar)
             took = time.monotonic() - started
-            line = {
-                "network": name,
-                "epoch": epoch,
-                "loss": loss,
-                "learning_rate": rate,
-                "recordings_per_second": len(recordings) / took,
-                "seconds_left": (training.epochs - epoch) * took,
-            }
-            with epoch_log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-            log.info(
-                "%s, epoch %d/%d: loss %.5f, rate %g, %.1f recordings/s, %.0f s left",
-                *(name, epoch, training.epochs, loss, rate, line["recordings_per_second"], line["seconds_left"]),
-            )
+            _report(directory / EPOCH_LOG, name, epoch, training.epochs, loss, rate, len(recordings), took)
+            _save(checkpoint, identity, epoch, network, optimizer)
     return network
+
+
+def training_identity(
+    name: str, recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, seconds: float
+) -> str:
+    """SHA-256 of all that a network's weights follow from: signals, labels, settings and the code of the training."""
+    tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training), name, seconds]
+    digest = hashlib.sha256(json.dumps([*tables, code_digest(*TRAINING)]).encode())
+    for recording in recordings:
+        digest.update(f"{recording.name} {zlib.crc32(recording.signal.tobytes())}".encode())
+    digest.update(np.packbits(labels).tobytes())
+    return digest.hexdigest()
+
+
+def _report(
+    epoch_log: Path, name: str, epoch: int, epochs: int, loss: float, rate: float, recordings: int, took: float
+) -> None:
+    """Write an epoch's line, before its checkpoint: what a kill leaves between the two, :func:`_forget_after` drops."""
+    line = {
+        "network": name,
+        "epoch": epoch,
+        "loss": loss,
+        "learning_rate": rate,
+        "seconds": took,
+        "recordings_per_second": recordings / took,
+        "seconds_left": (epochs - epoch) * took,
+    }
+    with epoch_log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    speed = f"{recordings / took:.1f} recordings/s, {(epochs - epoch) * took:.0f} s left for this network"
+    log.info("%s, epoch %d/%d: loss %.5f, rate %g, %s", name, epoch, epochs, loss, rate, speed)
 
 
 def _epoch(
@@ -115,10 +137,13 @@ def _epoch(
     labels: npt.NDArray[np.bool_],
     seconds: float,
     batch_size: int,
+    learning_rate: float,
     bar: tqdm[NoReturn],
 ) -> float:
     """One pass over the recordings in random order; returns the mean loss per recording."""
     network.train()
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
     device = next(network.parameters()).device
     total = torch.zeros((), dtype=torch.float64, device=device)
     order = torch.randperm(len(recordings)).numpy()
@@ -143,18 +168,6 @@ def _seed(seed: int, name: str, epoch: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {name} {epoch}".encode()).digest()[:8]) >> 1
 
 
-def _identity(
-    name: str, recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, seconds: float
-) -> str:
-    """What a checkpoint must share with a run to be continued by it: data, labels and settings."""
-    tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training), name, seconds]
-    digest = hashlib.sha256(json.dumps(tables).encode())
-    for recording in recordings:
-        digest.update(f"{recording.name} {recording.digest}".encode())
-    digest.update(np.packbits(labels).tobytes())
-    return digest.hexdigest()
-
-
 def _save(path: Path, identity: str, epoch: int, network: SEResNet, optimizer: torch.optim.Adam) -> None:
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
@@ -169,13 +182,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
         OSError: the file cannot be written.
     """
 
-    def write(temporary: Path) -> None:
-        try:
-            save_file(tensors, temporary, metadata)
-        except SafetensorError as error:
-            raise OSError(f"{path} cannot be written: {error}") from error
-
-    replace_file(path, write)
+    replace_file(path, lambda temporary: temporary.write_bytes(save(tensors, metadata)))
 
 
 def _resume(path: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:
@@ -190,7 +197,7 @@ def _resume(path: Path, identity: str, network: SEResNet, optimizer: torch.optim
         log.warning("%s is damaged (%s): training starts over", path, error)
         return 0
     if metadata.get("identity") != identity:
-        log.warning("%s is of other data or settings: training starts over", path)
+        log.warning("%s is of other data, settings or code: training starts over", path)
         return 0
     network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
     moments: dict[int, dict[str, Tensor]] = {}
@@ -204,8 +211,12 @@ def _resume(path: Path, identity: str, network: SEResNet, optimizer: torch.optim
 
 
 def _forget_after(epoch_log: Path, name: str, done: int) -> None:
-    """Drop the lines that a network's epochs after ``done`` left behind: they are trained again."""
+    """Drop the lines of a network's epochs after ``done``, which are trained again, and a line that was cut short."""
     if epoch_log.exists():
-        lines = epoch_log.read_text(encoding="utf-8").splitlines(keepends=True)
-        entries = [(line, json.loads(line)) for line in lines]
-        write_text(epoch_log, "".join(x for x, e in entries if e["network"] != name or e["epoch"] <= done))
+        kept = []
+        for line in epoch_log.read_text(encoding="utf-8").splitlines(keepends=True):
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if entry["network"] != name or entry["epoch"] <= done:
+                    kept.append(line)
+        write_text(epoch_log, "".join(kept))

@@ -9,7 +9,7 @@ import torch
 
 from heartbeats.classifier import ModelError, decide, load, save, search_threshold
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
-from heartbeats.read_ahead import prepare_file
+from heartbeats.prepared import prepare_file
 from heartbeats.recording import find_headers
 from heartbeats.se_resnet import predict
 from heartbeats.settings import DecisionSettings
@@ -107,16 +107,17 @@ def cut(name):
     ("damage", "named"),
     [
         (lambda folder: (folder / "model.json").unlink(), "model.json is missing"),
-        (cut("model.json"), "model.json cannot be read as JSON"),
+        (cut("model.json"), "model.json is damaged"),
         (change_json(format="other"), "model.json is not a model of this program"),
         (change_json(format_version=99), "model.json is not a model of this program"),
         (change_json(classes=["426783006"]), "model.json has other classes"),
         (change_json(threshold="high"), "model.json lacks or garbles"),
         (change_json(threshold=7), "a threshold that is no probability"),
-        (change_json(members=[]), "names no members"),
+        (change_json(members=[]), "other members than its settings"),
         (change_json(members=[{}]), "model.json lacks or garbles"),
         (change_json(members=None), "model.json lacks or garbles"),
         (change_json(settings={"network": {"depth": 3}}), "network.depth"),
+        (change_json(settings=[]), "settings must be tables"),
         (lambda folder: (folder / "se_resnet_4s.safetensors").unlink(), "se_resnet_4s.safetensors"),
         (cut("se_resnet_2s.safetensors"), "se_resnet_2s.safetensors is not the file"),
     ],
@@ -129,6 +130,21 @@ def test_a_damaged_or_foreign_folder_is_refused_by_the_name_of_the_file(model_di
         load(folder, device=CPU)
     assert named in str(raised.value)
     assert str(folder) in str(raised.value)
+
+
+def test_members_of_other_lengths_than_the_settings_say_are_refused(model_directory, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model_directory, folder, ignore=shutil.ignore_patterns("prepared"))
+    model = json.loads((folder / "model.json").read_text())
+    model["members"][0]["seconds"] = -1
+    (folder / "model.json").write_text(json.dumps(model))
+    with pytest.raises(ModelError, match="other members than its settings"):
+        load(folder, device=CPU)
+
+
+def test_weights_are_as_readable_as_all_else(model_directory):
+    modes = {path.stat().st_mode for path in model_directory.iterdir() if path.is_file()}
+    assert len(modes) == 1
 
 
 def test_weights_of_another_shape_are_refused(model_directory, tmp_path):

@@ -39,6 +39,12 @@ def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_a
     assert [CLASSES[j] for j in np.flatnonzero(cohort.labels.all(axis=0))] == ["164889003", "426177001"]
 
 
+def test_a_header_that_cannot_be_read_is_left_out_and_named(folder, tmp_path):
+    (folder / "E00099.hea").symlink_to("nowhere")
+    left_out = build_cohort(folder, tmp_path / "store", SETTINGS, seed=0).left_out
+    assert "E00099 (E00099.hea cannot be read: No such file or directory)" in left_out["unusable"]
+
+
 def test_a_recording_keeps_its_side_when_others_are_added(folder, write_record, tmp_path):
     def sides():
         cohort = build_cohort(folder, tmp_path / "store", SETTINGS, seed=4)

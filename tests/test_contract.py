@@ -1,5 +1,6 @@
 """The organisers' commands and calls, as they would use them."""
 
+import dataclasses
 import importlib
 import math
 import shutil
@@ -9,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY, ecg
 
 import helper_code
 import team_code
 from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import classify_folder
+from heartbeats.files import InUseError, locked
 from heartbeats.recording import find_headers
+from heartbeats.se_resnet import predict
 
 ROOT = Path(__file__).parents[1]
 TINY_TOML = """
@@ -48,7 +52,9 @@ def test_the_three_commands(simulated, tmp_path):
     trained = command("train_model.py", simulated, tmp_path / "model", "--config", config)
     assert trained.returncode == 0, trained.stderr
     assert "epoch 1/1: loss" in trained.stdout
-    assert (tmp_path / "model/training.log").read_text() in trained.stdout
+    shown = [line[len("12:34:56 ") :] for line in trained.stdout.splitlines()]
+    logged = (tmp_path / "model/training.log").read_text().splitlines()
+    assert shown == [line[len("2020-12-31 12:34:56,789 ") :] for line in logged]
 
     driven = command("driver.py", tmp_path / "model", simulated, tmp_path / "out")
     assert driven.returncode == 0, driven.stderr
@@ -97,9 +103,12 @@ def test_wrong_arguments_are_answered_with_what_is_wrong(
     places = {"tmp": tmp_path, "model": model_directory, "data": simulated}
     monkeypatch.setattr(sys, "argv", [script, *(argument.format(**places) for argument in arguments)])
     with pytest.raises(SystemExit) as ended:
-        sys.exit(importlib.import_module(script.removesuffix(".py")).main())
-    assert ended.value.code == status
-    assert said in capsys.readouterr().err
+        importlib.import_module(script.removesuffix(".py")).main()
+    code, told = ended.value.code, capsys.readouterr().err
+    if isinstance(code, str):  # sys.exit(message) prints it and exits with 1
+        code, told = 1, code
+    assert code == status
+    assert said in told
 
 
 def test_the_loops_of_2020_and_2021_give_what_the_driver_gives(classifier, simulated, tmp_path):
@@ -143,6 +152,13 @@ def test_run_classifier_answers_for_a_recording_it_cannot_classify(classifier, c
     assert "A0001: not classified" in capsys.readouterr().err
 
 
+def test_run_classifier_tells_what_was_missing(classifier, capsys):
+    team_code.run_classifier(classifier, "E00001 1 500 5000\nE00001.mat 16 4880/mV 16 0 0 0 0 V1\n", ecg(leads=1))
+    told = capsys.readouterr().err
+    assert "E00001: leads missing, taken as 0 mV: I, II, V2" in told
+    assert "E00001: the stated gain of 4880" in told
+
+
 def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, write_record, tmp_path, capsys):
     data = tmp_path / "data"
     write_record("A0001", folder=data)
@@ -175,12 +191,63 @@ def test_training_on_a_single_recording_ends_with_the_papers_threshold(write_rec
     assert team_code.load_model(tmp_path / "model").threshold == 0.36
 
 
-def test_two_trainings_give_byte_identical_weights(simulated, model_directory, tmp_path):
-    few = tmp_path / "data"
-    shutil.copytree(simulated, few)
-    team_code.training_code(few, tmp_path / "model", TINY)
-    for weights in sorted(model_directory.glob("*.safetensors")):
-        assert (tmp_path / "model" / weights.name).read_bytes() == weights.read_bytes()
+def test_two_trainings_give_byte_identical_weights(simulated, tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for model in ("one", "two"):
+            team_code.training_code(simulated, tmp_path / model, TINY)
+    finally:
+        torch.set_num_threads(threads)
+    for weights in sorted((tmp_path / "one").glob("*.safetensors")):
+        assert (tmp_path / "two" / weights.name).read_bytes() == weights.read_bytes()
+
+
+def test_the_same_command_on_a_finished_model_finds_nothing_to_do(simulated, model_directory, tmp_path, caplog):
+    shutil.copytree(model_directory, tmp_path / "model")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "model").glob("*.*") if path.suffix != ".log"}
+    team_code.training_code(simulated, tmp_path / "model", TINY)
+    assert "already" in caplog.text
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_another_setting_on_a_finished_model_trains_it(simulated, model_directory, tmp_path):
+    shutil.copytree(model_directory, tmp_path / "model")
+    without_rule = dataclasses.replace(TINY, decision=dataclasses.replace(TINY.decision, bradycardia_rule=False))
+    team_code.training_code(simulated, tmp_path / "model", without_rule)
+    assert not team_code.load_model(tmp_path / "model").settings.decision.bradycardia_rule
+
+
+def test_two_trainings_into_one_folder_the_second_is_refused(simulated, model_directory):
+    with locked(model_directory), pytest.raises(InUseError, match="in use by another process"):
+        team_code.training_code(simulated, model_directory, TINY)
+
+
+def test_the_driver_resumes_with_what_is_left(classifier, write_record, tmp_path):
+    for i in range(4):
+        write_record(f"A000{i}", folder=tmp_path / "data")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/A0001.csv").write_text("done before")
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", resume=True) == (3, 0)
+    assert (tmp_path / "out/A0001.csv").read_text() == "done before"
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", resume=True) == (0, 0)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (4, 0)
+    assert (tmp_path / "out/A0001.csv").read_text() != "done before"
+
+
+def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_record, tmp_path, monkeypatch, capsys):
+    for i in range(5):
+        write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
+
+    def breaking(network, signals, **options):
+        if any(signal.shape[1] == 4 * 500 for signal in signals):
+            raise RuntimeError("out of memory")
+        return predict(network, signals, **options)
+
+    monkeypatch.setattr("heartbeats.classifier.predict", breaking)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (4, 1)
+    assert "A0002: not classified: the networks failed: out of memory" in capsys.readouterr().err
+    assert [name for name, rows in outputs(tmp_path / "out").items() if "nan" in rows[3]] == ["A0002.csv"]
 
 
 def test_real_recordings_of_every_source_are_classified(classifier, ecg_data, tmp_path, capsys):

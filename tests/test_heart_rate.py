@@ -1,11 +1,14 @@
 """R-R intervals, and the paper's Algorithms 1 and 2."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from conftest import ecg
+from joblib.externals.loky import ProcessPoolExecutor
 
 from heartbeats.header import parse_header, read_header_text
-from heartbeats.heart_rate import bradycardia_rule, final_bradycardia, recording_has_bradycardia, rr_intervals
+from heartbeats.heart_rate import bradycardia_rule, final_bradycardia, r_peaks, recording_has_bradycardia, rr_intervals
 from heartbeats.recording import find_headers, read_recording
 
 
@@ -50,6 +53,50 @@ def test_intervals_do_not_depend_on_the_amplitude():
 
 def test_a_flat_lead_has_no_intervals():
     assert rr_intervals(np.full(5000, 0.3), sampling_rate=500).size == 0
+
+
+def awkward_leads() -> Iterator[tuple[np.ndarray, float]]:
+    """Short leads, flat starts, and peaks at the detector's limit of 300 a minute."""
+    draws = np.random.default_rng(0)
+    for i in range(1500):
+        sampling_rate = float(draws.choice([50, 128, 257, 333.3, 360, 500, 2000]))
+        time = np.arange(round(draws.choice([1, 1.5, 2, 3, 10]) * sampling_rate)) / sampling_rate
+        lead = np.sin(2 * np.pi * draws.uniform(4, 5.2) * time) if i % 2 else draws.standard_normal(len(time))
+        if i % 3 == 0:
+            lead[: draws.integers(len(lead))] = 0
+        if i % 5 == 0:
+            lead[: -draws.integers(1, 70)] = 0.3
+        yield lead, sampling_rate
+
+
+def test_awkward_leads_neither_raise_nor_end_the_process():
+    """sleepecg 0.6.0 alone raises on some, and on others writes beyond its memory: hence a process of its own."""
+    with ProcessPoolExecutor(max_workers=1) as process:
+        assert process.submit(peaks_of_awkward_leads).result() > 1500
+
+
+def peaks_of_awkward_leads() -> int:
+    found = 0
+    for lead, sampling_rate in awkward_leads():
+        peaks = r_peaks(lead, sampling_rate=sampling_rate)
+        assert ((peaks >= 0) & (peaks < len(lead))).all()
+        assert (np.diff(peaks) > 0).all()
+        found += len(peaks)
+    return found
+
+
+@pytest.mark.parametrize("seconds", [1, 1.5, 2, 2.5])
+def test_what_lies_behind_a_short_lead_in_memory_does_not_matter(seconds):
+    whole = ecg(leads=1, seconds=10, rate=75)[0] / 1000
+    part = whole[: round(500 * seconds)]
+    np.testing.assert_array_equal(r_peaks(part, sampling_rate=500), r_peaks(part.copy(), sampling_rate=500))
+
+
+def test_a_flat_start_does_not_matter():
+    lead = ecg(leads=1, seconds=10)[0] / 1000
+    flat = np.full(2000, lead[0])
+    beats = r_peaks(lead, sampling_rate=500)
+    np.testing.assert_allclose(r_peaks(np.append(flat, lead), sampling_rate=500), beats + 2000, atol=2)
 
 
 def test_the_rule_reads_the_whole_recording_not_its_first_30_seconds(write_record):

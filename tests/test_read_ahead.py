@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heartbeats.read_ahead import Failure, Prepared, prepare_file, read_ahead
+from heartbeats.prepared import Failure, Prepared, prepare_file
+from heartbeats.read_ahead import read_ahead
 
 
 def ending_its_process(header_file: Path) -> Prepared | Failure:

@@ -503,3 +503,10 @@ def assert_same(one: Recording, other: Recording) -> None:
         other.sex,
     )
     assert one.age == pytest.approx(other.age, nan_ok=True)
+
+
+def test_leads_of_any_case_are_the_same_recording() -> None:
+    recording = Recording("mine", ecg(leads=3).tolist(), 500, ("i", "Ii", "aVr"))
+    assert recording.leads == ("I", "II", "aVR")
+    assert recording.signal.dtype == np.float64
+    assert recording.with_leads(["AVR", "i"]).leads == ("I", "aVR")

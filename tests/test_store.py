@@ -9,7 +9,7 @@ import pytest
 from conftest import ecg
 
 from heartbeats import store
-from heartbeats.read_ahead import Failure, prepare_file
+from heartbeats.prepared import Failure, prepare_file
 from heartbeats.recording import find_headers
 from heartbeats.store import stored
 
@@ -86,15 +86,20 @@ def test_what_is_damaged_is_prepared_anew(header_files, tmp_path, damage):
     assert_all_right(stored(header_files, tmp_path / "store"), header_files)
     size = (tmp_path / "store/signals.int16").stat().st_size
     lines = (tmp_path / "store/index.jsonl").read_text().splitlines()
-    assert size == 8 * 2 * sum(json.loads(line)["samples"] for line in lines) == 8 * 2 * 500 * 18
+    assert size == json.loads(lines[-1])["end"] == 8 * 2 * 500 * 18
 
 
-def test_another_version_of_the_preparation_prepares_anew(header_files, tmp_path, monkeypatch):
+def test_other_code_of_the_preparation_prepares_anew_and_keeps_what_the_earlier_prepared(
+    header_files, tmp_path, monkeypatch
+):
     stored(header_files, tmp_path / "store")
     names = prepared_now(monkeypatch)
-    monkeypatch.setattr(store, "PREPARATION_VERSION", store.PREPARATION_VERSION + 1)
-    stored(header_files, tmp_path / "store")
+    with monkeypatch.context() as changed:
+        changed.setattr(store, "code_digest", lambda *_modules: "changed")
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
     assert names == [path.stem for path in header_files]
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert len(names) == len(header_files)
 
 
 def test_an_unusable_recording_is_a_failure_in_its_place_until_it_is_mended(header_files, write_record, tmp_path):

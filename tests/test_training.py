@@ -9,7 +9,7 @@ import torch
 from conftest import TINY
 
 from heartbeats import training
-from heartbeats.read_ahead import Prepared
+from heartbeats.prepared import Prepared
 from heartbeats.training import EPOCH_LOG, train_network
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
@@ -78,6 +78,38 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, t
         assert [line[key] for line in lines] == [line[key] for line in whole]
 
 
+def test_an_exit_between_an_epochs_line_and_its_checkpoint_loses_no_line(uninterrupted, tmp_path, monkeypatch):
+    save = training._save
+    monkeypatch.setattr(training, "_save", raising(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path)
+    monkeypatch.setattr(training, "_save", save)
+    assert same(train(tmp_path), uninterrupted[0])
+    lines = [json.loads(line)["epoch"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
+    assert lines == [1, 2, 3, 4]
+
+
+def raising(error):
+    def raises(*_arguments):
+        raise error
+
+    return raises
+
+
+def test_a_line_cut_short_is_dropped(uninterrupted, tmp_path):
+    (tmp_path / EPOCH_LOG).write_text('{"network": "relabelling", "epoch": 1}\n{"network": "2s", "ep')
+    assert same(train(tmp_path), uninterrupted[0])
+    lines = [json.loads(line)["network"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
+    assert lines == ["relabelling", "2s", "2s", "2s", "2s"]
+
+
+def test_a_checkpoint_of_other_code_is_not_continued(tmp_path, monkeypatch, caplog):
+    train(tmp_path)
+    monkeypatch.setattr(training, "code_digest", lambda *_modules: "changed")
+    train(tmp_path)
+    assert "of other data, settings or code" in caplog.text
+
+
 def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
     monkeypatch.setattr(training, "_epoch", lambda *_: pytest.fail("trained again"))
     assert same(train(uninterrupted[1]), uninterrupted[0])
@@ -91,7 +123,7 @@ def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
 def test_a_checkpoint_of_other_data_or_settings_is_not_continued(tmp_path, change, caplog):
     train(tmp_path)
     changed = train(tmp_path, **change)
-    assert "of other data or settings" in caplog.text
+    assert "of other data, settings or code" in caplog.text
     assert same(changed, train(tmp_path / "fresh", **change))
 
 

@@ -1,0 +1,68 @@
+"""All that classification needs of a recording: its prepared signal, and what the bradycardia rule says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.heart_rate import recording_has_bradycardia
+from heartbeats.preprocessing import prepare
+from heartbeats.recording import Recording, RecordingError, read_recording
+
+__all__ = ["Failure", "Prepared", "prepare_file", "prepare_recording"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that classification needs of a recording.
+
+    Attributes:
+        name: the recording's name.
+        signal: int16 in microvolts, shape (8, samples), 500 Hz (see :mod:`heartbeats.preprocessing`).
+        bradycardia: what the rule says (Algorithm 1).
+        digest: SHA-256 of the samples as stored.
+        warnings: what had to be assumed or mended, in words.
+    """
+
+    name: str
+    signal: npt.NDArray[np.int16]
+    bradycardia: bool
+    digest: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+def prepare_recording(recording: Recording) -> Prepared:
+    """Prepare a recording that was read already.
+
+    Raises:
+        RecordingError: it has none of the leads that the networks read.
+    """
+    signal, warnings = prepare(recording)
+    return Prepared(
+        name=recording.name,
+        signal=signal,
+        bradycardia=recording_has_bradycardia(recording),
+        digest=recording.digest,
+        warnings=recording.warnings + warnings,
+    )
+
+
+def prepare_file(header_file: Path) -> Prepared | Failure:
+    """Read and prepare the recording of a header file; one that cannot be used becomes a :class:`Failure`."""
+    try:
+        return prepare_recording(read_recording(header_file))
+    except RecordingError as error:
+        return Failure(header_file.stem, str(error))
+    except Exception as error:  # a fault of this program costs this recording, by name, and no other
+        return Failure(header_file.stem, f"unforeseen {type(error).__name__}: {error}")
