@@ -6,8 +6,8 @@
 For each seed a rule of the recordings' samples alone (that of the cohort, under another seed) sets 20 % of them
 aside. The other 80 % are all that training sees: it takes its own 20 % for the threshold out of them. All that is set
 aside is scored, recordings without a scored label included, as the organisers do. Always answering sinus rhythm scores
-0. Printed are the score of each seed, their mean, and a 95 % bootstrap interval of that mean over both the seeds and the
-recordings; a recording that several seeds set aside is drawn for all of them or for none.
+0. Printed are the score of each seed, their mean, and a 95 % bootstrap interval of that mean over both the seeds and
+the recordings; a recording that several seeds set aside is drawn for all of them or for none.
 """
 
 import argparse
