@@ -48,6 +48,8 @@ def prepare(recording: Recording) -> tuple[npt.NDArray[np.int16], tuple[str, ...
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
     signal = denoise(resample(signal, sampling_rate=recording.sampling_rate))[:, : SECONDS * SAMPLING_RATE]
+    if not signal.any():
+        warnings = (*warnings, "all leads are flat: the answer says nothing")
     limits = np.iinfo(np.int16)
     return np.clip(np.rint(signal * 1000.0), limits.min, limits.max).astype(np.int16), warnings
 

@@ -20,6 +20,9 @@ from heartbeats.prepared import Failure, Prepared, prepare_file
 
 __all__ = ["read_ahead"]
 
+# Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
+IDLE = 600
+
 
 def read_ahead(
     header_files: Iterable[Path],
@@ -42,12 +45,11 @@ def read_ahead(
 
 
 def _submit(prepare: Callable[[Path], Prepared | Failure], header_file: Path) -> Future[Prepared | Failure]:
-    # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
     while True:
+        # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
+        workers = get_reusable_executor(max_workers=cpu_count(), timeout=IDLE)
         with suppress(BrokenProcessPool):
-            future: Future[Prepared | Failure] = get_reusable_executor(max_workers=cpu_count()).submit(
-                prepare, header_file
-            )
+            future: Future[Prepared | Failure] = workers.submit(prepare, header_file)
             return future
 
 

@@ -1,0 +1,229 @@
+"""One recording in a folder is wrong: what training, the driver and the scorer make of it (docs/bad-input.md)."""
+
+import math
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from conftest import TINY, ecg
+
+from heartbeats.cohort import select_recordings
+from heartbeats.diagnoses import CLASSES
+from heartbeats.entry import classify_folder
+from heartbeats.outputs import read_output
+from heartbeats.recording import find_headers
+from heartbeats.scoring import evaluate
+
+ROOT = Path(__file__).parents[1]
+ECG = ecg()
+TEXT = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, what the driver says (``None``: nothing), and whether the recording is classified and trains."""
+
+    spoil: Callable[[Path], object]
+    said: str | None
+    classified: bool = True
+    trains: bool = True
+
+
+def text(change: Callable[[str], str]) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(change(path.read_text()).encode("latin-1"))
+
+
+def signal(values: object, **options: object) -> Callable[[Path], object]:
+    return lambda path: scipy.io.savemat(path.with_suffix(".mat"), {"val": values}, **options)
+
+
+def content(change: Callable[[bytes], bytes], suffix: str = ".mat") -> Callable[[Path], object]:
+    return lambda path: path.with_suffix(suffix).write_bytes(change(path.with_suffix(suffix).read_bytes()))
+
+
+def leads(count: int) -> Callable[[Path], object]:
+    def keep(path: Path) -> None:
+        lines = path.read_text().splitlines()
+        lines[0] = lines[0].replace(" 12 ", f" {count} ")
+        more = [lines[1].rsplit(" ", 1)[0] + f" {frank}" for frank in ("vx", "vy", "vz")][: max(0, count - 12)]
+        path.write_text("\n".join(lines[: 1 + min(count, 12)] + more + lines[13:]) + "\n")
+        signal(np.vstack([ECG, ECG[:3]])[:count], format="4")(path)
+
+    return keep
+
+
+def with_missing(value: float, number: type) -> np.ndarray:
+    values = ECG.astype(number)
+    values[:, 1000:1100] = value
+    return values
+
+
+def expanding(path: Path) -> None:
+    """A MATLAB 5 file whose variable announces a matrix of a gigabyte of zeros."""
+    compressor = zlib.compressobj(1)
+    zeros = b"".join(compressor.compress(bytes(2**20)) for _ in range(1024)) + compressor.flush()
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    path.with_suffix(".mat").write_bytes(header + struct.pack("<II", 15, len(zeros)) + zeros)
+
+
+REFUSED = {"classified": False}
+UNLABELLED = {"trains": False}
+CASES = {
+    # headers
+    "empty header": Case(content(lambda _: b"", ".hea"), "describes no leads", **REFUSED, **UNLABELLED),
+    "binary header": Case(content(lambda _: bytes(range(256)), ".hea"), "describes no leads", **REFUSED, **UNLABELLED),
+    "header cut in the middle": Case(content(lambda b: b[:200], ".hea"), "announces 12 leads", **REFUSED, **UNLABELLED),
+    "fewer leads announced": Case(text(lambda t: t.replace(" 12 ", " 8 ", 1)), "announces 8 leads", **REFUSED),
+    "more leads announced": Case(text(lambda t: t.replace(" 12 ", " 15 ", 1)), "announces 15 leads", **REFUSED),
+    "no rate": Case(text(lambda t: t.replace("A0003 12 500 5000", "A0003 12", 1)), "no sampling rate", **REFUSED),
+    "rate of 0": Case(text(lambda t: t.replace(" 500 5000", " 0 5000", 1)), "sampling rate 0 Hz", **REFUSED),
+    "negative rate": Case(text(lambda t: t.replace(" 500 5000", " -500 5000", 1)), "sampling rate -500 Hz", **REFUSED),
+    "no gain": Case(text(lambda t: t.replace(" 1000/mV", " ")), "gives no ECG's amplitudes"),
+    "gain in words": Case(text(lambda t: t.replace("1000/mV", "?/mV")), "no usable gain"),
+    "gain of 0": Case(text(lambda t: t.replace("1000/mV", "0/mV")), "no usable gain"),
+    "gain NaN": Case(text(lambda t: t.replace("1000/mV", "nan/mV")), "no usable gain"),
+    "NAME.mat as record name": Case(text(lambda t: t.replace("A0003 12", "A0003.mat 12", 1)), None),
+    "CRLF": Case(text(lambda t: t.replace("\n", "\r\n")), None),
+    "Latin-1": Case(text(lambda t: t + "#Hx: névralgie\n"), None),
+    "no newline at the end": Case(text(str.rstrip), None),
+    "no Dx": Case(text(lambda t: t.replace("#Dx: 426783006\n", "")), None, **UNLABELLED),
+    "empty Dx": Case(text(lambda t: t.replace("426783006", "")), None, **UNLABELLED),
+    "unknown Dx": Case(text(lambda t: t.replace("426783006", "1,x")), None, **UNLABELLED),
+    "Dx in words": Case(text(lambda t: t.replace("426783006", "LBBB")), None),
+    "trailing commas": Case(text(lambda t: t.replace("426783006", ",426783006,,")), None),
+    "repeated codes": Case(text(lambda t: t.replace("426783006", "426783006,426783006")), None),
+    "folders in the record name": Case(text(lambda t: t.replace("A0003 12", "../../x/A0003 12", 1)), None),
+    "absolute record name": Case(text(lambda t: t.replace("A0003 12", "/A0003 12", 1)), None),
+    # signals
+    "no .mat": Case(lambda p: p.with_suffix(".mat").unlink(), "no signal file", **REFUSED),
+    "empty .mat": Case(content(lambda _: b""), "A0003.mat cannot be read", **REFUSED),
+    "truncated .mat": Case(content(lambda b: b[:5000]), "A0003.mat cannot be read", **REFUSED),
+    "another variable": Case(content(lambda b: b.replace(b"val", b"lav")), "no variable 'val'", **REFUSED),
+    "text in .mat": Case(signal("ECG"), "not an array of real numbers", **REFUSED),
+    "transposed": Case(signal(ECG.T), "signal has 5000", **REFUSED),
+    "fewer samples than announced": Case(signal(ECG[:, :4000]), "announces 5000 samples, signal has 4000"),
+    "float with NaN": Case(signal(with_missing(math.nan, float)), "100 missing samples bridged"),
+    "float with infinity": Case(signal(with_missing(math.inf, float)), "100 missing samples bridged"),
+    "-32768": Case(signal(with_missing(-32768, np.int16)), "100 missing samples bridged"),
+    "all NaN": Case(signal(ECG * math.nan), "all leads are flat"),
+    "all zero": Case(signal(ECG * 0), "all leads are flat"),
+    "constant leads": Case(signal(np.where(np.arange(12)[:, None] < 3, 77, ECG)), None),
+    "one sample": Case(signal(ECG[:, :1]), "shorter than 1 s", **REFUSED),
+    "no samples": Case(signal(ECG[:, :0]), "0 samples", **REFUSED),
+    "three dimensions": Case(signal(ECG[..., None]), "not a table of numbers but 3-dimensional", **REFUSED),
+    "half an hour at 1000 Hz": Case(
+        lambda p: (
+            text(lambda t: t.replace(" 500 5000", " 1000 1800000", 1))(p),
+            signal(np.tile(ECG, 360), format="4")(p),
+        ),
+        None,
+    ),
+    "1 lead": Case(leads(1), "leads missing, taken as 0 mV: II, V1"),
+    "2 leads": Case(leads(2), "leads missing, taken as 0 mV: V1"),
+    "3 leads": Case(leads(3), "leads missing, taken as 0 mV: V1"),
+    "6 leads": Case(leads(6), "leads missing, taken as 0 mV: V1"),
+    "8 leads": Case(leads(8), "leads missing, taken as 0 mV: V3"),
+    "15 leads": Case(leads(15), None),
+    "expands to gigabytes": Case(expanding, "expands to more than", **REFUSED),
+    # files
+    "dangling link": Case(lambda p: (p.unlink(), p.symlink_to("nowhere")), "cannot be read", **REFUSED, **UNLABELLED),
+    "a folder named .mat": Case(
+        lambda p: (p.with_suffix(".mat").unlink(), p.with_suffix(".mat").mkdir()), "cannot be read", **REFUSED
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_one_wrong_recording_is_named_and_costs_no_other(case, classifier, write_record, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    for i in range(5):
+        write_record(f"A000{i}", folder=data)
+    case.spoil(data / "A0003.hea")
+
+    classified, failed = classify_folder(classifier, data, out)
+    assert (classified, failed) == ((5, 0) if case.classified else (4, 1))
+    told = capsys.readouterr().err
+    assert [line for line in told.splitlines() if not line.startswith("A0003: ")] == []
+    assert (case.said or "") in told
+    assert bool(told) == (case.said is not None)
+    for i in range(5):
+        answer = read_output(out / f"A000{i}.csv")
+        assert answer.classes == CLASSES
+        assert not any(map(math.isnan, answer.probabilities)) or (i == 3 and not case.classified)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+
+    selected, labels, left_out = select_recordings(find_headers(data), TINY.cohort)
+    assert len(selected) == len(labels) == 4 + case.trains
+    assert sum(map(len, left_out.values())) == 1 - case.trains
+
+    if (data / "A0003.hea").exists():
+        assert math.isfinite(evaluate(data, out).f_measure)
+
+
+def limited(script: str, *arguments: object, size: int) -> subprocess.CompletedProcess[str]:
+    """Run a command that may not write files beyond a size, as on a full disk."""
+    code = (
+        "import resource, runpy, sys; "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); "
+        "sys.argv = sys.argv[1:]; sys.path.insert(0, '.'); runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, script, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_full_disk_ends_training_with_the_reason_and_the_same_command_goes_on(simulated, tmp_path):
+    config = tmp_path / "tiny.toml"
+    config.write_text("[network]\nwidth = 4\nblocks = [1, 1]\nreduction = 2\n[training]\nseconds = [2.0]\nepochs = 1\n")
+    command = ("train_model.py", simulated, tmp_path / "model", "--config", config)
+    full = limited(*command, size=100_000)
+    assert full.returncode == 1
+    assert "train_model.py: [Errno 27] File too large" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not (tmp_path / "model/model.json").exists()
+    again = limited(*command, size=2**40)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "model/model.json").exists()
+
+
+def test_a_full_disk_ends_the_driver_with_the_reason_and_leaves_whole_files(simulated, model_directory, tmp_path):
+    full = limited("driver.py", model_directory, simulated, tmp_path / "out", size=300)
+    assert full.returncode == 1
+    assert "driver.py: [Errno 27] File too large" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_two_drivers_on_one_output_folder_do_no_harm(simulated, model_directory, tmp_path):
+    command = [sys.executable, "driver.py", model_directory, simulated, tmp_path / "out"]
+    drivers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [driver.wait(timeout=300) for driver in drivers] == [0, 0]
+    written = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in written] == [f"{path.stem}.csv" for path in find_headers(simulated)]
+    assert all(read_output(path).classes == CLASSES for path in written)
+
+
+def test_an_output_folder_inside_the_data_folder_is_no_data(classifier, write_record, tmp_path):
+    write_record("A0001", folder=tmp_path)
+    for _ in range(2):
+        assert classify_folder(classifier, tmp_path, tmp_path / "out") == (1, 0)
+
+
+def test_an_output_folder_that_is_a_file_is_refused(classifier, write_record, tmp_path):
+    write_record("A0001", folder=tmp_path / "data")
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OSError, match="out"):
+        classify_folder(classifier, tmp_path / "data", tmp_path / "out")
+
+
+def test_swapped_arguments_are_refused_by_name(simulated, model_directory, tmp_path):
+    swapped = limited("driver.py", simulated, model_directory, tmp_path / "out", size=2**40)
+    assert swapped.returncode == 1
+    assert "model.json is missing" in swapped.stderr
+    assert not (tmp_path / "out").exists()
