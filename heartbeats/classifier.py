@@ -173,6 +173,9 @@ def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> Non
         "settings": classifier.settings.to_dict(),
     }
     write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
+    for path in directory.glob("se_resnet_*.safetensors"):  # an earlier model may have had other members
+        if path.name not in (member["weights"] for member in members):
+            path.unlink()
 
 
 def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None = None) -> Classifier:

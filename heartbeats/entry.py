@@ -35,7 +35,7 @@ from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.se_resnet import predict
 from heartbeats.settings import Settings
-from heartbeats.training import EPOCH_LOG, best_device, train_network, training_identity
+from heartbeats.training import CHECKPOINTS, EPOCH_LOG, best_device, train_network, training_identity
 
 __all__ = ["classify_folder", "train_entry"]
 
@@ -57,6 +57,8 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     """
     model_directory.mkdir(parents=True, exist_ok=True)
     with locked(model_directory):
+        for half_written in model_directory.rglob(".*.tmp"):  # of a run that was killed
+            half_written.unlink()
         return _train(data_directory, model_directory, settings)
 
 
@@ -69,6 +71,8 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> C
     if (finished := _finished(model_directory, identity)) is not None:
         log.info("%s holds the model of these recordings and settings already", model_directory)
         return finished
+    if not (model_directory / CHECKPOINTS).exists():
+        (model_directory / EPOCH_LOG).unlink(missing_ok=True)  # another model's
     train = np.flatnonzero(~cohort.validation)
     recordings = [cohort.recordings[i] for i in train]
     labels = cohort.labels[train]
@@ -91,7 +95,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> C
         **found,
     }
     save(classifier, model_directory, report)
-    shutil.rmtree(model_directory / "checkpoints")
+    shutil.rmtree(model_directory / CHECKPOINTS)
     log.info("model written to %s", model_directory)
     return classifier
 

@@ -33,11 +33,12 @@ from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings
 from heartbeats.sign_loss import sign_loss
 
-__all__ = ["EPOCH_LOG", "best_device", "save_tensors", "train_network", "training_identity"]
+__all__ = ["CHECKPOINTS", "EPOCH_LOG", "best_device", "save_tensors", "train_network", "training_identity"]
 
 log = logging.getLogger(__name__)
 
 EPOCH_LOG = "training.jsonl"
+CHECKPOINTS = "checkpoints"
 
 # The modules that weights follow from: a checkpoint that others of them made is not continued.
 TRAINING = ("preprocessing", "se_resnet", "sign_loss", "training")
@@ -76,7 +77,7 @@ def train_network(
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network).to(best_device())
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
-    checkpoint = directory / "checkpoints" / f"{name}.safetensors"
+    checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     identity = training_identity(name, recordings, labels, settings, seconds)
     done = _resume(checkpoint, identity, network, optimizer)

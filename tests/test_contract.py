@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import math
 import shutil
 import subprocess
@@ -218,9 +219,9 @@ def test_another_setting_on_a_finished_model_trains_it(simulated, model_director
     assert not team_code.load_model(tmp_path / "model").settings.decision.bradycardia_rule
 
 
-def test_two_trainings_into_one_folder_the_second_is_refused(simulated, model_directory):
-    with locked(model_directory), pytest.raises(InUseError, match="in use by another process"):
-        team_code.training_code(simulated, model_directory, TINY)
+def test_two_trainings_into_one_folder_the_second_is_refused(simulated, tmp_path):
+    with locked(tmp_path), pytest.raises(InUseError, match="in use by another process"):
+        team_code.training_code(simulated, tmp_path, TINY)
 
 
 def test_the_driver_resumes_with_what_is_left(classifier, write_record, tmp_path):
@@ -268,3 +269,14 @@ def test_early_headers_are_classified_as_the_corrected_ones(classifier, ecg_data
             for p in (path, quirks[name])
         ]
         assert answers[0] == answers[1]
+
+
+def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simulated, model_directory, tmp_path):
+    shutil.copytree(model_directory, tmp_path / "model")
+    (tmp_path / "model/.model.json.123.tmp").write_text("half")
+    shorter = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, seconds=(3.0,)))
+    team_code.training_code(simulated, tmp_path / "model", shorter)
+    left = {path.name for path in (tmp_path / "model").iterdir()}
+    assert left == {"model.json", "prepared", "se_resnet_3s.safetensors", "training.jsonl", "training.log"}
+    lines = (tmp_path / "model/training.jsonl").read_text().splitlines()
+    assert [json.loads(line)["network"] for line in lines] == ["relabelling"] * 2 + ["3s"] * 2
