@@ -45,7 +45,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: the folder cannot be written, or the disk is full. What was half-written is removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.tmp")  # names end at 255 bytes
     try:
         write(temporary)
         temporary.replace(path)
@@ -55,8 +55,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with plain newlines, whole or not at all (see :func:`replace_file`)."""
-    replace_file(path, lambda temporary: temporary.write_bytes(text.encode("utf-8")))
+    """Write ``text`` as UTF-8 with plain newlines, whole or not at all (see :func:`replace_file`).
+
+    Bytes of file names that are not UTF-8 are written as they are.
+    """
+    content = text.encode("utf-8", "surrogateescape")
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
 
 
 def code_digest(*modules: str) -> str:

@@ -53,8 +53,10 @@ def read_matlab_variable(path: Path, name: str) -> npt.NDArray[np.generic]:
         return np.asarray(scipy.io.loadmat(path, variable_names=[name])[name])
     except KeyError as error:
         raise MatlabFileError(f"no variable '{name}'") from error
+    except MemoryError as error:
+        raise MatlabFileError("damaged: announces more than the memory holds") from error
     except Exception as error:  # a damaged file makes scipy raise nearly anything
-        raise MatlabFileError(f"damaged, or no MATLAB file: {error}") from error
+        raise MatlabFileError(f"damaged, or no MATLAB file: {str(error) or type(error).__name__}") from error
 
 
 def _read_5(content: bytes, name: str) -> npt.NDArray[np.generic]:

@@ -41,8 +41,9 @@ def write_output(path: Path, diagnosis: Diagnosis) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    name = " ".join(diagnosis.name.splitlines())
     rows = [diagnosis.classes, [int(x) for x in diagnosis.labels], [float(x) for x in diagnosis.probabilities]]
-    write_text(path, f"#{diagnosis.name}\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    write_text(path, f"#{name}\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
 def read_output(path: Path) -> Diagnosis:
@@ -54,8 +55,8 @@ def read_output(path: Path) -> Diagnosis:
         OutputError: the file cannot be read, or its three rows differ in length.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error}") from error
     rows = [[entry.strip() for entry in line.split(",")] for line in lines if line.strip() and not line.startswith("#")]
     if len(rows) < 3 or not len(rows[0]) == len(rows[1]) == len(rows[2]):

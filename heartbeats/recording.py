@@ -149,6 +149,8 @@ def read_header(header_file: Path) -> Header:
     Raises:
         RecordingError: the file cannot be read.
     """
+    if header_file.exists() and not header_file.is_file():
+        raise RecordingError(f"{header_file.name} is not a file")  # a pipe would be waited for
     try:
         return parse_header(read_header_text(header_file))
     except OSError as error:
@@ -177,6 +179,10 @@ def read_samples(header_file: Path, *, variable: str = "val") -> npt.NDArray[np.
         except (MatlabFileError, OSError) as error:
             raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
     else:
+        _require_described(read_header(header_file))  # wfdb makes a list of as many leads as are announced
+        for path in signal_files(header_file):
+            if path.exists() and not path.is_file():
+                raise RecordingError(f"{path.name} is not a file")
         import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this
 
         try:
@@ -187,7 +193,7 @@ def read_samples(header_file: Path, *, variable: str = "val") -> npt.NDArray[np.
             ) from error
         except Exception as error:  # a damaged file makes wfdb raise nearly anything
             named = ", ".join(path.name for path in signal_files(header_file))
-            raise RecordingError(f"{named} cannot be read: {error}") from error
+            raise RecordingError(f"{named} cannot be read: {str(error) or type(error).__name__}") from error
         samples = np.asarray(record.d_signal).T
     return _table(samples)
 
@@ -205,10 +211,8 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
     """
     sampling_rate = _require_described(header)
     adc = _table(samples)
-    if not adc.shape[0] == len(header.signals) == header.lead_count:
-        raise RecordingError(
-            f"header announces {header.lead_count} leads, has {len(header.signals)}; signal has {adc.shape[0]}"
-        )
+    if len(adc) != len(header.signals):
+        raise RecordingError(f"header has {len(header.signals)} leads, signal has {len(adc)}")
     if not adc.shape[1]:
         raise RecordingError(f"0 samples are shorter than {SHORTEST:g} s")
     warnings: list[str] = []
@@ -234,6 +238,8 @@ def _require_described(header: Header) -> float:
     """The sampling rate in Hz of a header that says what a signal needs said."""
     if not header.signals or header.sampling_rate is None:
         raise RecordingError("header describes no leads, or no sampling rate")
+    if header.lead_count != len(header.signals):
+        raise RecordingError(f"header announces {header.lead_count} leads, has {len(header.signals)}")
     return header.sampling_rate
 
 

@@ -190,7 +190,6 @@ def test_folders_that_hold_nothing_to_score_are_named(tmp_path: Path) -> None:
         b"#A0001\n426783006,59118001\n1,0\n",
         b"#A0001\n426783006,59118001\n1\n0.9,0.1\n",
         b"#A0001\n426783006,59118001\n1,0\n0.9\n",
-        b"#A0001\n\xff\xfe\n1\n0.9\n",
         bytes(range(256)),
     ],
 )
