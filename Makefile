@@ -2,11 +2,13 @@
 # make test     the tests; ECG_DATA=FOLDER adds those on real recordings
 # make check    style (ruff) and types (mypy)
 # make format   rewrite the code in the one style
+# make container-test   build the image, and train, classify and score in it (Docker, Podman or CONTAINER_TOOL)
+# make constraints      write constraints.txt anew, after a change of the requirements
 
 PYTHON ?= python3.11
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format clean container-test constraints
 
 demo: .venv/installed
 	rm -rf demo
@@ -30,6 +32,21 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+container-test:
+	tests/container_test.sh
+
+# The index that pip asks by itself has torch with CUDA, whose packages are to be pinned too: one of CPU builds, which
+# pip's settings may name, has it without. Nothing is installed. wfdb 4.3.1 does not import under pandas 4.
+constraints:
+	rm -rf .venv/constraints && $(PYTHON) -m venv .venv/constraints
+	(grep -hv '^-' requirements.txt requirements-dev.txt; echo 'pandas<4') > .venv/constraints/direct.txt
+	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= .venv/constraints/bin/python -m pip install \
+		--disable-pip-version-check --dry-run -r .venv/constraints/direct.txt > .venv/constraints/log
+	grep -q 'Would install.* cuda-toolkit' .venv/constraints/log # or else torch came without CUDA
+	(grep '^#' constraints.txt; sed -n 's/^Would install //p' .venv/constraints/log | tr ' ' '\n' \
+		| sed 's/\(.*\)-/\1==/' | grep -vxFf .venv/constraints/direct.txt | LC_ALL=C sort -f) > .venv/constraints/new
+	mv .venv/constraints/new constraints.txt
 
 clean:
 	rm -rf .venv demo

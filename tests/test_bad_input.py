@@ -80,7 +80,9 @@ CASES = {
     "empty header": Case(content(lambda _: b"", ".hea"), "describes no leads", **REFUSED, **UNLABELLED),
     "binary header": Case(content(lambda _: bytes(range(256)), ".hea"), "describes no leads", **REFUSED, **UNLABELLED),
     "header cut in the middle": Case(content(lambda b: b[:200], ".hea"), "announces 12 leads", **REFUSED, **UNLABELLED),
-    "fewer leads announced": Case(text(lambda t: t.replace(" 12 ", " 8 ", 1)), "header has 8 leads, signal has 12", **REFUSED),
+    "fewer leads announced": Case(
+        text(lambda t: t.replace(" 12 ", " 8 ", 1)), "header has 8 leads, signal has 12", **REFUSED
+    ),
     "more leads announced": Case(text(lambda t: t.replace(" 12 ", " 15 ", 1)), "announces 15 leads", **REFUSED),
     "no rate": Case(text(lambda t: t.replace("A0003 12 500 5000", "A0003 12", 1)), "no sampling rate", **REFUSED),
     "rate of 0": Case(text(lambda t: t.replace(" 500 5000", " 0 5000", 1)), "sampling rate 0 Hz", **REFUSED),
