@@ -181,7 +181,8 @@ def read_samples(header_file: Path, *, variable: str = "val") -> npt.NDArray[np.
     else:
         _require_described(read_header(header_file))  # wfdb makes a list of as many leads as are announced
         for path in signal_files(header_file):
-            if path.exists() and not path.is_file():
+            # os.path, because Path raises on a name that is too long for one.
+            if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
                 raise RecordingError(f"{path.name} is not a file")
         import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this
 

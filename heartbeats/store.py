@@ -85,8 +85,11 @@ def _key(header_file: Path, code: str) -> str:
     """A recording's key: it changes with the code, the header's bytes, and the size or time of its signal files."""
     described = [code, header_file.stem]
     for path in signal_files(header_file):
-        status = path.stat() if path.is_file() else None
-        described.append(f"{path.name} {status.st_size} {status.st_mtime_ns}" if status else f"{path.name} missing")
+        try:
+            status = path.stat()
+            described.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+        except (OSError, ValueError):  # missing, or a name that is none: reading it will say so
+            described.append(f"{path.name} missing")
     return hashlib.sha256("\n".join(described).encode() + header_file.read_bytes()).hexdigest()
 
 

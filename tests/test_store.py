@@ -118,3 +118,13 @@ def test_a_store_of_nothing_is_empty(tmp_path):
 def test_real_recordings_of_every_source_are_stored_as_prepared(ecg_data, tmp_path):
     header_files = find_headers(ecg_data / "challenge")[::15] + find_headers(ecg_data / "quirks")
     assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".dat", "a\0b.dat", "..", "."])
+def test_a_header_that_names_no_possible_file_is_a_failure(write_record, tmp_path, name):
+    header_file = write_record("A0001")
+    header_file.with_suffix(".mat").unlink()
+    header_file.write_text(header_file.read_text().replace("A0001.mat", name))
+    (item,) = stored([header_file], tmp_path / "store")
+    assert isinstance(item, Failure)
+    assert not item.reason.startswith("unforeseen")
