@@ -2,13 +2,14 @@
 # make test     the tests; ECG_DATA=FOLDER adds those on real recordings
 # make check    style (ruff) and types (mypy)
 # make format   rewrite the code in the one style
+# make campaigns  10,000 mutations of records and 20 trainings killed at random; ECG_DATA=FOLDER adds real records
 # make container-test   build the image, and train, classify and score in it (Docker, Podman or CONTAINER_TOOL)
 # make constraints      write constraints.txt anew, after a change of the requirements
 
 PYTHON ?= python3.11
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format clean container-test constraints
+.PHONY: demo test check format clean campaigns container-test constraints
 
 demo: .venv/installed
 	rm -rf demo
@@ -32,6 +33,10 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+campaigns: .venv/installed
+	PYTHONPATH=. .venv/bin/python benchmarks/mutations.py $(ECG_DATA)
+	PYTHONPATH=. .venv/bin/python benchmarks/kills.py
 
 container-test:
 	tests/container_test.sh

@@ -129,6 +129,27 @@ def test_the_loops_of_2020_and_2021_give_what_the_driver_gives(classifier, simul
         np.testing.assert_allclose(probabilities, of_2021[2], atol=1e-6)
 
 
+def test_the_loop_over_the_lead_sets_of_2021(model_directory, simulated, tmp_path):
+    """With nothing but the contract: a model per lead set, a call per recording, an output file per answer."""
+    header_files, recording_files = helper_code.find_challenge_files(simulated)
+    for leads in helper_code.lead_sets:
+        model = team_code.load_model(model_directory, leads)
+        (folder := tmp_path / str(len(leads))).mkdir()
+        for header_file, recording_file in zip(header_files[:5], recording_files[:5], strict=True):
+            header = helper_code.load_header(header_file)
+            recording = helper_code.load_recording(recording_file)
+            classes, labels, probabilities = team_code.run_model(model, header, recording)
+            name = helper_code.get_recording_id(header)
+            helper_code.save_outputs(folder / f"{name}.csv", name, classes, labels, probabilities)
+            assert helper_code.load_outputs(folder / f"{name}.csv") == (
+                name, tuple(classes), tuple(labels), tuple(probabilities),
+            )  # fmt: skip
+            assert not any(map(math.isnan, probabilities))
+    answers = [sorted(path.read_text() for path in folder.iterdir()) for folder in sorted(tmp_path.iterdir())]
+    assert len(answers) == 5
+    assert answers[0] != answers[1]
+
+
 @pytest.mark.parametrize("leads", [("I", "II"), ("I", "II", "V2"), ("I", "II", "III", "aVR", "aVL", "aVF")])
 def test_a_model_loaded_for_a_lead_set_reads_only_those_leads(model_directory, simulated, leads):
     model = team_code.load_model(model_directory, leads)
