@@ -34,6 +34,10 @@ def read_ahead(
 
     A recording that ends its worker (a fault in a library, or too large for the memory) becomes a :class:`Failure`.
     Those that were under way beside it are prepared once more, each alone in a process.
+
+    Args:
+        ahead: how many recordings are held at the most, each a few hundred kilobytes.
+        prepare: what the workers do with a header file; a function that they can import.
     """
     waiting: deque[tuple[Path, Future[Prepared | Failure]]] = deque()
     for header_file in header_files:

@@ -23,7 +23,6 @@ from heartbeats.scoring import evaluate
 
 ROOT = Path(__file__).parents[1]
 ECG = ecg()
-TEXT = Callable[[str], str]
 
 
 @dataclass(frozen=True)

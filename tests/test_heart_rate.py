@@ -85,13 +85,6 @@ def peaks_of_awkward_leads() -> int:
     return found
 
 
-@pytest.mark.parametrize("seconds", [1, 1.5, 2, 2.5])
-def test_what_lies_behind_a_short_lead_in_memory_does_not_matter(seconds):
-    whole = ecg(leads=1, seconds=10, rate=75)[0] / 1000
-    part = whole[: round(500 * seconds)]
-    np.testing.assert_array_equal(r_peaks(part, sampling_rate=500), r_peaks(part.copy(), sampling_rate=500))
-
-
 def test_a_flat_start_does_not_matter():
     lead = ecg(leads=1, seconds=10)[0] / 1000
     flat = np.full(2000, lead[0])
