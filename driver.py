@@ -4,9 +4,8 @@
     python driver.py MODEL DATA OUT [--resume]
 
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
-its name and the reason go to stderr. The exit status is 0 unless nothing could be classified (1) or the arguments are
-wrong (1, or argparse's 2). After a kill, --resume does only what is left: recordings that have an output file in OUT,
-of whichever model, are passed over.
+its name and the reason go to stderr. The exit status is 1 only when nothing could be classified or the arguments are
+wrong. After a kill, --resume does what is left: recordings with an output file, of whichever model, are passed over.
 """
 
 import argparse
@@ -26,6 +25,9 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="pass over recordings that have an output file")
     try:
         arguments = parser.parse_args()
+    except SystemExit as ended:
+        sys.exit(1 if ended.code else 0)  # argparse's own is 2
+    try:
         model = load_model(arguments.model)
         classified, failed = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
     except (ModelError, OSError) as error:
