@@ -41,10 +41,11 @@ def training_code(
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     directory = Path(model_directory)
-    directory.mkdir(parents=True, exist_ok=True)
     screen = logging.StreamHandler(sys.stdout)
     screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    file = logging.FileHandler(directory / "training.log", encoding="utf-8")
+    file = logging.FileHandler(
+        directory / "training.log", encoding="utf-8", delay=True
+    )  # the folder may yet be to make
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     with _log_to(screen, file):
         train_entry(Path(data_directory), directory, settings or Settings())

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """The challenge score of the whole entry on real recordings that it has not seen: train, drive, score, per seed.
 
-    python benchmarks/challenge_score.py DATA [--config configs/quick.toml] [--seeds 3] [--work FOLDER]
+    python -m benchmarks.challenge_score DATA [--config configs/quick.toml] [--seeds 3] [--work FOLDER]
 
 For each seed a rule of the recordings' samples alone (that of the cohort, under another seed) sets 20 % of them
 aside. The other 80 % are all that training sees: it takes its own 20 % for the threshold out of them. All that is set

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Peak memory of the driver, workers included, with one half-hour recording at 1000 Hz among 200 ordinary ones.
 
-    python benchmarks/driver_memory.py [--config configs/paper.toml]
+    python -m benchmarks.driver_memory [--config configs/paper.toml]
 
 The recordings are simulated; the model has the config's networks with random weights, since memory does not depend on
 training. The figure is the largest sum, over the driver's processes, of their proportional set sizes (Linux), read

@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """train_model.py killed with SIGKILL at random moments and started again by the same command: does anything change?
 
-    python benchmarks/kills.py [--runs 20] [--seed 0]
+    python -m benchmarks.kills [--runs 20] [--seed 0]
 
 Trains a small entry on simulated recordings without interruption, then --runs times with kills: each start is killed
 after a random share of the time that the whole took, until one start ends by itself. Afterwards the weights must be

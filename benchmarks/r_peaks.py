@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """R peaks against LUDB's marks, and the bradycardia rule against the Challenge's labels.
 
-    python benchmarks/r_peaks.py DATA        DATA holds ludb/data and challenge
+    python -m benchmarks.r_peaks DATA        DATA holds ludb/data and challenge
 
 R peaks: lead i of the 200 LUDB records, between the first and the last mark of a record (LUDB leaves the first and
 last beats unmarked); a detection within +-150 ms of a mark, the usual tolerance (ANSI/AAMI EC57), or within +-75 ms is

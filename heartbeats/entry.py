@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from heartbeats import __version__
 from heartbeats.classifier import MODEL_FILE, Classifier, Member, ModelError, load, save, search_threshold
-from heartbeats.cohort import Cohort, build_cohort
+from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
 from heartbeats.files import code_digest, locked
 from heartbeats.outputs import Diagnosis, unclassified, write_output
@@ -55,6 +55,8 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
         InUseError: another process trains into the model folder.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
+    if not find_headers(data_directory):  # before anything is written: the arguments may be swapped
+        raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
     model_directory.mkdir(parents=True, exist_ok=True)
     with locked(model_directory):
         for half_written in model_directory.rglob(".*.tmp"):  # of a run that was killed

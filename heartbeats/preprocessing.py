@@ -48,10 +48,11 @@ def prepare(recording: Recording) -> tuple[npt.NDArray[np.int16], tuple[str, ...
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
     signal = denoise(resample(signal, sampling_rate=recording.sampling_rate))[:, : SECONDS * SAMPLING_RATE]
-    if not signal.any():
-        warnings = (*warnings, "all leads are flat: the answer says nothing")
     limits = np.iinfo(np.int16)
-    return np.clip(np.rint(signal * 1000.0), limits.min, limits.max).astype(np.int16), warnings
+    microvolts = np.clip(np.rint(signal * 1000.0), limits.min, limits.max).astype(np.int16)
+    if not microvolts.any():
+        warnings = (*warnings, "all leads are flat: the answer says nothing")
+    return microvolts, warnings
 
 
 def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[str, ...]]:

@@ -44,6 +44,8 @@ USABLE_GAIN = (1e-3, 1e12)
 # Real recordings' median lead deviates by 0.04 (LUDB 133) to some 1.7 mV (drifting electrodes in Ningbo's).
 PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
 
+# Beyond, a float64 no longer counts ADC units: what stands there is no sample.
+LARGEST_SAMPLE = 2.0**53
 # The ADC value that stands for "no sample", by WFDB signal format.
 NO_SAMPLE = {
     **dict.fromkeys(("80", "508"), -(2**7)),
@@ -263,13 +265,13 @@ def _digest(adc: npt.NDArray[np.generic]) -> str:
 
 
 def _without_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> npt.NDArray[np.float64]:
-    """ADC units with missing samples (NaN, infinite, or WFDB's value for none) bridged by straight lines.
+    """ADC units with missing samples (NaN, infinite, huge, or WFDB's value for none) bridged by straight lines.
 
     A lead without a single sample becomes its baseline, 0 mV.
     """
     values = adc.astype(np.float64)
     for row, line in zip(values, header.signals, strict=True):
-        missing = ~np.isfinite(row) | (row == NO_SAMPLE.get(line.format, math.nan))
+        missing = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
         if missing.all():
             row[:] = line.baseline
             warnings.append(f"lead {line.lead} holds no samples: taken as 0 mV")

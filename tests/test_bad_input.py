@@ -115,6 +115,7 @@ CASES = {
     "-32768": Case(signal(with_missing(-32768, np.int16)), "100 missing samples bridged"),
     "all NaN": Case(signal(ECG * math.nan), "all leads are flat"),
     "all zero": Case(signal(ECG * 0), "all leads are flat"),
+    "all constant": Case(signal(ECG * 0 + 1), "all leads are flat"),
     "constant leads": Case(signal(np.where(np.arange(12)[:, None] < 3, 77, ECG)), None),
     "one sample": Case(signal(ECG[:, :1]), "shorter than 1 s", **REFUSED),
     "no samples": Case(signal(ECG[:, :0]), "0 samples", **REFUSED),

@@ -85,17 +85,22 @@ def test_the_three_commands(simulated, tmp_path):
     ("script", "arguments", "status", "said"),
     [
         ("train_model.py", ["absent", "{tmp}/m"], 1, "absent: no such folder"),
-        ("train_model.py", ["{tmp}", "{tmp}/m"], 1, "no recordings to train with"),
+        ("train_model.py", ["{tmp}", "{tmp}/m"], 1, "no recordings (.hea) to train with"),
+        ("train_model.py", ["{data}", "/proc/m"], 1, "/proc/m"),
         ("train_model.py", ["{tmp}", "{tmp}/m", "--config", "absent.toml"], 1, "absent.toml"),
         ("train_model.py", ["{tmp}"], 2, "usage"),
+        ("train_model.py", ["{tmp}", "{data}"], 1, "no recordings (.hea) to train with"),
         ("driver.py", ["{tmp}", "{tmp}", "{tmp}/o"], 1, "model.json is missing"),
         ("driver.py", ["{model}", "absent", "{tmp}/o"], 1, "absent: no such folder"),
         ("driver.py", ["{model}", "{tmp}", "{tmp}/o"], 1, "no recordings (.hea) to classify"),
+        ("driver.py", ["{data}", "{model}", "{tmp}/o"], 1, "model.json is missing"),
+        ("driver.py", ["{model}", "{data}", "/proc/o"], 1, "/proc/o"),
         ("driver.py", ["{model}"], 1, "usage"),
         ("driver.py", ["--help"], 0, ""),
         ("evaluate_model.py", ["absent", "{tmp}"], 1, "absent: no such folder"),
         ("evaluate_model.py", ["{tmp}", "{tmp}"], 1, "no header files"),
         ("evaluate_model.py", ["{data}", "{tmp}"], 1, "40 of 40 output files are missing"),
+        ("evaluate_model.py", ["{tmp}", "{data}"], 1, "no header files"),
         ("evaluate_model.py", [], 2, "usage"),
     ],
 )
@@ -104,6 +109,7 @@ def test_wrong_arguments_are_answered_with_what_is_wrong(
 ):
     places = {"tmp": tmp_path, "model": model_directory, "data": simulated}
     monkeypatch.setattr(sys, "argv", [script, *(argument.format(**places) for argument in arguments)])
+    before = {place: sorted(place.rglob("*")) for place in places.values()}
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(script.removesuffix(".py")).main()
     code, told = ended.value.code, capsys.readouterr().err
@@ -111,6 +117,7 @@ def test_wrong_arguments_are_answered_with_what_is_wrong(
         code, told = 1, code
     assert code == status
     assert said in told
+    assert {place: sorted(place.rglob("*")) for place in places.values()} == before, "something was written"
 
 
 def test_the_loops_of_2020_and_2021_give_what_the_driver_gives(classifier, simulated, tmp_path):

@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 
 from benchmarks import mutations
-from benchmarks.mutations import (
-    Report,
-    check_folder,
-    mutate,
-    real_seeds,
-    run_campaign,
-    simulated_seeds,
-    tiny_classifier,
-)
+from benchmarks.damage import ODD_NAMES, Seed, mutate, real_seeds, simulated_seeds
+from benchmarks.mutations import Report, check_folder, run_campaign, tiny_classifier
 from heartbeats.prepared import Failure, Prepared, prepare_file
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory) -> list[mutations.Seed]:
+def seeds(tmp_path_factory) -> list[Seed]:
     return simulated_seeds(tmp_path_factory.mktemp("seeds") / "simulated", records=6)
 
 
@@ -41,7 +34,7 @@ def test_damaged_real_recordings(ecg_data, tmp_path):
     assert_no_faults(run_campaign(seeds, tmp_path, mutations=100, seed=2, folder_seconds=60), 100)
 
 
-@pytest.mark.parametrize("ending", mutations.ODD_NAMES, ids=ascii)
+@pytest.mark.parametrize("ending", ODD_NAMES, ids=ascii)
 def test_odd_file_names(ending, seeds, tmp_path):
     """A header file's name may be nearly anything; a whole recording of such a name is answered like any other."""
     (tmp_path / "data").mkdir()

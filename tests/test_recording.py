@@ -175,7 +175,7 @@ def test_constant_leads_do_not_judge_the_gain() -> None:
     np.testing.assert_allclose(recording.signal[2:], 1.5)
 
 
-@pytest.mark.parametrize("missing", [-32768, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("missing", [-32768, np.nan, np.inf, -np.inf, 1e300, -1e20])
 def test_missing_samples_are_bridged_by_straight_lines(missing: float) -> None:
     samples = ECG.astype(np.float64)
     samples[0, 100], samples[0, 103] = 40, 100

@@ -175,6 +175,16 @@ def test_a_missing_output_file_is_named(write_record, tmp_path: Path) -> None:
         evaluate(tmp_path, tmp_path)
 
 
+def test_a_header_that_cannot_be_read_is_named(write_record, tmp_path: Path) -> None:
+    """A score without one of the recordings would be another score."""
+    write_record("A0001")
+    (tmp_path / "A0001.csv").write_text(OUTPUT)
+    (tmp_path / "A0002.hea").symlink_to("nowhere")
+    (tmp_path / "A0002.csv").write_text(OUTPUT)
+    with pytest.raises(OSError, match=r"A0002\.hea"):
+        evaluate(tmp_path, tmp_path)
+
+
 def test_folders_that_hold_nothing_to_score_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=tmp_path.name):
         evaluate(tmp_path, tmp_path)
