@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.header import STANDARD_LEADS, canonical_lead, parse_header, read_header_text
+from heartbeats.header import STANDARD_LEADS, canonical_lead, find_headers, parse_header, read_header_text
 from heartbeats.outputs import Diagnosis, read_output, write_output
-from heartbeats.recording import find_headers, read_samples
+from heartbeats.recording import read_samples
 
 PathLike = str | os.PathLike[str]
 

@@ -24,9 +24,9 @@ import torch
 from heartbeats.cohort import is_validation
 from heartbeats.diagnoses import RewardWeights, label_matrix, read_weights
 from heartbeats.entry import classify_folder
-from heartbeats.header import parse_header, read_header_text
+from heartbeats.header import find_headers, parse_header, read_header_text
 from heartbeats.outputs import read_output
-from heartbeats.recording import find_headers, read_recording, signal_files
+from heartbeats.recording import read_recording, signal_files
 from heartbeats.scoring import challenge_metric, output_matrices
 from heartbeats.settings import Settings, read_settings
 from team_code import load_model, training_code

@@ -46,10 +46,10 @@ from benchmarks.damage import Seed, mutate, real_seeds, simulated_seeds
 from heartbeats.classifier import Classifier, Member
 from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import classify_folder
+from heartbeats.header import find_headers
 from heartbeats.outputs import OutputError, read_output
 from heartbeats.prepared import Failure, Prepared, prepare_file
 from heartbeats.read_ahead import read_ahead
-from heartbeats.recording import find_headers
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import settings_from_dict
 

@@ -17,8 +17,9 @@ import scipy.stats
 import sleepecg
 import wfdb
 
+from heartbeats.header import find_headers
 from heartbeats.heart_rate import r_peaks, recording_has_bradycardia
-from heartbeats.recording import find_headers, read_recording
+from heartbeats.recording import read_recording
 
 TOLERANCES = (0.150, 0.075)  # s
 BOOTSTRAPS = 2000

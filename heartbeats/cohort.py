@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import label_matrix
-from heartbeats.header import source_of
+from heartbeats.header import find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
-from heartbeats.recording import RecordingError, find_headers, read_header
+from heartbeats.recording import RecordingError, read_header
 from heartbeats.settings import CohortSettings
 from heartbeats.store import stored
 

@@ -123,5 +123,7 @@ def label_matrix(
     column = {code: j for j, codes in enumerate(classes) for code in codes}
     labels = np.zeros((len(diagnoses), len(classes)), dtype=np.bool_)
     for i, terms in enumerate(diagnoses):
-        labels[i, [column[code] for code in snomed_codes(terms) if code in column]] = True
+        for code in snomed_codes(terms):
+            if code in column:
+                labels[i, column[code]] = True
     return labels

@@ -27,10 +27,10 @@ from heartbeats.classifier import MODEL_FILE, Classifier, Member, ModelError, lo
 from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
 from heartbeats.files import code_digest, locked
+from heartbeats.header import find_headers
 from heartbeats.outputs import Diagnosis, unclassified, write_output
 from heartbeats.prepared import Failure, Prepared
 from heartbeats.read_ahead import read_ahead
-from heartbeats.recording import find_headers
 from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.se_resnet import predict

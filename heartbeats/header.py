@@ -11,9 +11,13 @@ Reading a header never fails: what it does not say is ``None``, NaN or empty, an
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+
+from heartbeats.files import read_bytes
 
 __all__ = [
     "SOURCES",
@@ -21,6 +25,9 @@ __all__ = [
     "Header",
     "SignalLine",
     "canonical_lead",
+    "find_headers",
+    "header_paths",
+    "parse_diagnoses",
     "parse_header",
     "read_header_text",
     "source_of",
@@ -44,6 +51,7 @@ _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}  # µ 
 _GAIN = re.compile(r"(?P<gain>[^(/]*)(?:\((?P<baseline>[+-]?\d+)\))?(?:/(?P<unit>\S+))?$")
 _FORMAT = re.compile(r"(\d+)")
 _COMMENT = re.compile(r"#\s*<?(\w+)>?\s*:(.*)$")
+_DX = re.compile(r"#[^\S\n]*<?[dD][xX]>?[^\S\n]*:(.*)")
 _SEXES = {"m": "Male", "male": "Male", "f": "Female", "female": "Female"}
 _OLDEST = 130.0
 
@@ -82,13 +90,38 @@ class Header:
         return tuple(signal.lead for signal in self.signals)
 
 
-def read_header_text(path: Path) -> str:
+def find_headers(directory: Path) -> list[Path]:
+    """All header files below ``directory``, sub-folders and links included, hidden ones not, sorted by path.
+
+    Raises:
+        NotADirectoryError: ``directory`` is not a folder.
+    """
+    return [Path(path) for path in header_paths(directory)]
+
+
+def header_paths(directory: Path) -> list[str]:
+    """As :func:`find_headers`, in plain text: a million of them are found in seconds."""
+    if not directory.is_dir():
+        raise NotADirectoryError(f"{directory}: no such folder of recordings")
+    found: list[str] = []
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(directory, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above would never end
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [f"{folder}/{name}" for name in names if name.endswith(".hea") and not name.startswith(".")]
+    return sorted(found)
+
+
+def read_header_text(path: Path | str) -> str:
     """The text of a header file, UTF-8 or, failing that, Latin-1.
 
     Raises:
         OSError: the file cannot be read.
     """
-    raw = path.read_bytes()
+    raw = read_bytes(path)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -111,8 +144,23 @@ def parse_header(text: str) -> Header:
         signals=tuple(_signal_line(line) for line in body[1 : 1 + (lead_count or 0)]),
         age=_age(comments.get("age", "")),
         sex=_SEXES.get(comments.get("sex", "").lower()),
-        diagnoses=tuple(dict.fromkeys(d.strip() for d in comments.get("dx", "").split(",") if d.strip())),
+        diagnoses=parse_diagnoses(text),
     )
+
+
+def parse_diagnoses(text: str) -> tuple[str, ...]:
+    """The ``diagnoses`` of a header's :class:`Header`, without reading the rest: scoring needs nothing else."""
+    text = text.replace("\r", "\n")
+    for match in _DX.finditer(text):
+        before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        if not before or before.isspace():  # nothing but the comment is on its line
+            return _entries(match[1])
+    return ()
+
+
+@lru_cache(4096)
+def _entries(written: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry.strip() for entry in written.split(",") if entry.strip()))
 
 
 def canonical_lead(name: str) -> str:

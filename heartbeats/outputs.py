@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from heartbeats.files import write_text
+from heartbeats.files import read_bytes, write_text
 
 __all__ = ["Diagnosis", "OutputError", "read_output", "unclassified", "write_output"]
 
@@ -46,7 +47,7 @@ def write_output(path: Path, diagnosis: Diagnosis) -> None:
     write_text(path, f"#{name}\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
-def read_output(path: Path) -> Diagnosis:
+def read_output(path: Path | str) -> Diagnosis:
     """Read an output file as the organisers' scorer of 2020 does.
 
     A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``; a probability that is no number is NaN.
@@ -55,21 +56,36 @@ def read_output(path: Path) -> Diagnosis:
         OutputError: the file cannot be read, or its three rows differ in length.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = read_bytes(path).decode("utf-8", "surrogateescape").splitlines()
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error}") from error
-    rows = [[entry.strip() for entry in line.split(",")] for line in lines if line.strip() and not line.startswith("#")]
-    if len(rows) < 3 or not len(rows[0]) == len(rows[1]) == len(rows[2]):
+    rows = [line for line in lines if line and not line.isspace() and not line.startswith("#")]
+    if len(rows) < 3 or not rows[0].count(",") == rows[1].count(",") == rows[2].count(","):
         raise OutputError(f"{path}: needs three rows of equal length (codes, labels, probabilities) under '#NAME'")
-    return Diagnosis(
-        name=lines[0].removeprefix("#").strip() if lines[0].startswith("#") else path.stem,
-        classes=tuple(rows[0]),
-        labels=tuple(int(entry in _TRUE) for entry in rows[1]),
-        probabilities=tuple(_probability(entry) for entry in rows[2]),
-    )
+    name = lines[0].removeprefix("#").strip() if lines[0].startswith("#") else Path(path).stem
+    return Diagnosis(name, _codes(rows[0]), _labels(rows[1]), _probabilities(rows[2]))
+
+
+# Thousands of output files share their codes, and most share their labels with some other.
+@lru_cache(4096)
+def _codes(row: str) -> tuple[str, ...]:
+    return tuple(entry.strip() for entry in row.split(","))
+
+
+@lru_cache(4096)
+def _labels(row: str) -> tuple[int, ...]:
+    return tuple(int(entry.strip() in _TRUE) for entry in row.split(","))
 
 
 _TRUE = frozenset(("1", "True", "true", "T", "t"))
+
+
+def _probabilities(row: str) -> tuple[float, ...]:
+    entries = row.split(",")
+    try:
+        return tuple(map(float, entries))
+    except ValueError:
+        return tuple(map(_probability, entries))
 
 
 def _probability(entry: str) -> float:

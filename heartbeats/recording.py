@@ -24,7 +24,6 @@ from heartbeats.matlab_file import MatlabFileError, read_matlab_variable
 __all__ = [
     "Recording",
     "RecordingError",
-    "find_headers",
     "read_header",
     "read_recording",
     "read_samples",
@@ -112,26 +111,6 @@ class Recording:
         wanted = {canonical_lead(lead) for lead in leads}
         rows = [i for i, lead in enumerate(self.leads) if lead in wanted]
         return dataclasses.replace(self, signal=self.signal[rows], leads=tuple(self.leads[i] for i in rows))
-
-
-def find_headers(directory: Path) -> list[Path]:
-    """All header files below ``directory``, sub-folders and links included, hidden ones not, sorted by path.
-
-    Raises:
-        NotADirectoryError: ``directory`` is not a folder.
-    """
-    if not directory.is_dir():
-        raise NotADirectoryError(f"{directory}: no such folder of recordings")
-    found: list[Path] = []
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(directory, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above would never end
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if name.endswith(".hea") and not name.startswith(".")]
-    return sorted(found)
 
 
 def read_recording(header_file: Path) -> Recording:

@@ -10,7 +10,7 @@ definitions would not guess, the function says so.
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM, RewardWeights, label_matrix, read_weights
-from heartbeats.header import parse_header, read_header_text
+from heartbeats.header import header_paths, parse_diagnoses, read_header_text
 from heartbeats.outputs import Diagnosis, OutputError, read_output
-from heartbeats.recording import find_headers
 
 __all__ = [
     "Scores",
@@ -81,15 +80,16 @@ def evaluate(label_directory: Path, output_directory: Path, weights: RewardWeigh
         NotADirectoryError, FileNotFoundError: a folder is missing, or holds no headers.
     """
     weights = weights or read_weights()
-    headers = find_headers(label_directory)
+    headers = header_paths(label_directory)
     if not headers:
         raise FileNotFoundError(f"{label_directory}: no header files (.hea) to score against")
-    outputs = [output_directory / f"{header.stem}.csv" for header in headers]
-    if missing := [path.name for path in outputs if not path.is_file()]:
+    names = [f"{header.rpartition('/')[2].removesuffix('.hea')}.csv" for header in headers]
+    present = set(os.listdir(output_directory))  # noqa: PTH208 - names are wanted, not paths
+    if missing := [name for name in names if name not in present]:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise OutputError(f"{output_directory}: {len(missing)} of {len(headers)} output files are missing: {named}")
-    labels = label_matrix([parse_header(read_header_text(path)).diagnoses for path in headers], weights.classes)
-    binary, scalar = output_matrices([read_output(path) for path in outputs], weights)
+    labels = label_matrix([parse_diagnoses(read_header_text(header)) for header in headers], weights.classes)
+    binary, scalar = output_matrices([read_output(f"{output_directory}/{name}") for name in names], weights)
     return score(labels, binary, scalar, weights)
 
 
@@ -102,16 +102,23 @@ def output_matrices(diagnoses: Sequence[Diagnosis], weights: RewardWeights) -> t
     column = {code: j for j, codes in enumerate(weights.classes) for code in codes}
     nan_is_zero = ["|" in name for name in weights.names]
     binary = np.zeros((len(diagnoses), len(weights.classes)), dtype=np.bool_)
-    total = np.zeros(binary.shape)
-    count = np.zeros(binary.shape)
+    scalar = np.zeros(binary.shape)
+    alike: dict[tuple[str, ...], list[int]] = {}
     for i, diagnosis in enumerate(diagnoses):
-        for code, label, probability in zip(diagnosis.classes, diagnosis.labels, diagnosis.probabilities, strict=True):
+        alike.setdefault(diagnosis.classes, []).append(i)
+    for classes, rows in alike.items():  # as a rule one: all outputs name the same classes
+        labels = np.array([diagnoses[i].labels for i in rows], dtype=np.bool_).T
+        probabilities = np.array([diagnoses[i].probabilities for i in rows], dtype=np.float64).T
+        positive = np.zeros((len(weights.classes), len(rows)), dtype=np.bool_)
+        total, count = np.zeros((2, len(weights.classes), len(rows)))
+        for k, code in enumerate(classes):
             if (j := column.get(code)) is not None:
-                binary[i, j] |= bool(label)
-                if nan_is_zero[j] or not math.isnan(probability):
-                    total[i, j] += np.nan_to_num(probability)
-                    count[i, j] += 1
-    return binary, np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+                positive[j] |= labels[k]
+                total[j] += np.nan_to_num(probabilities[k])
+                count[j] += nan_is_zero[j] | ~np.isnan(probabilities[k])
+        binary[rows] = positive.T
+        scalar[rows] = np.divide(total, count, out=np.zeros_like(total), where=count > 0).T
+    return binary, scalar
 
 
 def merge_equivalent(labels: Labels, weights: RewardWeights) -> Labels:

@@ -17,8 +17,8 @@ from conftest import TINY, ecg
 from heartbeats.cohort import select_recordings
 from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import classify_folder
+from heartbeats.header import find_headers
 from heartbeats.outputs import read_output
-from heartbeats.recording import find_headers
 from heartbeats.scoring import evaluate
 
 ROOT = Path(__file__).parents[1]

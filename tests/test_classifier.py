@@ -9,8 +9,8 @@ import torch
 
 from heartbeats.classifier import ModelError, decide, load, save, search_threshold
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.header import find_headers
 from heartbeats.prepared import prepare_file
-from heartbeats.recording import find_headers
 from heartbeats.se_resnet import predict
 from heartbeats.settings import DecisionSettings
 

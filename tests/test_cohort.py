@@ -8,7 +8,8 @@ from conftest import ecg
 
 from heartbeats.cohort import CohortError, build_cohort, is_validation
 from heartbeats.diagnoses import CLASSES
-from heartbeats.recording import find_headers, read_recording
+from heartbeats.header import find_headers
+from heartbeats.recording import read_recording
 from heartbeats.settings import CohortSettings
 
 SETTINGS = CohortSettings()

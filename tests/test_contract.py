@@ -19,7 +19,7 @@ import team_code
 from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import classify_folder
 from heartbeats.files import InUseError, locked
-from heartbeats.recording import find_headers
+from heartbeats.header import find_headers
 from heartbeats.se_resnet import predict
 
 ROOT = Path(__file__).parents[1]

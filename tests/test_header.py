@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heartbeats.header import STANDARD_LEADS, Header, parse_header, read_header_text, source_of
+from heartbeats.header import (
+    STANDARD_LEADS,
+    Header,
+    find_headers,
+    parse_header,
+    read_header_text,
+    source_of,
+)
 
 PROPERTY = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -176,6 +183,22 @@ def test_diagnoses_are_distinct_and_never_empty(written: str, diagnoses: tuple[s
     assert parse(end=written).diagnoses == diagnoses
 
 
+@pytest.mark.parametrize(
+    ("text", "diagnoses"),
+    [
+        ("#Dx: 1,2", ("1", "2")),
+        ("A 1 500\n  # <Dx> : 1\n#Dx: 2", ("1",)),
+        ("A 1 500\r#dX:1\r\n#Dx: 2\n", ("1",)),
+        ("A 1 500 #Dx: 1\n#Dx: 2", ("2",)),  # a comment is a line of its own
+        ("#\nDx: 1", ()),
+        ("#Dxy: 1\n#Hx: Dx: 3\n##Dx: 4", ()),
+        ("#Dx:\n#Dx: 1", ()),
+    ],
+)
+def test_the_first_comment_of_dx_counts(text: str, diagnoses: tuple[str, ...]) -> None:
+    assert parse_header(text).diagnoses == diagnoses
+
+
 def test_ludb_comments_give_age_and_sex() -> None:
     header = parse(end="#<age>: 51\n#<sex>: F\n#<diagnoses>:\n#Rhythm: Sinus bradycardia.")
     assert (header.age, header.sex, header.diagnoses) == (51, "Female", ())
@@ -252,3 +275,32 @@ def test_no_damage_to_a_header_makes_parsing_fail(text: str, damages: list[tuple
 )
 def test_a_record_belongs_to_a_source_by_its_name(name: str, source: str) -> None:
     assert source_of(name) == source
+
+
+def test_headers_are_found_in_sub_folders_in_order_and_not_hidden(tmp_path: Path) -> None:
+    names = ["b/A2.hea", "A1.hea", "b/c/A0.hea", "a/A3.hea", "A1.mat", ".A4.hea", "b/._A2.hea", "A5.hea.bak"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.hea").mkdir()
+    found = [str(path.relative_to(tmp_path)) for path in find_headers(tmp_path)]
+    assert found == sorted(["A1.hea", "a/A3.hea", "b/A2.hea", "b/c/A0.hea"])
+
+
+def test_headers_in_hidden_folders_are_not_found(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "A1.hea").touch()
+    assert find_headers(tmp_path) == []
+
+
+def test_headers_behind_a_link_to_a_folder_are_found(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "A1.hea").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "georgia").symlink_to(tmp_path / "elsewhere")
+    assert [path.name for path in find_headers(tmp_path / "data")] == ["A1.hea"]
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        find_headers(tmp_path / "nowhere")

@@ -7,9 +7,9 @@ import pytest
 from conftest import ecg
 from joblib.externals.loky import ProcessPoolExecutor
 
-from heartbeats.header import parse_header, read_header_text
+from heartbeats.header import find_headers, parse_header, read_header_text
 from heartbeats.heart_rate import bradycardia_rule, final_bradycardia, r_peaks, recording_has_bradycardia, rr_intervals
-from heartbeats.recording import find_headers, read_recording
+from heartbeats.recording import read_recording
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heartbeats.diagnoses import label_matrix, snomed_codes
-from heartbeats.header import Header, parse_header
+from heartbeats.header import Header, find_headers, parse_header
 from heartbeats.recording import (
     Recording,
     RecordingError,
-    find_headers,
     read_recording,
     recording_from_samples,
     signal_files,
@@ -409,35 +408,6 @@ def test_signal_files_are_named_whatever_the_header_says(tmp_path: Path, named: 
     path = tmp_path / "A0001.hea"
     path.write_text(f"A0001 1 500 5000\n{named} 16 1000/mV 16 0 0 0 0 I\n")
     assert signal_files(path) == [tmp_path / named]
-
-
-def test_headers_are_found_in_sub_folders_in_order_and_not_hidden(tmp_path: Path) -> None:
-    names = ["b/A2.hea", "A1.hea", "b/c/A0.hea", "a/A3.hea", "A1.mat", ".A4.hea", "b/._A2.hea", "A5.hea.bak"]
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.hea").mkdir()
-    found = [str(path.relative_to(tmp_path)) for path in find_headers(tmp_path)]
-    assert found == sorted(["A1.hea", "a/A3.hea", "b/A2.hea", "b/c/A0.hea"])
-
-
-def test_headers_in_hidden_folders_are_not_found(tmp_path: Path) -> None:
-    (tmp_path / ".cache").mkdir()
-    (tmp_path / ".cache" / "A1.hea").touch()
-    assert find_headers(tmp_path) == []
-
-
-def test_headers_behind_a_link_to_a_folder_are_found(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "A1.hea").touch()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "georgia").symlink_to(tmp_path / "elsewhere")
-    assert [path.name for path in find_headers(tmp_path / "data")] == ["A1.hea"]
-
-
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotADirectoryError, match="nowhere"):
-        find_headers(tmp_path / "nowhere")
 
 
 def test_a_recording_can_be_narrowed_to_leads_in_its_own_order(write_record) -> None:

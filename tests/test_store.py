@@ -9,8 +9,8 @@ import pytest
 from conftest import ecg
 
 from heartbeats import store
+from heartbeats.header import find_headers
 from heartbeats.prepared import Failure, prepare_file
-from heartbeats.recording import find_headers
 from heartbeats.store import stored
 
 
