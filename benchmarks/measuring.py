@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import torch
 from joblib import cpu_count
 
@@ -31,7 +32,7 @@ def interleaved(repeats: int, *measurements: Callable[[], float]) -> list[tuple[
     return [tuple(measurement() for measurement in measurements) for _ in range(repeats)]
 
 
-def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
+def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> str:
     """The median of paired ratios, and the 95 % interval of that median (bootstrap over the pairs)."""
     ratios = np.divide(numerators, denominators)
     drawn = np.random.default_rng(0).choice(ratios, (10_000, len(ratios)))

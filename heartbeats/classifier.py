@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from safetensors.torch import load_file
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
 from heartbeats.files import write_text
 from heartbeats.heart_rate import final_bradycardia
+from heartbeats.inference import InferenceNetwork
 from heartbeats.outputs import Diagnosis
 from heartbeats.prepared import Prepared
 from heartbeats.scoring import challenge_metric, merge_equivalent
-from heartbeats.se_resnet import SEResNet, predict
+from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
 from heartbeats.training import save_tensors
 
@@ -64,6 +66,11 @@ class Member:
     seconds: float
     network: SEResNet
 
+    @cached_property
+    def inference(self) -> InferenceNetwork:
+        """The network as it answers fastest, of the weights that it has now."""
+        return InferenceNetwork(self.network)
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -84,7 +91,7 @@ class Classifier:
     def probabilities(self, recordings: Sequence[Prepared]) -> Floats:
         """The ensemble's probabilities, shape (recordings, 27)."""
         signals = [recording.signal for recording in recordings]
-        each = [predict(member.network, signals, seconds=member.seconds) for member in self.members]
+        each = [member.inference.probabilities(signals, seconds=member.seconds) for member in self.members]
         mean: Floats = np.mean(each, axis=0)
         return mean
 

@@ -28,12 +28,12 @@ from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
 from heartbeats.files import code_digest, locked
 from heartbeats.header import find_headers
+from heartbeats.inference import InferenceNetwork
 from heartbeats.outputs import Diagnosis, unclassified, write_output
 from heartbeats.prepared import Failure, Prepared
 from heartbeats.read_ahead import read_ahead
 from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
-from heartbeats.se_resnet import predict
 from heartbeats.settings import Settings
 from heartbeats.training import CHECKPOINTS, EPOCH_LOG, best_device, train_network, training_identity
 
@@ -41,7 +41,7 @@ __all__ = ["classify_folder", "train_entry"]
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 16  # recordings classified at once
+BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
 
 
 def train_entry(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
@@ -105,7 +105,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> C
 def _identity(cohort: Cohort, settings: Settings) -> str:
     """SHA-256 of all that a model follows from."""
     networks = training_identity("", cohort.recordings, cohort.labels, settings, 0)
-    decisions = code_digest("cohort", "relabelling", "heart_rate", "scoring", "classifier", "entry")
+    decisions = code_digest("cohort", "relabelling", "heart_rate", "inference", "scoring", "classifier", "entry")
     return hashlib.sha256(f"{networks} {decisions} {json.dumps(settings.to_dict())}".encode()).hexdigest()
 
 
@@ -201,7 +201,7 @@ def _relabelled(
     network = train_network("relabelling", recordings, labels, settings, seconds=seconds, directory=directory)
     signals = [recordings[i].signal for i in np.flatnonzero(is_cpsc)]
     probabilities = np.zeros(labels.shape)
-    probabilities[is_cpsc] = predict(network, signals, seconds=seconds)
+    probabilities[is_cpsc] = InferenceNetwork(network).probabilities(signals, seconds=seconds)
     labels, added = relabel(labels, probabilities, is_cpsc, probability=settings.relabelling.probability)
     named = ", ".join(f"{name} {count}" for name, count in added.items()) or "nothing"
     log.info("relabelling: added to %d CPSC recordings: %s", np.sum(is_cpsc), named)

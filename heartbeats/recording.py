@@ -239,8 +239,9 @@ def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:
 def _digest(adc: npt.NDArray[np.generic]) -> str:
     """SHA-256 of the samples as 16-bit integers where they are such, whatever type their file gave them."""
     with np.errstate(invalid="ignore"):
-        narrow = adc.astype("<i2")
-    return hashlib.sha256((narrow if np.array_equal(narrow, adc) else adc.astype("<f8")).tobytes()).hexdigest()
+        narrow = adc.astype("<i2", copy=False)
+    kept = narrow if narrow.dtype == adc.dtype or np.array_equal(narrow, adc) else adc.astype("<f8")
+    return hashlib.sha256(kept.tobytes()).hexdigest()
 
 
 def _without_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> npt.NDArray[np.float64]:

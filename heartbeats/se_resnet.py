@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from heartbeats.diagnoses import CLASSES
-from heartbeats.preprocessing import LEADS, SAMPLING_RATE, fixed_length
+from heartbeats.preprocessing import LEADS
 from heartbeats.settings import NetworkSettings
 
-__all__ = ["SEBlock", "SEResNet", "SqueezeExcitation", "predict"]
+__all__ = ["SEBlock", "SEResNet", "SqueezeExcitation"]
 
 
 class SqueezeExcitation(nn.Module):
@@ -26,8 +22,11 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale ``x``, shape (batch, channels, samples), channel by channel."""
-        weights = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=-1)))))
-        return x * weights.unsqueeze(-1)
+        return x * self.weights(x.mean(dim=-1)).unsqueeze(-1)
+
+    def weights(self, means: Tensor) -> Tensor:
+        """The channels' weights, shape (batch, channels), from their means, of that shape."""
+        return torch.sigmoid(self.excite(torch.relu(self.squeeze(means))))
 
 
 class SEBlock(nn.Module):
@@ -90,21 +89,3 @@ class SEResNet(nn.Module):
             x = stage(x)
         logits: Tensor = self.head(x.mean(dim=-1))
         return logits
-
-
-@torch.inference_mode()
-def predict(
-    network: SEResNet, signals: Sequence[npt.NDArray[np.int16]], *, seconds: float, batch_size: int = 16
-) -> npt.NDArray[np.float64]:
-    """Probabilities, shape (signals, 27), of prepared signals cut or zero-padded to ``seconds``.
-
-    Computed in single precision where the network's weights are; the network is left in evaluation mode.
-    """
-    network.eval()
-    device = next(network.parameters()).device
-    probabilities = np.empty((len(signals), len(CLASSES)))
-    for start in range(0, len(signals), batch_size):
-        batch = fixed_length(signals[start : start + batch_size], round(seconds * SAMPLING_RATE))
-        logits = network(torch.from_numpy(batch).to(device))
-        probabilities[start : start + len(batch)] = torch.sigmoid(logits.double()).cpu().numpy()
-    return probabilities

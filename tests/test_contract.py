@@ -20,7 +20,7 @@ from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import classify_folder
 from heartbeats.files import InUseError, locked
 from heartbeats.header import find_headers
-from heartbeats.se_resnet import predict
+from heartbeats.inference import InferenceNetwork
 
 ROOT = Path(__file__).parents[1]
 TINY_TOML = """
@@ -269,12 +269,13 @@ def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_reco
     for i in range(5):
         write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
 
-    def breaking(network, signals, **options):
+    def breaking(inference, signals, **options):
         if any(signal.shape[1] == 4 * 500 for signal in signals):
             raise RuntimeError("out of memory")
-        return predict(network, signals, **options)
+        return probabilities(inference, signals, **options)
 
-    monkeypatch.setattr("heartbeats.classifier.predict", breaking)
+    probabilities = InferenceNetwork.probabilities
+    monkeypatch.setattr(InferenceNetwork, "probabilities", breaking)
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (4, 1)
     assert "A0002: not classified: the networks failed: out of memory" in capsys.readouterr().err
     assert [name for name, rows in outputs(tmp_path / "out").items() if "nan" in rows[3]] == ["A0002.csv"]

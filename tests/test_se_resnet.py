@@ -1,10 +1,9 @@
 """The network against the paper's Figure 2."""
 
-import numpy as np
 import pytest
 import torch
 
-from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation, predict
+from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation
 from heartbeats.settings import NetworkSettings
 
 SMALL = NetworkSettings(width=8, reduction=4)
@@ -57,31 +56,6 @@ def test_a_block_adds_its_input():
     torch.nn.init.zeros_(block.bn2.weight)
     x = torch.randn(2, 4, 30)
     torch.testing.assert_close(block(x), torch.relu(x))
-
-
-@pytest.mark.parametrize("seconds", [10.0, 30.0])
-def test_a_recording_is_given_the_same_probabilities_alone_and_in_a_batch(seconds):
-    torch.manual_seed(0)
-    network = SEResNet(SMALL)
-    lengths = (500, 4999, 5000, 7000, 15000)
-    signals = [np.random.default_rng(n).integers(-2000, 2000, (8, n)).astype(np.int16) for n in lengths]
-    together = predict(network, signals, seconds=seconds, batch_size=3)
-    alone = np.concatenate([predict(network, [signal], seconds=seconds) for signal in signals])
-    assert together.shape == (5, 27)
-    np.testing.assert_allclose(together, alone, atol=1e-6)
-    assert np.ptp(together, axis=0).max() > 1e-3
-
-
-def test_a_network_reads_no_more_than_its_seconds():
-    torch.manual_seed(0)
-    network = SEResNet(SMALL)
-    signal = np.random.default_rng(0).integers(-2000, 2000, (8, 15000)).astype(np.int16)
-    cut = signal[:, :5000]
-    np.testing.assert_array_equal(predict(network, [signal], seconds=10), predict(network, [cut], seconds=10))
-
-
-def test_prediction_of_nothing_is_an_empty_table():
-    assert predict(SEResNet(SMALL), [], seconds=10).shape == (0, 27)
 
 
 def test_every_parameter_gets_a_gradient():

@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
     "settings", "files", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring", "preprocessing",
-    "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "sign_loss", "training", "relabelling",
-    "classifier", "entry", "simulation",
+    "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "sign_loss", "training",
+    "relabelling", "classifier", "entry", "simulation",
 )  # fmt: skip
 
 

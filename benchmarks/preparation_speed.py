@@ -1,0 +1,148 @@
+"""How fast recordings are prepared and stored: on two cores against one, against the bare work, and in what memory.
+
+    python -m benchmarks.preparation_speed [--sizes 1000 4000 16000 43101] [--repeats 5] [--data FOLDER]
+
+The recordings are simulated, of the lengths of the Challenge's sources (two thirds 10 s, up to 60 s), into a temporary
+folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Timed are whole stores of 1000 recordings,
+the workers being up. Bare work is reading the two files of each recording (``scipy.io.loadmat``) and the wavelet
+transform of its eight leads and back (PyWavelets), on one core; what else a recording needs is printed in parts.
+Memory is that of all processes, what they share counted once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+from benchmarks.measuring import curve, interleaved, machine, ratio, watch
+from heartbeats.header import find_headers
+from heartbeats.heart_rate import recording_has_bradycardia
+from heartbeats.prepared import prepare_file
+from heartbeats.preprocessing import LEADS, denoise, prepare
+from heartbeats.recording import read_recording
+from heartbeats.simulation import simulate_cohort
+
+ROOT = Path(__file__).parents[1]
+TIMED = 1000  # recordings
+STORING = """
+import os, sys, time
+from pathlib import Path
+os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[4])]))
+from heartbeats.header import find_headers
+from heartbeats.read_ahead import read_ahead
+from heartbeats.store import stored
+files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
+list(read_ahead(files[:8]))  # the workers are up
+started = time.perf_counter()
+prepared = stored(files, Path(sys.argv[2]))
+print(time.perf_counter() - started)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 4000, 16_000, 43_101])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory() as temporary:
+        data = options.data or Path(temporary, "data")
+        started = time.perf_counter()
+        with suppress(FileExistsError):
+            simulate_cohort(data, records=max(options.sizes), seed=0)
+            print(f"simulated {max(options.sizes)} recordings in {time.perf_counter() - started:.0f} s")
+        measure_speed(data, Path(temporary), options.repeats)
+        measure_memory(data, Path(temporary), options.sizes)
+
+
+def measure_speed(data: Path, scratch: Path, repeats: int) -> None:
+    """Two cores against one, and one against the bare work."""
+    files = find_headers(data)[:TIMED]
+    runs = iter(range(10**6))
+
+    def storing(cores: int) -> float:
+        command = [
+            sys.executable,
+            "-c",
+            STORING,
+            str(data),
+            str(scratch / f"store{next(runs)}"),
+            str(TIMED),
+            str(cores),
+        ]
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        return float(done.stdout)
+
+    measured = interleaved(repeats, partial(storing, 1), partial(storing, 2), partial(total, bare, files))
+    one, two, alone = (np.array(column) for column in zip(*measured, strict=True))
+    print(f"storing {TIMED} recordings: one core {np.median(one):.2f} s, two cores {np.median(two):.2f} s")
+    print(f"    two cores over one: {ratio(one, two)} times faster")
+    print(f"bare reading and wavelet transform on one core: {np.median(alone):.2f} s")
+    print(f"    share of the bare rate, one core: {ratio(alone, one)}")
+    print(f"    share of the bare rate of two cores: {ratio(alone / 2, two)}")
+    recordings = [read_recording(file) for file in files[:200]]
+    parts: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
+        "all of a recording": (prepare_file, files[:200]),
+        "reading, gains, digest": (read_recording, files[:200]),
+        "leads, 500 Hz, denoising": (prepare, recordings),
+        "R peaks and rule": (recording_has_bradycardia, recordings),
+    }
+    for name, (work, items) in parts.items():
+        print(f"    {name}: {1000 * min(total(work, items) for _ in range(3)) / len(items):.2f} ms")
+
+
+def bare(header_file: Path) -> None:
+    """What cannot be left out: both files read, the transform of eight leads and back."""
+    header_file.read_bytes()
+    samples = scipy.io.loadmat(header_file.with_suffix(".mat"))["val"][: len(LEADS), :15_000]
+    denoise(samples.astype(np.float64))
+
+
+def total(work: Callable[[Any], object], items: list[Any]) -> float:
+    """Seconds that the work on all of the items takes."""
+    started = time.perf_counter()
+    for item in items:
+        work(item)
+    return time.perf_counter() - started
+
+
+def measure_memory(data: Path, scratch: Path, sizes: list[int]) -> None:
+    """Peak memory and rate over the number of recordings, and the size of the store."""
+    memory, rates = [], []
+    for size in sizes:
+        store = scratch / f"store-of-{size}"
+        cores = len(os.sched_getaffinity(0))
+        command = [sys.executable, "-c", STORING, str(data), str(store), str(size), str(cores)]
+        peak, seconds = watch(command, ROOT)
+        signals = (store / "signals.int16").stat().st_size
+        stored_bytes = sum(path.stat().st_size for path in store.iterdir())
+        memory.append(peak / 2**20)
+        rates.append(size / seconds)
+        print(
+            f"{size} recordings: {rates[-1]:.0f} a second, start included; peak memory {memory[-1]:.0f} MiB; store "
+            f"{stored_bytes / 1e6:.0f} MB, {stored_bytes / signals:.3f} times the int16 bytes of its signals"
+        )
+        for path in store.iterdir():
+            path.unlink()
+    folder = ROOT / "benchmarks"
+    for name, line, ylabel in (("memory", memory, "peak memory in MiB"), ("rate", rates, "recordings a second")):
+        curve(
+            folder / f"preparation_{name}.svg", sizes, {"prepared and stored": line}, xlabel="recordings", ylabel=ylabel
+        )
+
+
+if __name__ == "__main__":
+    main()
