@@ -2,6 +2,7 @@
 """Classify a folder of recordings with a trained model.
 
     python driver.py MODEL DATA OUT [--resume]
+    torchrun --standalone --nproc-per-node=N driver.py MODEL DATA OUT      the same by N processes, one a GPU
 
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
 its name and the reason go to stderr. The exit status is 1 only when nothing could be classified or the arguments are
@@ -12,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from heartbeats import ranks
 from heartbeats.classifier import ModelError
 from heartbeats.entry import classify_folder
 from team_code import load_model
@@ -29,10 +31,13 @@ def main() -> None:
         sys.exit(1 if ended.code else 0)  # argparse's own is 2
     try:
         model = load_model(arguments.model)
-        classified, failed = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
+        resume = arguments.resume or ranks.restarts() > 0
+        with ranks.joined():
+            classified, failed = classify_folder(model, arguments.data, arguments.out, resume=resume)
     except (ModelError, OSError) as error:
         sys.exit(f"driver.py: {error}")
-    print(f"{classified} recordings classified, {failed} not", file=sys.stderr)
+    if ranks.is_first():
+        print(f"{classified} recordings classified, {failed} not", file=sys.stderr)
     sys.exit(1 if failed and not classified else 0)
 
 

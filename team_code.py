@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy.typing as npt
 
+from heartbeats import ranks
 from heartbeats.classifier import Classifier, load
 from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import train_entry
@@ -23,7 +24,6 @@ from heartbeats.outputs import unclassified
 from heartbeats.prepared import prepare_recording
 from heartbeats.recording import RecordingError, recording_from_samples
 from heartbeats.settings import Settings
-from heartbeats.training import best_device
 
 __all__ = ["load_model", "run_classifier", "run_model", "training_code"]
 
@@ -33,6 +33,8 @@ def training_code(
 ) -> None:
     """Train on a folder of Challenge recordings and write a model folder; the log goes to stdout and ``training.log``.
 
+    Under torchrun its processes train together, and the first of them writes.
+
     Args:
         settings: other than the paper's.
 
@@ -41,6 +43,10 @@ def training_code(
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     directory = Path(model_directory)
+    if not ranks.is_first():
+        with _log_to(logging.NullHandler()):
+            train_entry(Path(data_directory), directory, settings or Settings())
+        return
     screen = logging.StreamHandler(sys.stdout)
     screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     file = logging.FileHandler(
@@ -75,7 +81,7 @@ def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | N
     Raises:
         ModelError: the folder is damaged or not one of this program; the message names the file.
     """
-    return load(Path(model_directory), device=best_device(), leads=leads)
+    return load(Path(model_directory), device=ranks.device(), leads=leads)
 
 
 def run_classifier(

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from heartbeats import __version__
+from heartbeats import __version__, ranks
 from heartbeats.classifier import MODEL_FILE, Classifier, Member, ModelError, load, save, search_threshold
 from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
@@ -35,7 +35,7 @@ from heartbeats.read_ahead import read_ahead
 from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.settings import Settings
-from heartbeats.training import CHECKPOINTS, EPOCH_LOG, best_device, train_network, training_identity
+from heartbeats.training import CHECKPOINTS, EPOCH_LOG, train_network, training_identity
 
 __all__ = ["classify_folder", "train_entry"]
 
@@ -57,23 +57,29 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     """
     if not find_headers(data_directory):  # before anything is written: the arguments may be swapped
         raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
-    model_directory.mkdir(parents=True, exist_ok=True)
-    with locked(model_directory):
-        for half_written in model_directory.rglob(".*.tmp"):  # of a run that was killed
-            half_written.unlink()
-        return _train(data_directory, model_directory, settings)
+    with ranks.joined():
+        if ranks.is_first():
+            model_directory.mkdir(parents=True, exist_ok=True)
+            with locked(model_directory):
+                for half_written in model_directory.rglob(".*.tmp"):  # of a run that was killed
+                    half_written.unlink()
+                _train(data_directory, model_directory, settings)
+        else:
+            _train(data_directory, model_directory, settings)
+        return load(model_directory, device=ranks.device())
 
 
-def _train(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
+def _train(data_directory: Path, model_directory: Path, settings: Settings) -> None:
     log.info("HeartBeats %s on %s trains on %s", __version__, _describe_device(), data_directory)
     log.info("settings: %s", json.dumps(settings.to_dict()))
     store = model_directory / settings.cohort.store
-    cohort = build_cohort(data_directory, store, settings.cohort, seed=settings.training.seed)
+    with ranks.first_before_others():
+        cohort = build_cohort(data_directory, store, settings.cohort, seed=settings.training.seed)
     identity = _identity(cohort, settings)
-    if (finished := _finished(model_directory, identity)) is not None:
+    if ranks.broadcast(np.array([_is_finished(model_directory, identity)]))[0]:
         log.info("%s holds the model of these recordings and settings already", model_directory)
-        return finished
-    if not (model_directory / CHECKPOINTS).exists():
+        return
+    if ranks.is_first() and not (model_directory / CHECKPOINTS).exists():
         (model_directory / EPOCH_LOG).unlink(missing_ok=True)  # another model's
     train = np.flatnonzero(~cohort.validation)
     recordings = [cohort.recordings[i] for i in train]
@@ -86,20 +92,20 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> C
         name = f"{seconds:g}s"
         network = train_network(name, recordings, labels, settings, seconds=seconds, directory=model_directory)
         members.append(Member(seconds, network))
-
-    classifier, found = _with_threshold(Classifier(tuple(members), math.nan, settings), cohort)
-    report = {
-        "identity": identity,
-        "cohort": _describe_cohort(cohort),
-        "relabelling": {"added": added},
-        "training": {"seconds": _training_seconds(model_directory), "device": _describe_device()},
-        "versions": _describe_versions(),
-        **found,
-    }
-    save(classifier, model_directory, report)
-    shutil.rmtree(model_directory / CHECKPOINTS)
-    log.info("model written to %s", model_directory)
-    return classifier
+    with ranks.first_before_others():
+        if ranks.is_first():
+            classifier, found = _with_threshold(Classifier(tuple(members), math.nan, settings), cohort)
+            report = {
+                "identity": identity,
+                "cohort": _describe_cohort(cohort),
+                "relabelling": {"added": added},
+                "training": {"seconds": _training_seconds(model_directory), "device": _describe_device()},
+                "versions": _describe_versions(),
+                **found,
+            }
+            save(classifier, model_directory, report)
+            shutil.rmtree(model_directory / CHECKPOINTS)
+            log.info("model written to %s", model_directory)
 
 
 def _identity(cohort: Cohort, settings: Settings) -> str:
@@ -109,14 +115,14 @@ def _identity(cohort: Cohort, settings: Settings) -> str:
     return hashlib.sha256(f"{networks} {decisions} {json.dumps(settings.to_dict())}".encode()).hexdigest()
 
 
-def _finished(model_directory: Path, identity: str) -> Classifier | None:
-    """The model of an earlier run, if it finished and nothing has changed since: a kill may come after the end."""
+def _is_finished(model_directory: Path, identity: str) -> bool:
+    """Whether an earlier run finished and nothing has changed since: a kill may come after the end."""
     try:
-        classifier = load(model_directory, device=best_device())
+        load(model_directory, device=ranks.device())
         model = json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
     except ModelError:
-        return None
-    return classifier if model.get("identity") == identity else None
+        return False
+    return bool(model.get("identity") == identity)
 
 
 def _training_seconds(model_directory: Path) -> float:
@@ -132,6 +138,8 @@ def classify_folder(
 
     The next recordings are read and prepared while the networks run. One that cannot be classified gets labels 0 and
     probabilities NaN, and is named with the reason on stderr. Of several recordings of one name the first is taken.
+    Under torchrun each process takes its share of the names, and the counts are those of all; if one ends and all are
+    started again, they go on as with ``resume``.
 
     Args:
         resume: leave out recordings whose output file is there already, and do not count them.
@@ -144,24 +152,30 @@ def classify_folder(
         raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
     output_directory.mkdir(parents=True, exist_ok=True)
     first = {path.stem: path for path in reversed(header_files)}
-    for path in header_files:
-        if first[path.stem] != path:
-            _complain(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
-    failed = len(header_files) - len(first)
-    left = [
-        path for name, path in sorted(first.items()) if not (resume and (output_directory / f"{name}.csv").exists())
-    ]
+    failed = 0
+    if ranks.is_first():
+        for path in header_files:
+            if first[path.stem] != path:
+                failed += 1
+                _complain(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
+    # Shares are of all names, not of those that are left: while one process looks, others write.
+    share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
+    left = [path for name, path in share if not (resume and (output_directory / f"{name}.csv").exists())]
+    classified = 0
     prepared = read_ahead(left)
-    with tqdm(total=len(left), desc="classifying", unit="recording", disable=None) as bar:
+    with tqdm(total=len(left), desc="classifying", unit="recording", disable=not ranks.is_first() or None) as bar:
         while batch := list(islice(prepared, BATCH_SIZE)):
             for answer in _answers(classifier, batch):
                 if isinstance(answer, Failure):
                     failed += 1
                     _complain(f"{answer.name}: not classified: {answer.reason}")
+                else:
+                    classified += 1
                 diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
                 write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
             bar.update(len(batch))
-    return len(left) + len(header_files) - len(first) - failed, failed
+    classified, failed = map(int, ranks.summed([classified, failed]))
+    return classified, failed
 
 
 def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Diagnosis | Failure]:
@@ -199,10 +213,13 @@ def _relabelled(
     recordings = [cohort.recordings[i] for i in train]
     seconds = settings.relabelling.seconds
     network = train_network("relabelling", recordings, labels, settings, seconds=seconds, directory=directory)
-    signals = [recordings[i].signal for i in np.flatnonzero(is_cpsc)]
-    probabilities = np.zeros(labels.shape)
-    probabilities[is_cpsc] = InferenceNetwork(network).probabilities(signals, seconds=seconds)
-    labels, added = relabel(labels, probabilities, is_cpsc, probability=settings.relabelling.probability)
+    added: dict[str, int] = {}
+    if ranks.is_first():
+        signals = [recordings[i].signal for i in np.flatnonzero(is_cpsc)]
+        probabilities = np.zeros(labels.shape)
+        probabilities[is_cpsc] = InferenceNetwork(network).probabilities(signals, seconds=seconds)
+        labels, added = relabel(labels, probabilities, is_cpsc, probability=settings.relabelling.probability)
+    labels = ranks.broadcast(labels)
     named = ", ".join(f"{name} {count}" for name, count in added.items()) or "nothing"
     log.info("relabelling: added to %d CPSC recordings: %s", np.sum(is_cpsc), named)
     return labels, added
@@ -253,7 +270,7 @@ def _describe_cohort(cohort: Cohort) -> dict[str, Any]:
 
 
 def _describe_device() -> str:
-    device = best_device()
+    device = ranks.device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
 
 

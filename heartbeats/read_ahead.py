@@ -6,17 +6,20 @@ signals. The workers are processes of loky (joblib), which needs no shared memor
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
-from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from heartbeats.prepared import Failure, Prepared, prepare_file
+from heartbeats.ranks import cores
 
 __all__ = ["read_ahead"]
 
@@ -51,10 +54,21 @@ def read_ahead(
 def _submit(prepare: Callable[[Path], Prepared | Failure], header_file: Path) -> Future[Prepared | Failure]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
-        workers = get_reusable_executor(max_workers=cpu_count(), timeout=IDLE)
+        workers = get_reusable_executor(cores(), timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),))
         with suppress(BrokenProcessPool):
             future: Future[Prepared | Failure] = workers.submit(prepare, header_file)
             return future
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: end when the process that started it has, by whatever signal; loky's would idle on."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _finished(

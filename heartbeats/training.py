@@ -22,18 +22,21 @@ import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from heartbeats import ranks
+from heartbeats.data_parallel import data_parallel
+from heartbeats.feed import Feed, make_feed
 from heartbeats.files import code_digest, replace_file, write_text
 from heartbeats.prepared import Prepared
-from heartbeats.preprocessing import SAMPLING_RATE, fixed_length
+from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings
 from heartbeats.sign_loss import sign_loss
 
-__all__ = ["CHECKPOINTS", "EPOCH_LOG", "best_device", "save_tensors", "train_network", "training_identity"]
+__all__ = ["CHECKPOINTS", "EPOCH_LOG", "save_tensors", "train_network", "training_identity", "training_step"]
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +44,7 @@ EPOCH_LOG = "training.jsonl"
 CHECKPOINTS = "checkpoints"
 
 # The modules that weights follow from: a checkpoint that others of them made is not continued.
-TRAINING = ("preprocessing", "se_resnet", "sign_loss", "training")
-
-
-def best_device() -> torch.device:
-    """The first CUDA device where there is one, the CPU otherwise."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+TRAINING = ("preprocessing", "se_resnet", "feed", "data_parallel", "sign_loss", "training")
 
 
 def train_network(
@@ -68,36 +66,50 @@ def train_network(
         labels: bool, shape (recordings, 27).
 
     Returns:
-        The network on :func:`best_device`.
+        The network, on :func:`heartbeats.ranks.device`; the same in every process.
 
     Raises:
         OSError: the folder cannot be written.
     """
     training = settings.training
+    device = ranks.device()
     torch.manual_seed(_seed(training.seed, name, 0))
-    network = SEResNet(settings.network).to(best_device())
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    network = SEResNet(settings.network).to(device)
+    trained = data_parallel(network)
+    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=device.type == "cuda")
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     identity = training_identity(name, recordings, labels, settings, seconds)
     done = _resume(checkpoint, identity, network, optimizer)
-    _forget_after(directory / EPOCH_LOG, name, done)
+    if ranks.is_first():
+        _forget_after(directory / EPOCH_LOG, name, done)
+    signals = [recording.signal for recording in recordings]
+    feed = make_feed(signals, round(seconds * SAMPLING_RATE), device)
+    truth = torch.from_numpy(labels.astype(np.float32)).to(device)
 
     batches = -(-len(recordings) // training.batch_size)
     with (
         logging_redirect_tqdm([logging.getLogger("heartbeats")]),
-        tqdm(total=training.epochs * batches, initial=done * batches, unit="batch", disable=None) as bar,
+        tqdm(total=training.epochs * batches, initial=done * batches, unit="batch", disable=_unseen()) as bar,
     ):
         for epoch in range(done + 1, training.epochs + 1):
             bar.set_description(f"{name}, epoch {epoch}/{training.epochs}")
             started = time.monotonic()
             rate = training.learning_rate if epoch < training.reduced_from_epoch else training.reduced_learning_rate
+            for group in optimizer.param_groups:
+                group["lr"] = rate
             torch.manual_seed(_seed(training.seed, name, epoch))
-            loss = _epoch(network, optimizer, recordings, labels, seconds, training.batch_size, rate, bar)
+            loss = _epoch(trained, optimizer, feed, truth, training.batch_size, bar)
             took = time.monotonic() - started
-            _report(directory / EPOCH_LOG, name, epoch, training.epochs, loss, rate, len(recordings), took)
-            _save(checkpoint, identity, epoch, network, optimizer)
+            if ranks.is_first():
+                _report(directory / EPOCH_LOG, name, epoch, training.epochs, loss, rate, len(recordings), took)
+                _save(checkpoint, identity, epoch, network, optimizer)
     return network
+
+
+def _unseen() -> bool | None:
+    """Whether a progress bar is not to be shown: never but by the first process, and by it on a terminal only."""
+    return None if ranks.is_first() else True
 
 
 def training_identity(
@@ -132,36 +144,44 @@ def _report(
 
 
 def _epoch(
-    network: SEResNet,
-    optimizer: torch.optim.Adam,
-    recordings: Sequence[Prepared],
-    labels: npt.NDArray[np.bool_],
-    seconds: float,
-    batch_size: int,
-    learning_rate: float,
-    bar: tqdm[NoReturn],
+    network: nn.Module, optimizer: torch.optim.Adam, feed: Feed, labels: Tensor, batch_size: int, bar: tqdm[NoReturn]
 ) -> float:
-    """One pass over the recordings in random order; returns the mean loss per recording."""
+    """One pass over the recordings in random order; returns the mean loss per recording.
+
+    Of each batch a process takes every so many-th recording. All of them draw the same order, and dropout of their own.
+    """
     network.train()
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    device = next(network.parameters()).device
+    device = labels.device
+    order = torch.randperm(len(labels)).to(device)
+    if not ranks.is_first():
+        torch.manual_seed(torch.initial_seed() + ranks.rank())
     total = torch.zeros((), dtype=torch.float64, device=device)
-    order = torch.randperm(len(recordings)).numpy()
     for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        signals = fixed_length([recordings[i].signal for i in chosen], round(seconds * SAMPLING_RATE))
-        x = torch.from_numpy(signals).to(device)
-        y = torch.from_numpy(labels[chosen].astype(np.float32)).to(device)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            logits = network(x)
-        loss = sign_loss(logits.float(), y)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.detach() * len(chosen)
+        batch = order[start : start + batch_size]
+        part = batch[ranks.rank() :: ranks.world_size()]
+        loss = training_step(network, optimizer, feed.batch(part), labels[part], len(batch))
+        total += loss * len(batch)
         bar.update()
-    return total.item() / len(order)
+    return float(ranks.summed(total.item())) / len(order)
+
+
+def training_step(network: nn.Module, optimizer: torch.optim.Adam, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+    """One step on this process's part of a batch; returns the part's share of the batch's mean loss, a scalar.
+
+    Args:
+        x: signals in mV, shape (part, 8, samples).
+        y: labels 0 or 1, float32, shape (part, 27).
+        batch_size: recordings in the whole batch.
+    """
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.is_cuda):
+        logits = network(x)
+    # The mean of no recording at all is NaN.
+    loss = sign_loss(logits.float(), y) * (len(x) / batch_size) if len(x) else logits.float().sum()
+    optimizer.zero_grad()
+    # DistributedDataParallel takes the mean of the processes' gradients: it is their sum that is the batch's.
+    (loss * ranks.world_size()).backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def _seed(seed: int, name: str, epoch: int) -> int:

@@ -1,6 +1,9 @@
 """Recordings come in order, a bounded number ahead, and none takes others with it."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,8 @@ import pytest
 
 from heartbeats.prepared import Failure, Prepared, prepare_file
 from heartbeats.read_ahead import read_ahead
+
+ROOT = Path(__file__).parents[1]
 
 
 def ending_its_process(header_file: Path) -> Prepared | Failure:
@@ -54,3 +59,16 @@ def test_a_recording_that_ends_its_process_fails_alone(header_files):
 
 def test_nothing_to_read_is_nothing(header_files):
     assert list(read_ahead([])) == []
+
+
+def test_workers_end_with_a_process_that_was_killed(header_files):
+    """loky's own would wait for another ten minutes, and hold the pipes that they inherited."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from heartbeats.read_ahead import read_ahead; "
+        "list(read_ahead(map(Path, sys.argv[1:]))); print('read', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    command = [sys.executable, "-c", code, *map(str, header_files)]
+    # Whoever holds stdout keeps this from returning.
+    killed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=120, check=False)
+    assert killed.stdout == b"read\n"
+    assert killed.returncode == -signal.SIGKILL

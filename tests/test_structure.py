@@ -8,16 +8,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
-    "settings", "files", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring", "preprocessing",
-    "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "sign_loss", "training",
-    "relabelling", "classifier", "entry", "simulation",
+    "settings", "files", "ranks", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
+    "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "feed",
+    "data_parallel", "sign_loss", "training", "relabelling", "classifier", "entry", "simulation",
 )  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("heartbeats."):
+        if isinstance(node, ast.ImportFrom) and node.module == "heartbeats":
+            names |= {alias.name for alias in node.names if not alias.name.startswith("__")}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("heartbeats."):
             names.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
             names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("heartbeats.")}

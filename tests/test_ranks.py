@@ -1,0 +1,130 @@
+"""Several processes of torchrun do what one does, and what one of them leaves when it ends is done after a restart."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from heartbeats import ranks
+from heartbeats.header import find_headers
+from heartbeats.outputs import read_output
+
+ROOT = Path(__file__).parents[1]
+# Batches of 7 leave 4 and 3 recordings to two processes, and the last of 22 recordings one and none. Dropout is each
+# process's own.
+CONFIG = """
+[network]
+width = 4
+blocks = [1, 1]
+reduction = 2
+dropout = 0.0
+[training]
+seconds = [2.0]
+epochs = 3
+batch_size = 7
+[cohort]
+validation_fraction = 0.4
+[relabelling]
+seconds = 2.0
+"""
+# The first start's second process ends after so many calls of a function.
+ENDING = """
+import os, sys
+import {module} as place
+original, calls = place.{function}, []
+def ending(*arguments):
+    if os.environ["RANK"] == "1":
+        with open("{calls}", "a") as file:
+            print(os.environ["TORCHELASTIC_RESTART_COUNT"], *arguments[:1], file=file)
+    result = original(*arguments)
+    calls.append(result)
+    if (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"], len(calls)) == ("1", "0", {after}):
+        os._exit(9)
+    return result
+place.{function} = ending
+import {script}
+{script}.main()
+"""
+
+
+def torchrun(*arguments: object, restarts: int = 0) -> subprocess.CompletedProcess[str]:
+    options = ("--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}")
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", *options, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def losses(model: Path) -> list[tuple[str, int, float]]:
+    lines = (model / "training.jsonl").read_text().splitlines()
+    return [(line["network"], line["epoch"], line["loss"]) for line in map(json.loads, lines)]
+
+
+@pytest.fixture(scope="module")
+def by_one(simulated, tmp_path_factory) -> Path:
+    """A model folder that one process trained, its settings beside it."""
+    folder = tmp_path_factory.mktemp("one")
+    (folder / "settings.toml").write_text(CONFIG)
+    command = [sys.executable, "train_model.py", simulated, folder / "model", "--config", folder / "settings.toml"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder / "model"
+
+
+def assert_same_training(model: Path, other: Path) -> None:
+    assert [line[:2] for line in losses(model)] == [line[:2] for line in losses(other)]
+    assert [line[2] for line in losses(model)] == pytest.approx([line[2] for line in losses(other)], abs=1e-5)
+    one, two = (json.loads((folder / "model.json").read_text()) for folder in (model, other))
+    assert one["threshold"] == two["threshold"]
+    assert one["validation_scores"] == pytest.approx(two["validation_scores"], abs=1e-6)
+
+
+def test_two_processes_train_as_one(by_one, simulated, tmp_path):
+    done = torchrun("train_model.py", simulated, tmp_path / "m", "--config", by_one.parent / "settings.toml")
+    assert done.returncode == 0, done.stderr
+    assert "FutureWarning" not in done.stderr
+    assert_same_training(tmp_path / "m", by_one)
+    assert done.stdout.count("model written to") == 1, "only the first reports"
+    training = [line for line in done.stdout.splitlines() if "recordings to train with" in line]
+    count = int(re.search(r"(\d+) recordings to train with", training[0])[1])
+    assert count % 7 == 1, "the case that a process has no part of a batch is not tested"
+
+
+def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, simulated, tmp_path):
+    script = tmp_path / "ending.py"
+    place = {"module": "heartbeats.training", "function": "training_step", "script": "train_model"}
+    # The relabelling network's three epochs take 12 steps; the 18th is in the second epoch of the other.
+    script.write_text(ENDING.format(**place, calls=os.devnull, after=18))
+    config = by_one.parent / "settings.toml"
+    done = torchrun(script, simulated, tmp_path / "m", "--config", config, restarts=1)
+    assert done.returncode == 0, done.stderr
+    assert "going on from" in done.stdout
+    assert_same_training(tmp_path / "m", by_one)
+
+
+@pytest.mark.parametrize("after", [None, 5])
+def test_two_processes_classify_every_recording_once(model_directory, simulated, tmp_path, after):
+    """Also where one of them ends when it has written some of its outputs, and both are started again."""
+    calls, script = tmp_path / "calls", tmp_path / "ending.py"
+    place = {"module": "heartbeats.entry", "function": "write_output", "script": "driver"}
+    script.write_text(ENDING.format(**place, calls=calls, after=after))
+    done = torchrun(script, model_directory, simulated, tmp_path / "out", restarts=1)
+    assert done.returncode == 0, done.stderr
+    names = [path.stem for path in find_headers(simulated)]
+    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
+    assert all(read_output(tmp_path / "out" / f"{name}.csv").name == name for name in names)
+    starts, written = zip(*(line.split() for line in calls.read_text().splitlines()), strict=True)
+    assert set(Counter(written).values()) == {1}
+    assert len(written) == len(names) // 2, "the second process's share"
+    assert Counter(starts) == ({"0": len(names) // 2} if after is None else {"0": after, "1": len(names) // 2 - after})
+    if after is None:
+        assert "40 recordings classified, 0 not" in done.stderr
+
+
+def test_alone_there_is_one_process(monkeypatch):
+    monkeypatch.setenv("RANK", "3")  # of some other launcher
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert (ranks.rank(), ranks.world_size(), ranks.is_first(), ranks.restarts()) == (0, 1, True, 0)
