@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from heartbeats import ranks
+from heartbeats import collective, ranks
 from heartbeats.classifier import ModelError
 from heartbeats.entry import classify_folder
 from team_code import load_model
@@ -32,7 +32,7 @@ def main() -> None:
     try:
         model = load_model(arguments.model)
         resume = arguments.resume or ranks.restarts() > 0
-        with ranks.joined():
+        with collective.joined():
             classified, failed = classify_folder(model, arguments.data, arguments.out, resume=resume)
     except (ModelError, OSError) as error:
         sys.exit(f"driver.py: {error}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from heartbeats import ranks
+from heartbeats import collective, ranks
 from heartbeats.classifier import Classifier, load
 from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import train_entry
@@ -81,7 +81,7 @@ def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | N
     Raises:
         ModelError: the folder is damaged or not one of this program; the message names the file.
     """
-    return load(Path(model_directory), device=ranks.device(), leads=leads)
+    return load(Path(model_directory), device=collective.device(), leads=leads)
 
 
 def run_classifier(

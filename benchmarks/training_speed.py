@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import interleaved, machine, ratio
-from heartbeats import ranks
+from heartbeats import collective
 from heartbeats.feed import Feed, make_feed
 from heartbeats.preprocessing import SAMPLING_RATE, fixed_length
 from heartbeats.se_resnet import SEResNet
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path, metavar="DATA")
     options = parser.parse_args()
     settings = read_settings(options.config)
-    rate = matrix_rate(ranks.device())
+    rate = matrix_rate(collective.device())
     print(f"{machine()}; matrix product {rate / 1e12:.2f} TFLOP/s")
     rng = np.random.default_rng(0)
     signals = [rng.integers(-1000, 1000, (8, 10 * SAMPLING_RATE)).astype(np.int16) for _ in range(options.recordings)]
@@ -70,7 +70,7 @@ def main() -> None:
 
 def measure(settings: Settings, signals: list[np.ndarray], seconds: float, rate: float, repeats: int) -> float:
     """Print the figures of one length; returns the recordings per second of the training's own steps."""
-    device, samples = ranks.device(), round(seconds * SAMPLING_RATE)
+    device, samples = collective.device(), round(seconds * SAMPLING_RATE)
     batch_size = settings.training.batch_size
     count = len(signals) if device.type == "cuda" else min(len(signals), TIMED * batch_size)
     truth = (torch.rand(len(signals), 27) < 0.1).float().to(device)

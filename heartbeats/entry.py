@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from heartbeats import __version__, ranks
+from heartbeats import __version__, collective, ranks
 from heartbeats.classifier import MODEL_FILE, Classifier, Member, ModelError, load, save, search_threshold
 from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
@@ -57,7 +57,7 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     """
     if not find_headers(data_directory):  # before anything is written: the arguments may be swapped
         raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
-    with ranks.joined():
+    with collective.joined():
         if ranks.is_first():
             model_directory.mkdir(parents=True, exist_ok=True)
             with locked(model_directory):
@@ -66,17 +66,17 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
                 _train(data_directory, model_directory, settings)
         else:
             _train(data_directory, model_directory, settings)
-        return load(model_directory, device=ranks.device())
+        return load(model_directory, device=collective.device())
 
 
 def _train(data_directory: Path, model_directory: Path, settings: Settings) -> None:
     log.info("HeartBeats %s on %s trains on %s", __version__, _describe_device(), data_directory)
     log.info("settings: %s", json.dumps(settings.to_dict()))
     store = model_directory / settings.cohort.store
-    with ranks.first_before_others():
+    with collective.first_before_others():
         cohort = build_cohort(data_directory, store, settings.cohort, seed=settings.training.seed)
     identity = _identity(cohort, settings)
-    if ranks.broadcast(np.array([_is_finished(model_directory, identity)]))[0]:
+    if collective.broadcast(np.array([_is_finished(model_directory, identity)]))[0]:
         log.info("%s holds the model of these recordings and settings already", model_directory)
         return
     if ranks.is_first() and not (model_directory / CHECKPOINTS).exists():
@@ -92,7 +92,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
         name = f"{seconds:g}s"
         network = train_network(name, recordings, labels, settings, seconds=seconds, directory=model_directory)
         members.append(Member(seconds, network))
-    with ranks.first_before_others():
+    with collective.first_before_others():
         if ranks.is_first():
             classifier, found = _with_threshold(Classifier(tuple(members), math.nan, settings), cohort)
             report = {
@@ -118,7 +118,7 @@ def _identity(cohort: Cohort, settings: Settings) -> str:
 def _is_finished(model_directory: Path, identity: str) -> bool:
     """Whether an earlier run finished and nothing has changed since: a kill may come after the end."""
     try:
-        load(model_directory, device=ranks.device())
+        load(model_directory, device=collective.device())
         model = json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
     except ModelError:
         return False
@@ -174,7 +174,7 @@ def classify_folder(
                 diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
                 write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
             bar.update(len(batch))
-    classified, failed = map(int, ranks.summed([classified, failed]))
+    classified, failed = map(int, collective.summed([classified, failed]))
     return classified, failed
 
 
@@ -219,7 +219,7 @@ def _relabelled(
         probabilities = np.zeros(labels.shape)
         probabilities[is_cpsc] = InferenceNetwork(network).probabilities(signals, seconds=seconds)
         labels, added = relabel(labels, probabilities, is_cpsc, probability=settings.relabelling.probability)
-    labels = ranks.broadcast(labels)
+    labels = collective.broadcast(labels)
     named = ", ".join(f"{name} {count}" for name, count in added.items()) or "nothing"
     log.info("relabelling: added to %d CPSC recordings: %s", np.sum(is_cpsc), named)
     return labels, added
@@ -270,7 +270,7 @@ def _describe_cohort(cohort: Cohort) -> dict[str, Any]:
 
 
 def _describe_device() -> str:
-    device = ranks.device()
+    device = collective.device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
 
 

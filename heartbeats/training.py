@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from heartbeats import ranks
+from heartbeats import collective, ranks
 from heartbeats.data_parallel import data_parallel
 from heartbeats.feed import Feed, make_feed
 from heartbeats.files import code_digest, replace_file, write_text
@@ -66,13 +66,13 @@ def train_network(
         labels: bool, shape (recordings, 27).
 
     Returns:
-        The network, on :func:`heartbeats.ranks.device`; the same in every process.
+        The network, on :func:`heartbeats.collective.device`; the same in every process.
 
     Raises:
         OSError: the folder cannot be written.
     """
     training = settings.training
-    device = ranks.device()
+    device = collective.device()
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network).to(device)
     trained = data_parallel(network)
@@ -162,7 +162,7 @@ def _epoch(
         loss = training_step(network, optimizer, feed.batch(part), labels[part], len(batch))
         total += loss * len(batch)
         bar.update()
-    return float(ranks.summed(total.item())) / len(order)
+    return float(collective.summed(total.item())) / len(order)
 
 
 def training_step(network: nn.Module, optimizer: torch.optim.Adam, x: Tensor, y: Tensor, batch_size: int) -> Tensor:

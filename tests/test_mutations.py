@@ -1,5 +1,6 @@
 """A slice of the campaign of benchmarks/mutations.py, and that it would see what it looks for."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,12 @@ from heartbeats.prepared import Failure, Prepared, prepare_file
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory) -> list[Seed]:
     return simulated_seeds(tmp_path_factory.mktemp("seeds") / "simulated", records=6)
+
+
+@pytest.fixture(autouse=True)
+def _kept_files(tmp_path_factory, monkeypatch) -> None:
+    """What a campaign keeps for study goes where pytest clears away."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("kept")))
 
 
 def assert_no_faults(report: Report, mutations: int) -> None:

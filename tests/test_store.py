@@ -59,6 +59,21 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
     assert names == []
 
 
+def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
+    def interrupted(paths):
+        yield from store_read_ahead(list(paths)[:2])
+        raise KeyboardInterrupt
+
+    store_read_ahead = store.read_ahead
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_ahead", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stored(header_files, tmp_path / "store")
+    names = prepared_now(monkeypatch)
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert names == ["A0003", "A0004"]
+
+
 def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
     stored(header_files[:3], tmp_path / "store")
     header_files[0].write_text(header_files[0].read_text().replace("#Age: 60", "#Age: 61"))
