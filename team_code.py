@@ -101,7 +101,7 @@ def run_classifier(
     parsed = parse_header(text)
     try:
         read = recording_from_samples(parsed, recording)
-        prepared = prepare_recording(read.with_leads(model.leads))
+        prepared = prepare_recording(read.with_leads(model.leads), model.settings.preparation)
         for warning in prepared.warnings:
             print(f"{parsed.name}: {warning}", file=sys.stderr)
         diagnosis = model.classify([prepared])[0]

@@ -38,6 +38,7 @@ from heartbeats.feed import Feed, make_feed
 from heartbeats.preprocessing import SAMPLING_RATE, fixed_length
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings, read_settings
+from heartbeats.sign_loss import sign_loss
 from heartbeats.training import training_step
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +78,7 @@ def measure(settings: Settings, signals: list[np.ndarray], seconds: float, rate:
     feed = make_feed(signals, samples, device)
     torch.manual_seed(0)
     network = SEResNet(settings.network).to(device).train()
-    step = partial(training_step, network, adam(network))
+    step = partial(training_step, network, adam(network), sign_loss)
     ready = feed.batch(torch.arange(batch_size, device=device))
     operations = count_operations(network, ready)
     own = partial(fed, feed, truth, count, batch_size)
@@ -119,8 +120,8 @@ def variants(
         graphed: nn.Module = torch.cuda.make_graphed_callables(deepcopy(network), (ready,))  # type: ignore[assignment]
     compiled: nn.Module = torch.compile(deepcopy(network))  # type: ignore[assignment]
     return {
-        "one CUDA graph, ready": partial(timed, partial(training_step, graphed, adam(graphed)), batches),
-        "torch.compile, ready": partial(timed, partial(training_step, compiled, adam(compiled)), batches),
+        "one CUDA graph, ready": partial(timed, partial(training_step, graphed, adam(graphed), sign_loss), batches),
+        "torch.compile, ready": partial(timed, partial(training_step, compiled, adam(compiled), sign_loss), batches),
     }
 
 

@@ -15,7 +15,7 @@ from heartbeats.diagnoses import label_matrix
 from heartbeats.header import find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
 from heartbeats.recording import RecordingError, read_header
-from heartbeats.settings import CohortSettings
+from heartbeats.settings import CohortSettings, Settings
 from heartbeats.store import stored
 
 __all__ = ["Cohort", "CohortError", "build_cohort", "is_validation", "select_recordings"]
@@ -49,7 +49,7 @@ class Cohort:
         return np.array([source_of(recording.name) for recording in self.recordings])
 
 
-def build_cohort(data_directory: Path, store_directory: Path, settings: CohortSettings, *, seed: int) -> Cohort:
+def build_cohort(data_directory: Path, store_directory: Path, settings: Settings) -> Cohort:
     """Find, select, prepare and split the recordings of a folder.
 
     Every recording that is left out is counted and named in the log, with the reason.
@@ -58,8 +58,8 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: CohortSe
         CohortError: no recording is left to train with.
         OSError: the data cannot be read, or the store cannot be written.
     """
-    selected, labels, left_out = select_recordings(find_headers(data_directory), settings)
-    prepared = stored(selected, store_directory)
+    selected, labels, left_out = select_recordings(find_headers(data_directory), settings.cohort)
+    prepared = stored(selected, store_directory, settings.preparation)
     warned: dict[str, list[str]] = {}
     for recording in prepared:
         if isinstance(recording, Failure):
@@ -74,8 +74,9 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: CohortSe
 
     kept = [not isinstance(recording, Failure) for recording in prepared]
     recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
+    fraction = settings.cohort.validation_fraction
     validation = np.array(
-        [is_validation(recording.digest, settings.validation_fraction, seed=seed) for recording in recordings], np.bool_
+        [is_validation(recording.digest, fraction, seed=settings.training.seed) for recording in recordings], np.bool_
     )
     if not recordings or validation.all():
         counts = {f"left out, {reason}": len(names) for reason, names in left_out.items()}

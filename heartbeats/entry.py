@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,7 @@ from heartbeats.files import code_digest, locked
 from heartbeats.header import find_headers
 from heartbeats.inference import InferenceNetwork
 from heartbeats.outputs import Diagnosis, unclassified, write_output
-from heartbeats.prepared import Failure, Prepared
+from heartbeats.prepared import Failure, Prepared, prepare_file
 from heartbeats.read_ahead import read_ahead
 from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
@@ -74,7 +75,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     log.info("settings: %s", json.dumps(settings.to_dict()))
     store = model_directory / settings.cohort.store
     with collective.first_before_others():
-        cohort = build_cohort(data_directory, store, settings.cohort, seed=settings.training.seed)
+        cohort = build_cohort(data_directory, store, settings)
     identity = _identity(cohort, settings)
     if collective.broadcast(np.array([_is_finished(model_directory, identity)]))[0]:
         log.info("%s holds the model of these recordings and settings already", model_directory)
@@ -162,7 +163,7 @@ def classify_folder(
     share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
     left = [path for name, path in share if not (resume and (output_directory / f"{name}.csv").exists())]
     classified = 0
-    prepared = read_ahead(left)
+    prepared = read_ahead(left, prepare=partial(prepare_file, settings=classifier.settings.preparation))
     with tqdm(total=len(left), desc="classifying", unit="recording", disable=not ranks.is_first() or None) as bar:
         while batch := list(islice(prepared, BATCH_SIZE)):
             for answer in _answers(classifier, batch):

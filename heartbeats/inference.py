@@ -70,6 +70,10 @@ class InferenceNetwork:
     def __init__(self, network: SEResNet) -> None:
         network.eval()
         self.stem = FoldedConvolution(network.stem[0], network.stem[1])
+        if network.combinations is not None:  # a sum of leads is a sum of weights
+            self.stem.weight = torch.einsum("oihk,ij->ojhk", self.stem.weight, network.combinations).contiguous(
+                memory_format=torch.channels_last
+            )
         self.blocks = [FoldedBlock(block) for block in network.modules() if isinstance(block, SEBlock)]
         self.head = network.head
 
@@ -117,7 +121,7 @@ class FoldedBlock:
     def __init__(self, block: SEBlock) -> None:
         self.conv1 = FoldedConvolution(block.conv1, block.bn1)
         self.conv2 = FoldedConvolution(block.conv2, block.bn2)
-        self.se: SqueezeExcitation = block.se
+        self.se = block.se
         self.skip = None if isinstance(block.skip, nn.Identity) else FoldedConvolution(*block.skip.children())
 
     def __call__(self, x: Tensor, extent: Extent) -> tuple[Tensor, Extent]:
@@ -126,8 +130,8 @@ class FoldedBlock:
         x, extent = _recut(x, extent, extent.after(7, stride).after(7, 1), stride)
         y = self.conv2(torch.relu_(self.conv1(x)))
         extent = extent.after(7, stride).after(7, 1)
-        weights = self.se.weights(_mean(y, extent))
-        y *= weights[:, :, None, None]
+        if isinstance(self.se, SqueezeExcitation):
+            y *= self.se.weights(_mean(y, extent))[:, :, None, None]
         y += x if self.skip is None else self.skip(x)
         return torch.relu_(y), extent
 

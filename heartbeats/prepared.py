@@ -11,6 +11,9 @@ import numpy.typing as npt
 from heartbeats.heart_rate import recording_has_bradycardia
 from heartbeats.preprocessing import prepare
 from heartbeats.recording import Recording, RecordingError, read_recording
+from heartbeats.settings import PreparationSettings
+
+PAPER = PreparationSettings()
 
 __all__ = ["Failure", "Prepared", "prepare_file", "prepare_recording"]
 
@@ -42,13 +45,13 @@ class Failure:
     reason: str
 
 
-def prepare_recording(recording: Recording) -> Prepared:
+def prepare_recording(recording: Recording, settings: PreparationSettings = PAPER) -> Prepared:
     """Prepare a recording that was read already.
 
     Raises:
         RecordingError: it has none of the leads that the networks read.
     """
-    signal, warnings = prepare(recording)
+    signal, warnings = prepare(recording, denoising=settings.denoising)
     return Prepared(
         name=recording.name,
         signal=signal,
@@ -58,10 +61,10 @@ def prepare_recording(recording: Recording) -> Prepared:
     )
 
 
-def prepare_file(header_file: Path) -> Prepared | Failure:
+def prepare_file(header_file: Path, settings: PreparationSettings = PAPER) -> Prepared | Failure:
     """Read and prepare the recording of a header file; one that cannot be used becomes a :class:`Failure`."""
     try:
-        return prepare_recording(read_recording(header_file))
+        return prepare_recording(read_recording(header_file), settings)
     except RecordingError as error:
         return Failure(header_file.stem, str(error))
     except Exception as error:  # a fault of this program costs this recording, by name, and no other

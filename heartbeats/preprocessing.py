@@ -39,7 +39,7 @@ LIMB_LEADS = {
 }
 
 
-def prepare(recording: Recording) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
+def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
     """A recording's prepared signal, int16 in microvolts, shape (8, samples), and warnings about its leads.
 
     The recording is cut to its first 30 s before it is resampled and denoised (the paper does not say in which order):
@@ -47,7 +47,8 @@ def prepare(recording: Recording) -> tuple[npt.NDArray[np.int16], tuple[str, ...
     """
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
-    signal = denoise(resample(signal, sampling_rate=recording.sampling_rate))[:, : SECONDS * SAMPLING_RATE]
+    signal = resample(signal, sampling_rate=recording.sampling_rate)
+    signal = (denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE]
     limits = np.iinfo(np.int16)
     microvolts = np.clip(np.rint(signal * 1000.0), limits.min, limits.max).astype(np.int16)
     if not microvolts.any():

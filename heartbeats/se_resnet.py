@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from heartbeats.diagnoses import CLASSES
-from heartbeats.preprocessing import LEADS
+from heartbeats.header import STANDARD_LEADS
+from heartbeats.preprocessing import LEADS, LIMB_LEADS
 from heartbeats.settings import NetworkSettings
 
-__all__ = ["SEBlock", "SEResNet", "SqueezeExcitation"]
+__all__ = ["SEBlock", "SEResNet", "SqueezeExcitation", "twelve_leads"]
 
 
 class SqueezeExcitation(nn.Module):
@@ -36,14 +37,14 @@ class SEBlock(nn.Module):
     a stage's blocks only the first halves the samples; and so does only the first convolution of that block.
     """
 
-    def __init__(self, inputs: int, channels: int, *, stride: int, dropout: float, reduction: int) -> None:
+    def __init__(self, inputs: int, channels: int, settings: NetworkSettings, *, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(inputs, channels, 7, stride=stride, padding=3, bias=False)
         self.bn1 = nn.BatchNorm1d(channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(settings.dropout)
         self.conv2 = nn.Conv1d(channels, channels, 7, padding=3, bias=False)
         self.bn2 = nn.BatchNorm1d(channels)
-        self.se = SqueezeExcitation(channels, reduction)
+        self.se = SqueezeExcitation(channels, settings.reduction) if settings.squeeze_excitation else nn.Identity()
         self.skip: nn.Module = nn.Identity()
         if stride != 1 or inputs != channels:
             conv = nn.Conv1d(inputs, channels, 1, stride=stride, bias=False)
@@ -62,8 +63,13 @@ class SEResNet(nn.Module):
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         width = settings.width
+        # The other four limb leads are computed here: they are sums of I and II, before as after the denoising.
+        self.combinations: Tensor | None
+        self.register_buffer(
+            "combinations", twelve_leads() if settings.leads == len(STANDARD_LEADS) else None, persistent=False
+        )
         self.stem = nn.Sequential(
-            nn.Conv1d(len(LEADS), width, 15, stride=2, padding=7, bias=False),
+            nn.Conv1d(settings.leads, width, 15, stride=2, padding=7, bias=False),
             nn.BatchNorm1d(width),
             nn.ReLU(),
             nn.MaxPool1d(3, stride=2, padding=1),
@@ -75,17 +81,26 @@ class SEResNet(nn.Module):
             layers = []
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(
-                    SEBlock(inputs, channels, stride=stride, dropout=settings.dropout, reduction=settings.reduction)
-                )
+                layers.append(SEBlock(inputs, channels, settings, stride=stride))
                 inputs = channels
             self.stages.append(nn.Sequential(*layers))
         self.head = nn.Linear(inputs, len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, shape (batch, 27), of signals in mV, shape (batch, 8, samples)."""
-        x = self.stem(x)
+        x = self.stem(x if self.combinations is None else self.combinations @ x)
         for stage in self.stages:
             x = stage(x)
         logits: Tensor = self.head(x.mean(dim=-1))
         return logits
+
+
+def twelve_leads() -> Tensor:
+    """The twelve standard leads as combinations of the eight stored ones, float32, shape (12, 8)."""
+    rows = torch.zeros(len(STANDARD_LEADS), len(LEADS))
+    for row, lead in zip(rows, STANDARD_LEADS, strict=True):
+        if lead in LIMB_LEADS:
+            row[: len(LIMB_LEADS[lead])] = torch.tensor(LIMB_LEADS[lead])
+        else:
+            row[LEADS.index(lead)] = 1
+    return rows

@@ -15,6 +15,7 @@ __all__ = [
     "CohortSettings",
     "DecisionSettings",
     "NetworkSettings",
+    "PreparationSettings",
     "RelabellingSettings",
     "Settings",
     "SettingsError",
@@ -22,6 +23,10 @@ __all__ = [
     "read_settings",
     "settings_from_dict",
 ]
+
+
+# The functions of heartbeats.sign_loss.
+LOSSES = ("sign", "bce", "focal")
 
 
 class SettingsError(ValueError):
@@ -42,6 +47,13 @@ class CohortSettings:
 
 
 @dataclass(frozen=True)
+class PreparationSettings:
+    """What is done to a signal before the networks read it (paper, section 2.2)."""
+
+    denoising: bool = True
+
+
+@dataclass(frozen=True)
 class NetworkSettings:
     """The SE-ResNet of the paper's Figure 2; ``width`` is the first stage's channel count."""
 
@@ -49,8 +61,12 @@ class NetworkSettings:
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     dropout: float = 0.2
     reduction: int = 16
+    squeeze_excitation: bool = True
+    # 8, or 12 with the limb leads that follow from I and II.
+    leads: int = 8
 
     def __post_init__(self) -> None:
+        _require(self.leads in (8, 12), "network.leads must be 8 or 12")
         _require(self.width >= 1, "network.width must be at least 1")
         _require(
             len(self.blocks) >= 1 and min(self.blocks) >= 1, "network.blocks must count at least one block a stage"
@@ -70,9 +86,11 @@ class TrainingSettings:
     reduced_learning_rate: float = 1e-4
     # The first epoch, counted from 1, that uses the reduced rate.
     reduced_from_epoch: int = 13
+    loss: str = "sign"
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _require(self.loss in LOSSES, f"training.loss must be one of {', '.join(LOSSES)}")
         _require(len(self.seconds) >= 1, "training.seconds must name at least one member")
         _require(len(set(self.seconds)) == len(self.seconds), "training.seconds must not repeat a length")
         _require(all(0 < s <= 30 for s in self.seconds), "training.seconds must lie in (0, 30]: 30 s are stored")
@@ -107,6 +125,7 @@ class Settings:
     """All settings; ``Settings()`` is the paper."""
 
     cohort: CohortSettings = field(default_factory=CohortSettings)
+    preparation: PreparationSettings = field(default_factory=PreparationSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     relabelling: RelabellingSettings = field(default_factory=RelabellingSettings)

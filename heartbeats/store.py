@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,10 +23,11 @@ import numpy as np
 from tqdm import tqdm
 
 from heartbeats.files import code_digest
-from heartbeats.prepared import Failure, Prepared
+from heartbeats.prepared import PAPER, Failure, Prepared, prepare_file
 from heartbeats.preprocessing import LEADS
 from heartbeats.read_ahead import read_ahead
 from heartbeats.recording import signal_files
+from heartbeats.settings import PreparationSettings
 
 __all__ = ["stored"]
 
@@ -49,7 +51,9 @@ class IndexLine:
     warnings: tuple[str, ...]
 
 
-def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Failure]:
+def stored(
+    header_files: Sequence[Path], directory: Path, settings: PreparationSettings = PAPER
+) -> list[Prepared | Failure]:
     """Recordings prepared, in their order, their signals memory-mapped from a store; prepared now where it has none.
 
     A recording that cannot be used is tried anew each time: it may have been mended.
@@ -58,7 +62,7 @@ def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Fai
         OSError: the store's folder cannot be made or written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    code = code_digest(*PREPARING)
+    code = f"{code_digest(*PREPARING)} {settings}"
     keys = [_key(path, code) for path in header_files]
     failures: dict[str, Failure] = {}
     with _locked(directory) as (index, signals):
@@ -68,7 +72,8 @@ def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Fai
             "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
         )
         quiet = None if new else True
-        bar = tqdm(read_ahead(new.values()), desc="preparing", total=len(new), unit="recording", disable=quiet)
+        ahead = read_ahead(new.values(), prepare=partial(prepare_file, settings=settings))
+        bar = tqdm(ahead, desc="preparing", total=len(new), unit="recording", disable=quiet)
         for key, prepared in zip(new, bar, strict=True):
             if isinstance(prepared, Failure):
                 failures[key] = prepared
@@ -82,7 +87,7 @@ def stored(header_files: Sequence[Path], directory: Path) -> list[Prepared | Fai
 
 
 def _key(header_file: Path, code: str) -> str:
-    """A recording's key: it changes with the code, the header's bytes, and the size or time of its signal files."""
+    """A recording's key: it changes with code and settings, its header's bytes, its signal files' sizes and times."""
     described = [code, header_file.stem]
     for path in signal_files(header_file):
         try:

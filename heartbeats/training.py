@@ -33,8 +33,8 @@ from heartbeats.files import code_digest, replace_file, write_text
 from heartbeats.prepared import Prepared
 from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import Settings
-from heartbeats.sign_loss import sign_loss
+from heartbeats.settings import Settings, TrainingSettings
+from heartbeats.sign_loss import LOSS_FUNCTIONS, Loss
 
 __all__ = ["CHECKPOINTS", "EPOCH_LOG", "save_tensors", "train_network", "training_identity", "training_step"]
 
@@ -99,7 +99,7 @@ def train_network(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             torch.manual_seed(_seed(training.seed, name, epoch))
-            loss = _epoch(trained, optimizer, feed, truth, training.batch_size, bar)
+            loss = _epoch(trained, optimizer, feed, truth, training, bar)
             took = time.monotonic() - started
             if ranks.is_first():
                 _report(directory / EPOCH_LOG, name, epoch, training.epochs, loss, rate, len(recordings), took)
@@ -144,7 +144,12 @@ def _report(
 
 
 def _epoch(
-    network: nn.Module, optimizer: torch.optim.Adam, feed: Feed, labels: Tensor, batch_size: int, bar: tqdm[NoReturn]
+    network: nn.Module,
+    optimizer: torch.optim.Adam,
+    feed: Feed,
+    labels: Tensor,
+    settings: TrainingSettings,
+    bar: tqdm[NoReturn],
 ) -> float:
     """One pass over the recordings in random order; returns the mean loss per recording.
 
@@ -156,16 +161,17 @@ def _epoch(
     if not ranks.is_first():
         torch.manual_seed(torch.initial_seed() + ranks.rank())
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
+    for batch in torch.split(order, settings.batch_size):
         part = batch[ranks.rank() :: ranks.world_size()]
-        loss = training_step(network, optimizer, feed.batch(part), labels[part], len(batch))
-        total += loss * len(batch)
+        loss = LOSS_FUNCTIONS[settings.loss]
+        total += len(batch) * training_step(network, optimizer, loss, feed.batch(part), labels[part], len(batch))
         bar.update()
     return float(collective.summed(total.item())) / len(order)
 
 
-def training_step(network: nn.Module, optimizer: torch.optim.Adam, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+def training_step(
+    network: nn.Module, optimizer: torch.optim.Adam, loss_function: Loss, x: Tensor, y: Tensor, batch_size: int
+) -> Tensor:
     """One step on this process's part of a batch; returns the part's share of the batch's mean loss, a scalar.
 
     Args:
@@ -176,7 +182,7 @@ def training_step(network: nn.Module, optimizer: torch.optim.Adam, x: Tensor, y:
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.is_cuda):
         logits = network(x)
     # The mean of no recording at all is NaN.
-    loss = sign_loss(logits.float(), y) * (len(x) / batch_size) if len(x) else logits.float().sum()
+    loss = loss_function(logits.float(), y) * (len(x) / batch_size) if len(x) else logits.float().sum()
     optimizer.zero_grad()
     # DistributedDataParallel takes the mean of the processes' gradients: it is their sum that is the batch's.
     (loss * ranks.world_size()).backward()

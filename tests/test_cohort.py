@@ -1,5 +1,6 @@
 """Who trains, who validates, and who is left out."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -10,9 +11,9 @@ from heartbeats.cohort import CohortError, build_cohort, is_validation
 from heartbeats.diagnoses import CLASSES
 from heartbeats.header import find_headers
 from heartbeats.recording import read_recording
-from heartbeats.settings import CohortSettings
+from heartbeats.settings import Settings, TrainingSettings
 
-SETTINGS = CohortSettings()
+SETTINGS = Settings()
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def folder(write_record, tmp_path):
 
 def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_and_named(folder, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        cohort = build_cohort(folder, tmp_path / "store", SETTINGS, seed=0)
+        cohort = build_cohort(folder, tmp_path / "store", SETTINGS)
     assert sorted(recording.name for recording in cohort.recordings) == [f"E0000{i}" for i in range(10)]
     assert cohort.left_out["source incart"] == ["I0001"]
     assert cohort.left_out["no scored label"] == ["A0001"]
@@ -42,13 +43,15 @@ def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_a
 
 def test_a_header_that_cannot_be_read_is_left_out_and_named(folder, tmp_path):
     (folder / "E00099.hea").symlink_to("nowhere")
-    left_out = build_cohort(folder, tmp_path / "store", SETTINGS, seed=0).left_out
+    left_out = build_cohort(folder, tmp_path / "store", SETTINGS).left_out
     assert "E00099 (E00099.hea cannot be read: No such file or directory)" in left_out["unusable"]
 
 
 def test_a_recording_keeps_its_side_when_others_are_added(folder, write_record, tmp_path):
     def sides():
-        cohort = build_cohort(folder, tmp_path / "store", SETTINGS, seed=4)
+        cohort = build_cohort(
+            folder, tmp_path / "store", dataclasses.replace(SETTINGS, training=TrainingSettings(seed=4))
+        )
         return {r.name: side for r, side in zip(cohort.recordings, cohort.validation, strict=True)}
 
     before = sides()
@@ -77,11 +80,11 @@ def test_the_same_signal_under_two_names_is_on_one_side_for_every_seed(ecg_data)
 def test_a_folder_without_recordings_to_train_with_is_refused(write_record, tmp_path):
     write_record("I0001", folder=tmp_path / "data")
     with pytest.raises(CohortError, match="no recordings to train with"):
-        build_cohort(tmp_path / "data", tmp_path / "store", SETTINGS, seed=0)
+        build_cohort(tmp_path / "data", tmp_path / "store", SETTINGS)
 
 
 def test_the_304_real_recordings(ecg_data, tmp_path):
-    cohort = build_cohort(ecg_data / "challenge", tmp_path / "store", SETTINGS, seed=0)
+    cohort = build_cohort(ecg_data / "challenge", tmp_path / "store", SETTINGS)
     named = sum(map(len, cohort.left_out.values()))
     assert len(cohort.recordings) + named == len(find_headers(ecg_data / "challenge")) == 304
     assert set(cohort.left_out) == {"no scored label"}

@@ -1,5 +1,7 @@
 """Less work, the same probabilities."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,14 @@ def test_every_depth_and_length_gives_what_the_network_as_written_gives(blocks, 
     network = trained(NetworkSettings(width=2, blocks=tuple(blocks), reduction=1)).double()
     shortened = InferenceNetwork(network).probabilities([signal(length)], seconds=samples / 500)
     np.testing.assert_allclose(shortened, plain(network, [signal(length)], samples / 500), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("changed", [{"leads": 12}, {"squeeze_excitation": False}])
+def test_other_networks_give_what_they_give_as_written(changed):
+    network = trained(dataclasses.replace(SMALL, **changed)).double()
+    signals = [signal(5000), signal(4000)]
+    shortened = InferenceNetwork(network).probabilities(signals, seconds=30)
+    np.testing.assert_allclose(shortened, plain(network, signals, 30), atol=1e-12, rtol=0)
 
 
 def test_the_papers_network_in_single_precision():

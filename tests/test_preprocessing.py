@@ -244,3 +244,9 @@ def test_the_crude_ecg_keeps_its_r_waves() -> None:
     adc = ecg()
     prepared = prepare(recorded(adc / 1000))[0]
     assert prepared[0].max() == pytest.approx(np.ptp(adc[0]), rel=0.25)
+
+
+def test_without_denoising_the_signal_is_the_recording() -> None:
+    signal = np.random.default_rng(0).normal(size=(8, 5000))
+    prepared, _ = prepare(Recording("A1", signal, 500, LEADS), denoising=False)
+    np.testing.assert_allclose(prepared / 1000, signal, atol=0.0005)

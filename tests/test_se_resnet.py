@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation
+from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation, twelve_leads
 from heartbeats.settings import NetworkSettings
 
 SMALL = NetworkSettings(width=8, reduction=4)
@@ -52,7 +52,7 @@ def test_squeeze_excitation_scales_each_channel_by_a_sigmoid_of_the_means():
 
 
 def test_a_block_adds_its_input():
-    block = SEBlock(4, 4, stride=1, dropout=0.0, reduction=2).eval()
+    block = SEBlock(4, 4, NetworkSettings(width=4, reduction=2), stride=1).eval()
     torch.nn.init.zeros_(block.bn2.weight)
     x = torch.randn(2, 4, 30)
     torch.testing.assert_close(block(x), torch.relu(x))
@@ -63,3 +63,17 @@ def test_every_parameter_gets_a_gradient():
     network = SEResNet(NetworkSettings(width=8, reduction=1))
     network(torch.randn(4, 8, 600)).square().sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_twelve_leads_are_the_eight_and_the_laws_of_einthoven_and_goldberger():
+    one, two = torch.randn(2, 5)
+    leads = twelve_leads() @ torch.stack([one, two, *torch.arange(6)[:, None].expand(6, 5)])
+    limb = [one, two, two - one, -(one + two) / 2, one - two / 2, two - one / 2]
+    torch.testing.assert_close(leads, torch.stack([*limb, *torch.arange(6.0)[:, None].expand(6, 5)]))
+
+
+def test_a_network_without_squeeze_and_excitation_has_no_parameters_of_it():
+    network = SEResNet(NetworkSettings(width=8, reduction=1, squeeze_excitation=False))
+    names = [name for name, _ in network.named_parameters()]
+    assert names
+    assert not any(".se." in name for name in names)

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from heartbeats.sign_loss import sign_loss
+from heartbeats.settings import LOSSES
+from heartbeats.sign_loss import LOSS_FUNCTIONS, binary_cross_entropy, focal_loss, sign_loss
 
 
 def logit(p: float) -> float:
@@ -56,3 +57,21 @@ def test_extreme_logits_stay_finite():
     assert loss.isfinite()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+def test_the_sign_loss_is_focal_loss_on_right_labels_and_cross_entropy_on_wrong_ones():
+    logits, y = torch.linspace(-6, 6, 49, dtype=torch.float64)[:, None], torch.ones(49, 1, dtype=torch.float64)
+    each = torch.stack(
+        [
+            torch.stack([f(x[None], one[None]) for f in (sign_loss, focal_loss, binary_cross_entropy)])
+            for x, one in zip(logits, y, strict=True)
+        ]
+    )
+    right = logits[:, 0] > 0
+    torch.testing.assert_close(each[right, 0], each[right, 1])
+    torch.testing.assert_close(each[~right, 0], each[~right, 2])
+    assert (each[~right, 1] < each[~right, 2]).all()
+
+
+def test_every_loss_that_can_be_set_is_there():
+    assert tuple(LOSS_FUNCTIONS) == LOSSES

@@ -11,6 +11,7 @@ from conftest import ecg
 from heartbeats import store
 from heartbeats.header import find_headers
 from heartbeats.prepared import Failure, prepare_file
+from heartbeats.settings import PreparationSettings
 from heartbeats.store import stored
 
 
@@ -24,10 +25,10 @@ def prepared_now(monkeypatch) -> list[str]:
     names: list[str] = []
     read_ahead = store.read_ahead
 
-    def counted(header_files):
+    def counted(header_files, **options):
         paths = list(header_files)
         names.extend(path.stem for path in paths)
-        return read_ahead(paths)
+        return read_ahead(paths, **options)
 
     monkeypatch.setattr(store, "read_ahead", counted)
     return names
@@ -60,8 +61,8 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
-    def interrupted(paths):
-        yield from store_read_ahead(list(paths)[:2])
+    def interrupted(paths, **options):
+        yield from store_read_ahead(list(paths)[:2], **options)
         raise KeyboardInterrupt
 
     store_read_ahead = store.read_ahead
@@ -115,6 +116,15 @@ def test_other_code_of_the_preparation_prepares_anew_and_keeps_what_the_earlier_
     assert names == [path.stem for path in header_files]
     assert_all_right(stored(header_files, tmp_path / "store"), header_files)
     assert len(names) == len(header_files)
+
+
+def test_each_setting_of_the_preparation_has_its_own_signals(header_files, tmp_path, monkeypatch):
+    denoised = stored(header_files, tmp_path / "store")
+    raw = stored(header_files, tmp_path / "store", PreparationSettings(denoising=False))
+    assert all(not np.array_equal(one.signal, other.signal) for one, other in zip(denoised, raw, strict=True))
+    names = prepared_now(monkeypatch)
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert names == []
 
 
 def test_an_unusable_recording_is_a_failure_in_its_place_until_it_is_mended(header_files, write_record, tmp_path):

@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 ORDER = (
     "settings", "files", "ranks", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
     "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "feed",
-    "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "entry", "simulation",
+    "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "entry",
+    "experiments", "simulation",
 )  # fmt: skip
 
 
