@@ -11,27 +11,20 @@ the recordings; a recording that several seeds set aside is drawn for all of the
 
 import argparse
 import dataclasses
-import platform
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
+from benchmarks.measuring import machine
 from heartbeats.cohort import is_validation
-from heartbeats.diagnoses import RewardWeights, label_matrix, read_weights
+from heartbeats.diagnoses import label_matrix, read_weights
 from heartbeats.entry import classify_folder
-from heartbeats.header import find_headers, parse_header, read_header_text
+from heartbeats.experiments.intervals import Answers, estimate
+from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.outputs import read_output
 from heartbeats.recording import read_recording, signal_files
-from heartbeats.scoring import challenge_metric, output_matrices
+from heartbeats.scoring import output_matrices
 from heartbeats.settings import Settings, read_settings
 from team_code import load_model, training_code
-
-BOOTSTRAPS = 2000
 
 
 def main() -> None:
@@ -46,28 +39,13 @@ def main() -> None:
         work = arguments.work or Path(temporary)
         runs = [train_and_drive(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
 
-    weights = read_weights()
-    scores = [challenge_metric(run.labels, run.binary, weights) for run in runs]
-    draws = np.random.default_rng(0)
-    low, high = np.nanpercentile([resampled_mean(runs, weights, draws) for _ in range(BOOTSTRAPS)], [2.5, 97.5])
-    print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; {arguments.config.name}"
-    )
-    for seed, (score, run) in enumerate(zip(scores, runs, strict=True)):
-        print(f"seed {seed}: challenge score {score:.3f} on {len(run.names)} unseen recordings")
-    print(f"mean {np.mean(scores):.3f}, 95 % interval {low:.3f} to {high:.3f}")
+    print(f"{machine()}; {arguments.config.name}")
+    for seed, run in enumerate(runs):
+        print(f"seed {seed}: challenge score {run.score():.3f} on {len(run.names)} unseen recordings")
+    print(f"mean and 95 % interval: {estimate(runs)}")
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one seed set aside: names, and true and answered labels, each of shape (recordings, classes)."""
-
-    names: list[str]
-    labels: npt.NDArray[np.bool_]
-    binary: npt.NDArray[np.bool_]
-
-
-def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> Run:
+def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> Answers:
     """Train on 80 % of the recordings and classify the other 20 %."""
     sides = {"training": work / f"seed{seed}/training", "unseen": work / f"seed{seed}/unseen"}
     for side in sides.values():
@@ -84,21 +62,9 @@ def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> Ru
     classify_folder(load_model(model), sides["unseen"], outputs)
     weights = read_weights()
     headers = find_headers(sides["unseen"])
-    labels = label_matrix([parse_header(read_header_text(path)).diagnoses for path in headers], weights.classes)
+    labels = label_matrix([parse_diagnoses(read_header_text(path)) for path in headers], weights.classes)
     binary, _ = output_matrices([read_output(outputs / f"{path.stem}.csv") for path in headers], weights)
-    return Run([path.stem for path in headers], labels, binary)
-
-
-def resampled_mean(runs: Sequence[Run], weights: RewardWeights, draws: np.random.Generator) -> float:
-    """The mean score of seeds and recordings drawn with replacement."""
-    names = sorted({name for run in runs for name in run.names})
-    times = dict(zip(names, draws.multinomial(len(names), np.full(len(names), 1 / len(names))), strict=True))
-    scores = []
-    for seed in draws.integers(len(runs), size=len(runs)):
-        run = runs[seed]
-        drawn = np.repeat(np.arange(len(run.names)), [times[name] for name in run.names])
-        scores.append(challenge_metric(run.labels[drawn], run.binary[drawn], weights))
-    return float(np.mean(scores))
+    return Answers(tuple(path.stem for path in headers), labels, binary)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
+from heartbeats import unet
+from heartbeats.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_weights
 from heartbeats.files import write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.inference import InferenceNetwork
@@ -34,6 +35,7 @@ from heartbeats.training import save_tensors
 __all__ = [
     "MODEL_FILE",
     "Classifier",
+    "Evidence",
     "Member",
     "ModelError",
     "ThresholdSearch",
@@ -97,8 +99,8 @@ class Classifier:
 
     def diagnoses(self, recordings: Sequence[Prepared], probabilities: Floats) -> list[Diagnosis]:
         """The diagnoses that follow from probabilities, shape (recordings, 27)."""
-        rule = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
-        labels = decide(probabilities, rule, self.threshold, self.settings.decision)
+        evidence = Evidence.of(recordings, self.settings.decision)
+        labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
         return [
             Diagnosis(recording.name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
             for recording, row, p in zip(recordings, labels, probabilities, strict=True)
@@ -109,15 +111,41 @@ class Classifier:
         return self.diagnoses(recordings, self.probabilities(recordings))
 
 
-def decide(probabilities: Floats, rule: Labels, threshold: float, settings: DecisionSettings) -> Labels:
-    """Labels, shape (recordings, 27), from probabilities of that shape and the bradycardia rule, shape (recordings,).
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks besides the ensemble's probabilities, each of shape (recordings,).
+
+    Attributes:
+        bradycardia: the bradycardia rule (Algorithm 1).
+        pvc: whether the U-Net marks a premature ventricular beat; ``None`` where it is not asked.
+    """
+
+    bradycardia: Labels
+    pvc: Labels | None = None
+
+    @classmethod
+    def of(cls, recordings: Sequence[Prepared], settings: DecisionSettings) -> Evidence:
+        """The evidence of prepared recordings."""
+        bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
+        if settings.pvc != "unet":
+            return cls(bradycardia)
+        network = unet.load()
+        marked = [unet.mark(network, recording.signal[unet.LEAD]).any() for recording in recordings]
+        return cls(bradycardia, np.array(marked, dtype=np.bool_))
+
+
+def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings: DecisionSettings) -> Labels:
+    """Labels, shape (recordings, 27), from probabilities of that shape and what else speaks.
 
     In the paper's order: threshold, Algorithm 2, sinus rhythm for a recording that is left without a positive class.
+    Where the U-Net decides, premature ventricular beats are what it marks, whatever the probabilities (Discussion).
     """
     labels = probabilities >= threshold
+    if evidence.pvc is not None:
+        labels[:, [CLASSES.index(code) for code in PVC]] = evidence.pvc[:, None]
     if settings.bradycardia_rule:
         brady = CLASSES.index(BRADYCARDIA)
-        labels[:, brady] = final_bradycardia(labels[:, brady], rule)
+        labels[:, brady] = final_bradycardia(labels[:, brady], evidence.bradycardia)
     if settings.sinus_rhythm_fallback:
         labels[~labels.any(axis=1), CLASSES.index(SINUS_RHYTHM)] = True
     return labels
@@ -133,7 +161,7 @@ class ThresholdSearch:
 
 
 def search_threshold(
-    probabilities: Floats, rule: Labels, labels: Labels, settings: DecisionSettings
+    probabilities: Floats, evidence: Evidence, labels: Labels, settings: DecisionSettings
 ) -> ThresholdSearch:
     """The threshold of best challenge score after the whole decision (paper, section 2.4), in steps of 0.01.
 
@@ -142,14 +170,14 @@ def search_threshold(
 
     Args:
         probabilities: the ensemble's on the validation recordings, shape (recordings, 27).
-        rule: the bradycardia rule, shape (recordings,).
+        evidence: what speaks besides them.
         labels: as published, shape (recordings, 27).
     """
     weights = read_weights()
     true = merge_equivalent(labels, weights)
     scores = np.array(
         [
-            challenge_metric(true, merge_equivalent(decide(probabilities, rule, t, settings), weights), weights)
+            challenge_metric(true, merge_equivalent(decide(probabilities, evidence, t, settings), weights), weights)
             for t in THRESHOLDS
         ]
     )

@@ -18,6 +18,7 @@ __all__ = [
     "BRADYCARDIA",
     "CLASSES",
     "EQUIVALENT",
+    "PVC",
     "SINUS_RHYTHM",
     "WEIGHTS_FILE",
     "RewardWeights",
@@ -31,9 +32,11 @@ WEIGHTS_FILE = _ROOT / "weights.csv"
 
 BRADYCARDIA = "426627000"
 SINUS_RHYTHM = "426783006"
+# The two scored codes of premature ventricular beats; CPSC's own, 164884008, is not scored.
+PVC = ("427172004", "17338001")
 
 # dx_mapping_scored.csv, "Notes": each pair is scored as one diagnosis, under its first code.
-EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), ("427172004", "17338001"))
+EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), PVC)
 
 
 def _read_scored_diagnoses() -> dict[str, str]:

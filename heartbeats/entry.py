@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from heartbeats import __version__, collective, ranks
-from heartbeats.classifier import MODEL_FILE, Classifier, Member, ModelError, load, save, search_threshold
+from heartbeats.classifier import MODEL_FILE, Classifier, Evidence, Member, ModelError, load, save, search_threshold
 from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
 from heartbeats.files import code_digest, locked
@@ -112,7 +112,8 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
 def _identity(cohort: Cohort, settings: Settings) -> str:
     """SHA-256 of all that a model follows from."""
     networks = training_identity("", cohort.recordings, cohort.labels, settings, 0)
-    decisions = code_digest("cohort", "relabelling", "heart_rate", "inference", "scoring", "classifier", "entry")
+    modules = ("cohort", "relabelling", "heart_rate", "inference", "unet", "scoring", "classifier", "entry")
+    decisions = code_digest(*modules)
     return hashlib.sha256(f"{networks} {decisions} {json.dumps(settings.to_dict())}".encode()).hexdigest()
 
 
@@ -230,9 +231,9 @@ def _with_threshold(classifier: Classifier, cohort: Cohort) -> tuple[Classifier,
     """The classifier with the threshold searched on the validation recordings, and what to report of that."""
     recordings = [cohort.recordings[i] for i in np.flatnonzero(cohort.validation)]
     labels = cohort.labels[cohort.validation]
-    rule = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
+    decision = classifier.settings.decision
     probabilities = classifier.probabilities(recordings)
-    search = search_threshold(probabilities, rule, labels, classifier.settings.decision)
+    search = search_threshold(probabilities, Evidence.of(recordings, decision), labels, decision)
     log.info("threshold: %.2f, searched on %d validation recordings", search.threshold, len(recordings))
     classifier = dataclasses.replace(classifier, threshold=search.threshold)
     found: dict[str, Any] = {

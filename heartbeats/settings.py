@@ -118,6 +118,11 @@ class DecisionSettings:
 
     bradycardia_rule: bool = True
     sinus_rhythm_fallback: bool = True
+    # Who decides on premature ventricular beats: the networks, or the U-Net that marks them (paper, Discussion).
+    pvc: str = "networks"
+
+    def __post_init__(self) -> None:
+        _require(self.pvc in ("networks", "unet"), 'decision.pvc must be "networks" or "unet"')
 
 
 @dataclass(frozen=True)

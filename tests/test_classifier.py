@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from heartbeats.classifier import ModelError, decide, load, save, search_threshold
+from heartbeats.classifier import Evidence, ModelError, decide, load, save, search_threshold
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.header import find_headers
 from heartbeats.prepared import prepare_file
@@ -15,6 +15,7 @@ from heartbeats.preprocessing import fixed_length
 from heartbeats.settings import DecisionSettings
 
 BRADY, SNR, AF = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003"))
+PVC, VPB = (CLASSES.index(code) for code in ("427172004", "17338001"))
 PAPER = DecisionSettings()
 CPU = torch.device("cpu")
 
@@ -39,14 +40,28 @@ def row(**probabilities: float) -> np.ndarray:
     ],
 )
 def test_the_decision_in_the_papers_order(probabilities, rule, positive):
-    labels = decide(probabilities, np.array([rule]), 0.36, PAPER)
+    labels = decide(probabilities, Evidence(np.array([rule])), 0.36, PAPER)
     assert set(np.flatnonzero(labels[0])) == positive
 
 
 def test_the_rule_and_the_fallback_can_be_left_out():
     bare = DecisionSettings(bradycardia_rule=False, sinus_rhythm_fallback=False)
-    assert decide(row(brady=0.9), np.array([False]), 0.36, bare)[0, BRADY]
-    assert not decide(row(), np.array([False]), 0.36, bare).any()
+    assert decide(row(brady=0.9), Evidence(np.array([False])), 0.36, bare)[0, BRADY]
+    assert not decide(row(), Evidence(np.array([False])), 0.36, bare).any()
+
+
+@pytest.mark.parametrize(("marked", "positive"), [(True, {PVC, VPB, AF}), (False, {AF})])
+def test_where_the_u_net_decides_the_networks_do_not(marked, positive):
+    probabilities = row(af=0.9)
+    probabilities[0, VPB] = 0.0 if marked else 0.9
+    labels = decide(probabilities, Evidence(np.array([False]), np.array([marked])), 0.36, PAPER)
+    assert set(np.flatnonzero(labels[0])) == positive
+
+
+def test_the_u_net_is_asked_only_if_it_decides(simulated):
+    recordings = [prepare_file(path) for path in find_headers(simulated)[:2]]
+    assert Evidence.of(recordings, PAPER).pvc is None
+    assert Evidence.of(recordings, DecisionSettings(pvc="unet")).pvc.shape == (2,)
 
 
 def test_the_threshold_of_best_challenge_score_is_found():
@@ -54,7 +69,7 @@ def test_the_threshold_of_best_challenge_score_is_found():
     labels[:20, AF] = labels[20:, SNR] = True
     probabilities = np.where(labels, 0.4, 0.3)
     probabilities[labels[:, SNR], SNR] = 0.1
-    search = search_threshold(probabilities, np.zeros(40, bool), labels, PAPER)
+    search = search_threshold(probabilities, Evidence(np.zeros(40, bool)), labels, PAPER)
     assert 0.3 < search.threshold <= 0.4
     assert max(search.challenge_scores) == search.challenge_scores[search.thresholds.index(search.threshold)] == 1
     assert len(search.thresholds) == 99
@@ -64,7 +79,7 @@ def test_the_threshold_of_best_challenge_score_is_found():
 def test_where_no_threshold_can_be_told_from_another_it_is_the_papers(count):
     labels = np.zeros((count, 27), bool)
     labels[:, SNR] = True
-    search = search_threshold(np.full((count, 27), 0.2), np.zeros(count, bool), labels, PAPER)
+    search = search_threshold(np.full((count, 27), 0.2), Evidence(np.zeros(count, bool)), labels, PAPER)
     assert search.threshold == 0.36
 
 

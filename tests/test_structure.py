@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
     "settings", "files", "ranks", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
-    "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "feed",
-    "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "entry",
+    "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "unet",
+    "feed", "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "entry", "datasets",
     "experiments", "simulation",
 )  # fmt: skip
 
@@ -28,7 +28,8 @@ def imported(path: Path) -> set[str]:
 
 
 def test_every_module_has_its_place():
-    assert {path.stem for path in PACKAGE.iterdir() if path.stem not in ("__init__", "__pycache__")} == set(ORDER)
+    modules = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert modules - {"__init__", "__pycache__"} == set(ORDER)
 
 
 @pytest.mark.parametrize("module", ORDER)

@@ -1,0 +1,161 @@
+"""Premature ventricular beats in Challenge recordings, with the U-Net and without it.
+
+    python -m heartbeats.experiments.pvc_challenge DATA OUT MODEL [MODEL...]
+
+The answer of each MODEL's networks is set beside the U-Net's, on the recordings that the model was not trained on. A
+recording counts as having PVC if it is labelled with any of three codes: 427172004 or 17338001, which the Challenge of
+2020 scores as one class, or 164884008, CPSC's, which it does not score: CPSC's recordings teach the networks nothing of
+it. The U-Net marks the first 30 s, and any marked sample means PVC (paper, Discussion). Writes OUT/pvc_challenge.md and
+OUT/pvc_challenge.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats import collective, unet
+from heartbeats.classifier import Classifier, ModelError, load
+from heartbeats.cohort import is_validation
+from heartbeats.diagnoses import CLASSES, PVC, snomed_codes
+from heartbeats.experiments.pvc_measures import PVC_CODES, share
+from heartbeats.files import write_text
+from heartbeats.header import find_headers, parse_diagnoses, read_header_text, source_of
+from heartbeats.prepared import Prepared, prepare_file
+
+__all__ = ["main"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Prepared recordings, the PVC codes of each, and whether the U-Net marks it, shape (recordings,)."""
+
+    recordings: tuple[Prepared, ...]
+    codes: tuple[frozenset[str], ...]
+    marked: Bools
+
+    @property
+    def has_pvc(self) -> Bools:
+        """Whether a recording is labelled with any of the codes, shape (recordings,)."""
+        return np.array([bool(codes) for codes in self.codes], dtype=np.bool_)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Mark, compare, write."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heartbeats.experiments.pvc_challenge",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
+    options = parser.parse_args(arguments)
+    try:
+        models = {path.name: load(path, device=collective.device()) for path in options.models}
+        labelled, left_out = _labelled(options.data)
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (ModelError, OSError) as error:
+        sys.exit(f"pvc_challenge: {error}")
+    rows = [row for name, model in models.items() for row in _rows_of(name, model, labelled)]
+    command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT"
+    command += "".join(f" {path.name}" for path in options.models)
+    text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", left_out)
+    write_text(options.out / "pvc_challenge.md", text)
+    write_text(options.out / "pvc_challenge.csv", _csv(rows))
+    print(text, end="")
+
+
+def _labelled(data: Path) -> tuple[Labelled, list[str]]:
+    """All recordings of a folder that can be used, and what is wrong with the others."""
+    network = unet.load()
+    recordings, codes, marked, left_out = [], [], [], []
+    for header_file in find_headers(data):
+        prepared = prepare_file(header_file)
+        if isinstance(prepared, Prepared):
+            recordings.append(prepared)
+            codes.append(frozenset(snomed_codes(parse_diagnoses(read_header_text(header_file)))) & set(PVC_CODES))
+            marked.append(bool(unet.mark(network, prepared.signal[unet.LEAD]).any()))
+        else:
+            left_out.append(f"{prepared.name}: {prepared.reason}")
+    if not recordings:
+        raise FileNotFoundError(f"{data}: no recordings that can be marked")
+    return Labelled(tuple(recordings), tuple(codes), np.array(marked, dtype=np.bool_)), left_out
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who answered for which recordings, and how often rightly."""
+
+    who: str
+    recordings: str
+    labelled: int
+    found: int
+    unlabelled: int
+    falsely_found: int
+
+
+def _row(who: str, recordings: str, has_pvc: Bools, answered: Bools) -> Row:
+    return Row(
+        who, recordings, int(has_pvc.sum()), int((has_pvc & answered).sum()),
+        int((~has_pvc).sum()), int((~has_pvc & answered).sum()),
+    )  # fmt: skip
+
+
+def _rows_of(name: str, classifier: Classifier, labelled: Labelled) -> list[Row]:
+    """A model's networks and the U-Net on the recordings that the model was not trained on."""
+    settings = classifier.settings
+    unseen = [
+        i
+        for i, recording in enumerate(labelled.recordings)
+        if source_of(recording.name) in settings.cohort.excluded_sources
+        or is_validation(recording.digest, settings.cohort.validation_fraction, seed=settings.training.seed)
+    ]
+    decision = dataclasses.replace(settings.decision, pvc="networks")
+    networks = dataclasses.replace(classifier, settings=dataclasses.replace(settings, decision=decision))
+    diagnoses = networks.classify([labelled.recordings[i] for i in unseen])
+    columns = [CLASSES.index(code) for code in PVC]
+    answered = np.array([any(diagnosis.labels[j] for j in columns) for diagnosis in diagnoses], dtype=np.bool_)
+    has_pvc = labelled.has_pvc[unseen]
+    where = f"not trained on by {name}"
+    return [_row("networks", where, has_pvc, answered), _row("U-Net", where, has_pvc, labelled.marked[unseen])]
+
+
+def _markdown(rows: Sequence[Row], made: str, left_out: Sequence[str]) -> str:
+    lines = [
+        "# Premature ventricular beats in Challenge recordings, with the U-Net and without it",
+        "",
+        f"{made} In brackets Wilson's 95 % intervals. A label on a recording does not say where in it the beats are.",
+        "",
+        "| by | recordings | labelled | found | not labelled | falsely found | sensitivity | specificity |",
+        "|" + " --- |" * 8,
+    ]
+    for row in rows:
+        counts = f"{row.labelled} | {row.found} | {row.unlabelled} | {row.falsely_found}"
+        right = share(row.unlabelled - row.falsely_found, row.unlabelled)
+        lines.append(f"| {row.who} | {row.recordings} | {counts} | {share(row.found, row.labelled)} | {right} |")
+    return "\n".join([*lines, *("", *(f"Left out: {reason}" for reason in left_out)) * bool(left_out)]) + "\n"
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow([field.name for field in dataclasses.fields(Row)])
+    writer.writerows(map(dataclasses.astuple, rows))
+    return written.getvalue()
+
+
+if __name__ == "__main__":
+    main()

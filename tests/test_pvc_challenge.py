@@ -1,0 +1,33 @@
+"""PVC with and without the U-Net: who answered for which recordings, and how often rightly."""
+
+import csv
+
+import pytest
+
+from heartbeats.cohort import is_validation
+from heartbeats.experiments import pvc_challenge
+from heartbeats.header import find_headers, source_of
+from heartbeats.prepared import prepare_file
+
+
+@pytest.fixture(scope="module")
+def rows(simulated, model_directory, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pvc")
+    pvc_challenge.main([str(simulated), str(out), str(model_directory)])
+    with (out / "pvc_challenge.csv").open(newline="") as file:
+        return {(row["who"], row["recordings"]): row for row in csv.DictReader(file)}
+
+
+def test_networks_and_u_net_answer_for_the_recordings_that_the_model_did_not_see(rows, simulated, model_directory):
+    where = f"not trained on by {model_directory.name}"
+    networks, unet = rows["networks", where], rows["U-Net", where]
+    prepared = [prepare_file(path) for path in find_headers(simulated)]
+    unseen = [p for p in prepared if source_of(p.name) == "incart" or is_validation(p.digest, 0.2, seed=0)]
+    assert int(networks["labelled"]) + int(networks["unlabelled"]) == len(unseen)
+    assert (networks["labelled"], networks["unlabelled"]) == (unet["labelled"], unet["unlabelled"])
+
+
+def test_a_folder_without_recordings_is_named(tmp_path, model_directory):
+    with pytest.raises(SystemExit) as ended:
+        pvc_challenge.main([str(tmp_path), str(tmp_path / "out"), str(model_directory)])
+    assert str(tmp_path) in str(ended.value.code)

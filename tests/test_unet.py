@@ -1,0 +1,332 @@
+"""The U-Net that marks premature ventricular beats, and the experiment that trains and measures it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import wfdb
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from safetensors import safe_open
+
+from heartbeats import unet
+from heartbeats.experiments import pvc_unet
+from heartbeats.experiments.mit_bih import Annotated, read_annotated, read_records, truth
+from heartbeats.experiments.pvc_measures import beat_counts, beats_marked, window_counts
+from heartbeats.preprocessing import prepare
+from heartbeats.recording import Recording
+from heartbeats.training import save_tensors
+from heartbeats.unet import WINDOW, UNet, mark, normalised, probabilities, spans, write_spans
+
+
+def lead_with(beats: dict[float, str], seconds: float, seed: int = 0) -> np.ndarray:
+    """A crude lead II in microvolts, 500 Hz: narrow beats N and wide, tall beats V at given times in s, plus noise."""
+    t = np.arange(round(seconds * 500)) / 500
+    lead = np.random.default_rng(seed).normal(scale=20.0, size=len(t))
+    for at, symbol in beats.items():
+        height, width = (1000, 0.02) if symbol == "N" else (1500, 0.07)
+        lead += height * np.exp(-(((t - at) / width) ** 2))
+    return np.rint(lead).astype(np.int16)
+
+
+def rhythm(seconds: float, premature: tuple[int, ...] = ()) -> dict[float, str]:
+    """A beat every 0.8 s; those with the numbers given are premature by 0.3 s."""
+    numbers = range(1, int(seconds / 0.8))
+    return {0.8 * i - 0.3 * (i in premature): "V" if i in premature else "N" for i in numbers}
+
+
+def annotated(beats: dict[float, str], seconds: float = 30, name: str = "x", seed: int = 0) -> Annotated:
+    lead = lead_with(beats, seconds, seed)
+    samples = np.array([round(500 * at) for at in beats])
+    return Annotated(name, np.stack([lead, lead // 2]), samples, np.array([*beats.values()]), np.zeros(len(lead), bool))
+
+
+@pytest.fixture(scope="module")
+def kept() -> UNet:
+    return unet.load()
+
+
+@pytest.mark.parametrize("samples", [1, 127, 500, 5000, 5001])
+def test_a_sample_gets_a_logit_whatever_the_length(samples):
+    assert UNet().eval()(torch.randn(3, samples)).shape == (3, 2, samples)
+
+
+def test_every_parameter_gets_a_gradient():
+    torch.manual_seed(0)
+    network = UNet()
+    network(torch.randn(4, 1280)).square().sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_an_answer_depends_on_the_neighbouring_beats_on_either_side():
+    x = torch.randn(1, WINDOW, requires_grad=True)
+    UNet().eval()(x)[0, 0, WINDOW // 2].backward()
+    seen = np.flatnonzero(x.grad[0].numpy())
+    assert seen.min() < WINDOW // 2 - 1000
+    assert seen.max() > WINDOW // 2 + 1000
+
+
+def test_normalised_windows_do_not_depend_on_gain_or_offset():
+    window = lead_with(rhythm(10, (5,)), 10)[None]
+    expected = normalised(window)
+    np.testing.assert_allclose(normalised(3 * window), expected, atol=1e-5)
+    np.testing.assert_allclose(normalised(window + np.int16(200)), expected, atol=1e-5)
+
+
+def test_the_scale_is_that_of_the_common_beat():
+    plain, one_tall = lead_with(rhythm(10), 10), lead_with(rhythm(10), 10)
+    one_tall[2600:2650] = 9000
+    assert np.median(np.abs(normalised(plain[None]))) == pytest.approx(
+        np.median(np.abs(normalised(one_tall[None]))), rel=0.1
+    )
+    assert normalised(plain[None]).max() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("value", [0, 700, -(2**15)])
+def test_a_flat_lead_is_zero_and_has_no_marks(kept, value):
+    lead = np.full(4000, value, np.int16)
+    assert not normalised(lead[None]).any()
+    assert not mark(kept, lead).any()
+
+
+class Position(torch.nn.Module):
+    """Answers with the normalised signal itself."""
+
+    threshold = torch.tensor(0.5)
+
+    def forward(self, x):
+        return x[:, None].expand(-1, 2, -1)
+
+
+@pytest.mark.parametrize("samples", [1, 400, 5000, 5001, 7499, 7500, 7501, 15000, 40123])
+def test_every_sample_is_answered_once_and_in_its_place(samples, monkeypatch):
+    monkeypatch.setattr(unet, "normalised", lambda windows: windows.astype(np.float32) / 40000)
+    lead = np.arange(samples).astype(np.int16) if samples < 2**15 else (np.arange(samples) % 2**15).astype(np.int16)
+    expected = torch.sigmoid(torch.from_numpy(lead.astype(np.float32) / 40000)).numpy()
+    np.testing.assert_allclose(probabilities(Position(), lead), expected, rtol=1e-6)
+
+
+def test_a_batch_of_one_answers_as_a_batch_of_many(kept, monkeypatch):
+    lead = lead_with(rhythm(60, (9, 33, 60)), 60)
+    expected = probabilities(kept, lead)
+    monkeypatch.setattr(unet, "BATCH_SIZE", 1)
+    np.testing.assert_allclose(probabilities(kept, lead), expected, atol=1e-5)
+
+
+def test_marks_do_not_depend_on_the_gain(kept):
+    lead = lead_with(rhythm(20, (9, 15)), 20)
+    np.testing.assert_allclose(probabilities(kept, 2 * lead), probabilities(kept, lead), atol=1e-4)
+
+
+@given(arrays(np.bool_, st.integers(0, 50)))
+def test_spans_are_the_runs_of_marks(marks):
+    found = spans(marks)
+    again = np.zeros_like(marks)
+    for start, end in found:
+        assert start < end
+        again[start:end] = True
+    np.testing.assert_array_equal(again, marks)
+    assert (found[1:, 0] > found[:-1, 1]).all()
+
+
+def test_spans_are_written_as_annotations_in_the_recording_s_own_samples(tmp_path):
+    lead = lead_with({2.0: "N", 4.0: "V"}, 10)
+    path = write_spans(np.array([[1900, 2200], [4000, 4001]]), lead, name="100", folder=tmp_path, sampling_rate=360)
+    assert path == tmp_path / "100.pvc"
+    annotation = wfdb.rdann(str(tmp_path / "100"), "pvc")
+    assert annotation.symbol == ["(", "V", ")"] * 2
+    first, peak, last, *single = annotation.sample
+    assert (first, last, single) == (1368, 1583, [2880, 2880, 2880])
+    assert peak == pytest.approx(4.0 * 360, abs=8)
+
+
+def test_no_span_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="100: no span"):
+        write_spans(spans(np.zeros(9, bool)), np.zeros(9, np.int16), name="100", folder=tmp_path, sampling_rate=360)
+
+
+def test_weights_and_threshold_are_saved_together(tmp_path):
+    torch.manual_seed(0)
+    network = UNet().eval()
+    network.threshold.fill_(0.3)
+    save_tensors(tmp_path / "weights.safetensors", network.state_dict())
+    loaded = unet.load(tmp_path / "weights.safetensors")
+    lead = lead_with(rhythm(10), 10)
+    np.testing.assert_array_equal(probabilities(loaded, lead), probabilities(network, lead))
+    assert loaded.threshold.item() == pytest.approx(0.3)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_tensors(tmp_path / "weights.safetensors", {"weight": torch.zeros(3)})
+    with pytest.raises(RuntimeError, match="weight"):
+        unet.load(tmp_path / "weights.safetensors")
+
+
+def test_the_kept_weights_say_where_they_come_from(kept):
+    with safe_open(unet.WEIGHTS_FILE, framework="pt") as file:
+        metadata = file.metadata()
+    assert {"data", "split", "command", "date"} <= set(metadata)
+    assert not set(metadata["split"].split()) & set(pvc_unet.DS2)
+    assert unet.WEIGHTS_FILE.stat().st_size < 4 * 2**20
+    assert sum(p.numel() for p in kept.parameters()) < 500_000
+    assert 0 < kept.threshold.item() < 1
+
+
+def test_no_patient_is_on_both_sides():
+    patients = {name: "201" if name == "202" else name for name in (*pvc_unet.DS1, *pvc_unet.DS2)}
+    assert not {patients[name] for name in pvc_unet.DS1} & {patients[name] for name in pvc_unet.DS2}
+    assert (len(set(pvc_unet.DS1)), len(set(pvc_unet.DS2))) == (21, 22)
+    assert not {"102", "104", "107", "217"} & {*pvc_unet.DS1, *pvc_unet.DS2}
+
+
+def test_the_truth_is_a_span_a_beat_that_ends_before_its_neighbour_s():
+    record = annotated({2.0: "N", 2.5: "V", 2.9: "V", 4.0: "N", 6.0: "E", 8.0: "F"}, 10)
+    premature, other, counts = truth(record).astype(bool)
+    np.testing.assert_allclose(spans(premature) / 500, [[2.3, 2.68], [2.72, 3.3]], atol=0.003)
+    np.testing.assert_allclose(spans(other) / 500, [[1.8, 2.23], [3.8, 4.4], [7.8, 8.4]], atol=0.003)
+    np.testing.assert_allclose(spans(~counts) / 500, [[5.8, 6.4]], atol=0.003)
+
+
+@pytest.mark.parametrize(
+    ("found", "marked", "strays"),
+    [
+        ([[950, 1050]], [1000], 0),
+        ([[1000, 1001]], [1000], 0),
+        ([[1001, 1010]], [1000], 0),  # within 150 ms after
+        ([[1060, 1080]], [1000], 0),
+        ([[900, 926]], [1000], 0),  # within 150 ms before
+        ([[900, 925]], [], 1),
+        ([[1076, 1100]], [], 1),
+        ([[950, 1450]], [1000, 1400], 0),  # a long span marks all that it covers
+        ([[1390, 1410], [1330, 1340], [3000, 3010]], [1400], 1),
+        ([], [], 0),
+    ],
+)
+def test_a_span_marks_the_beats_that_it_covers_or_else_the_nearest(found, marked, strays):
+    beats = np.array([1000, 1400, 2000])
+    got, none = beats_marked(np.array(found, dtype=int).reshape(-1, 2), beats)
+    assert (beats[got].tolist(), none) == (marked, strays)
+
+
+def test_marking_everything_is_an_error_for_every_other_beat():
+    record = annotated(rhythm(30, (9, 20)))
+    counts = beat_counts(record, np.ones(15000, bool))
+    assert (counts["beats_tp"], counts["beats_fp"], counts["beats_fn"]) == (2, len(record.beats) - 2, 0)
+    counts = beat_counts(record, np.zeros(15000, bool))
+    assert (counts["beats_tp"], counts["beats_fp"], counts["beats_fn"]) == (0, 0, 2)
+
+
+def test_fusion_and_escape_beats_count_by_the_convention():
+    record = annotated({2.0: "V", 4.0: "E", 6.0: "F", 8.0: "N"}, 10)
+    counts = beat_counts(record, np.repeat([True, True, False], [3600, 200, 1200]))
+    assert counts == {"beats_tp": 1, "beats_fp": 2, "beats_fn": 0, "aami_tp": 2, "aami_fp": 0, "aami_fn": 0}
+
+
+def test_windows_are_told_by_the_r_marks_in_them():
+    record = annotated({1.0: "N", 9.9: "V", 15.0: "N", 25.0: "V", 35.0: "E", 45.0: "N"}, 50)
+
+    class Everything(UNet):
+        def forward(self, x):
+            return torch.ones(len(x), 2, x.shape[-1])
+
+    counts = window_counts(record, Everything())
+    # The second window holds the end of the first's premature beat, the fourth an escape beat.
+    assert counts == {"windows_tp": 2, "windows_fp": 1, "windows_fn": 0, "windows_tn": 0, "windows_unclear": 2}
+
+
+@pytest.fixture
+def short_training(monkeypatch):
+    monkeypatch.setattr(pvc_unet, "WINDOWS", 64)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(short_training):
+    records = [annotated(rhythm(30, (9, 20)), seed=1), annotated(rhythm(30), seed=2)]
+    first, again, other = (pvc_unet.train(records, epochs=1, seed=seed).head.weight for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def write_mitdb_record(folder: Path, name: str, beats: dict[float, str], seed: int) -> None:
+    """A record as of MIT-BIH: 360 Hz, two leads, annotations."""
+    t = np.arange(30 * 360) / 360
+    lead = np.interp(t, np.arange(15000) / 500, lead_with(beats, 30, seed) / 1000)
+    wfdb.wrsamp(
+        name,
+        360,
+        ["mV", "mV"],
+        ["V1", "MLII"],
+        np.stack([-lead, lead], 1),
+        fmt=["16", "16"],
+        adc_gain=[200, 200],
+        baseline=[0, 0],
+        write_dir=str(folder),
+    )
+    samples = np.array([round(360 * at) for at in beats])
+    wfdb.wrann(name, "atr", samples, symbol=[*beats.values()], write_dir=str(folder))
+
+
+def test_the_lead_read_is_mlii_prepared_as_for_the_other_networks(tmp_path):
+    beats = rhythm(30, (9,))
+    write_mitdb_record(tmp_path, "100", beats, seed=0)
+    record = read_annotated(tmp_path / "100.hea")
+    raw = wfdb.rdrecord(str(tmp_path / "100")).p_signal.T[1]
+    prepared = prepare(Recording("100", raw[None], 360, ("II",)))[0][unet.LEAD]
+    np.testing.assert_array_equal(record.leads[0], prepared)
+    assert np.argmax(np.abs(prepared)) == pytest.approx(record.beats[record.symbols == "V"][0], abs=5)
+
+
+def test_the_experiment_writes_weights_report_and_counts(tmp_path, short_training, monkeypatch, capsys, write_record):
+    monkeypatch.setattr(pvc_unet, "DS1", ("1", "2", "3", "4"))
+    monkeypatch.setattr(pvc_unet, "DS2", ("5", "6"))
+    for i in range(1, 7):
+        write_mitdb_record(tmp_path, str(i), rhythm(30, (9, 9 + 3 * i)), seed=i)
+    write_record(name="A0001", dx="164884008", folder=tmp_path / "challenge")
+    write_record(name="E00001", folder=tmp_path / "challenge")
+    options = [str(tmp_path), str(tmp_path / "out"), "--challenge", str(tmp_path / "challenge"), "--epochs", "2"]
+    assert pvc_unet.main(options) == 0
+    assert (tmp_path / "out/pvc_unet.md").read_text() == capsys.readouterr().out
+    assert str(tmp_path) not in (tmp_path / "out/pvc_unet.md").read_text()
+    with (tmp_path / "out/pvc_unet.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["record"] for row in rows] == ["1", "2", "3", "4", "5", "6", "A0001", "E00001"]
+    for row in rows[:6]:
+        assert int(row["beats_tp"]) + int(row["beats_fn"]) == 2
+    network = unet.load(tmp_path / "out/pvc_unet.safetensors")
+    record = read_annotated(tmp_path / "5.hea")
+    assert {key: str(value) for key, value in window_counts(record, network).items()}.items() <= rows[4].items()
+
+
+def test_a_missing_database_is_named(tmp_path, capsys):
+    assert pvc_unet.main([str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "101.hea" in capsys.readouterr().err
+
+
+def test_a_record_without_mlii_is_named(ecg_data):
+    with pytest.raises(ValueError, match="102 has the leads V5, V2, not MLII"):
+        read_annotated(ecg_data / "mitdb/102.hea")
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "falsely"), [("103", 0, 2), ("200", 785, 16), ("221", 390, 8), ("228", 350, 20)]
+)
+def test_the_kept_weights_find_the_beats_of_patients_unseen_in_training(ecg_data, kept, name, found, falsely):
+    record = read_annotated(ecg_data / f"mitdb/{name}.hea")
+    counts = beat_counts(record, mark(kept, record.leads[0]))
+    assert counts["beats_tp"] >= found
+    assert counts["beats_fp"] <= falsely
+
+
+def test_a_record_without_mlii_is_named_and_the_rest_goes_on(tmp_path):
+    write_mitdb_record(tmp_path, "100", rhythm(30, (9,)), seed=0)
+    write_mitdb_record(tmp_path, "102", rhythm(30, (9,)), seed=0)
+    header = tmp_path / "102.hea"
+    header.write_text(header.read_text().replace("MLII", "V5"))
+    records, left_out = read_records(tmp_path, ("100", "102", "999"))
+    assert [record.name for record in records] == ["100"]
+    assert [line.split(":")[0] for line in left_out] == ["102", "999"]
+    assert "not MLII" in left_out[0]
+    with pytest.raises(FileNotFoundError, match="999"):
+        read_records(tmp_path, ("999",))
