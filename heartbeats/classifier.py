@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +129,15 @@ class Evidence:
         bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
         if settings.pvc != "unet":
             return cls(bradycardia)
-        network = unet.load()
+        network = _marking_network()
         marked = [unet.mark(network, recording.signal[unet.LEAD]).any() for recording in recordings]
         return cls(bradycardia, np.array(marked, dtype=np.bool_))
+
+
+@cache
+def _marking_network() -> unet.UNet:
+    """The U-Net with the weights that are kept, read once."""
+    return unet.load()
 
 
 def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings: DecisionSettings) -> Labels:
