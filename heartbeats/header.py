@@ -100,7 +100,11 @@ def find_headers(directory: Path) -> list[Path]:
 
 
 def header_paths(directory: Path) -> list[str]:
-    """As :func:`find_headers`, in plain text: a million of them are found in seconds."""
+    """As :func:`find_headers`, but as text: making a ``Path`` of each takes longer than finding them.
+
+    Raises:
+        NotADirectoryError: ``directory`` is not a folder.
+    """
     if not directory.is_dir():
         raise NotADirectoryError(f"{directory}: no such folder of recordings")
     found: list[str] = []

@@ -149,6 +149,7 @@ class FoldedConvolution:
         self.padding = convolution.kernel_size[0] // 2
 
     def __call__(self, x: Tensor) -> Tensor:
+        """From shape (batch, inputs, 1, positions) to (batch, channels, 1, ceil(positions / stride))."""
         return F.conv2d(x, self.weight, self.bias, (1, self.stride), (0, self.padding))
 
 

@@ -17,6 +17,7 @@ The weights that are kept beside this file were trained by ``python -m heartbeat
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -200,5 +201,6 @@ def write_spans(
     peaks = [start + np.argmax(np.abs(lead[start:end].astype(np.int32))) for start, end in found]
     samples = np.column_stack([found[:, 0], peaks, found[:, 1] - 1]).ravel()
     samples = np.rint(samples * (sampling_rate / SAMPLING_RATE)).astype(np.int64)
-    wfdb.wrann(name, "pvc", samples, symbol=["(", "V", ")"] * len(found), write_dir=str(folder))
-    return folder / f"{name}.pvc"
+    with tempfile.TemporaryDirectory(dir=folder) as part:  # whole or not at all, as every file
+        wfdb.wrann(name, "pvc", samples, symbol=["(", "V", ")"] * len(found), write_dir=part)
+        return Path(part, f"{name}.pvc").replace(folder / f"{name}.pvc")

@@ -27,29 +27,15 @@ import numpy.typing as npt
 from heartbeats import collective, unet
 from heartbeats.classifier import Classifier, ModelError, load
 from heartbeats.cohort import is_validation
-from heartbeats.diagnoses import CLASSES, PVC, snomed_codes
-from heartbeats.experiments.pvc_measures import PVC_CODES, share
+from heartbeats.diagnoses import CLASSES, PVC
+from heartbeats.experiments.pvc_measures import Labelled, labelled_recordings, share
 from heartbeats.files import write_text
-from heartbeats.header import find_headers, parse_diagnoses, read_header_text, source_of
-from heartbeats.prepared import Prepared, prepare_file
+from heartbeats.header import source_of
+from heartbeats.prepared import Failure
 
 __all__ = ["main"]
 
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Prepared recordings, the PVC codes of each, and whether the U-Net marks it, shape (recordings,)."""
-
-    recordings: tuple[Prepared, ...]
-    codes: tuple[frozenset[str], ...]
-    marked: Bools
-
-    @property
-    def has_pvc(self) -> Bools:
-        """Whether a recording is labelled with any of the codes, shape (recordings,)."""
-        return np.array([bool(codes) for codes in self.codes], dtype=np.bool_)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,34 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         models = {path.name: load(path, device=collective.device()) for path in options.models}
-        labelled, left_out = _labelled(options.data)
+        labelled, failures = labelled_recordings(options.data, unet.load())
+        if not labelled.recordings:
+            raise FileNotFoundError(f"{options.data}: no recordings that can be marked")
         options.out.mkdir(parents=True, exist_ok=True)
     except (ModelError, OSError) as error:
         sys.exit(f"pvc_challenge: {error}")
     rows = [row for name, model in models.items() for row in _rows_of(name, model, labelled)]
     command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT"
     command += "".join(f" {path.name}" for path in options.models)
-    text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", left_out)
+    text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", failures)
     write_text(options.out / "pvc_challenge.md", text)
     write_text(options.out / "pvc_challenge.csv", _csv(rows))
     print(text, end="")
-
-
-def _labelled(data: Path) -> tuple[Labelled, list[str]]:
-    """All recordings of a folder that can be used, and what is wrong with the others."""
-    network = unet.load()
-    recordings, codes, marked, left_out = [], [], [], []
-    for header_file in find_headers(data):
-        prepared = prepare_file(header_file)
-        if isinstance(prepared, Prepared):
-            recordings.append(prepared)
-            codes.append(frozenset(snomed_codes(parse_diagnoses(read_header_text(header_file)))) & set(PVC_CODES))
-            marked.append(bool(unet.mark(network, prepared.signal[unet.LEAD]).any()))
-        else:
-            left_out.append(f"{prepared.name}: {prepared.reason}")
-    if not recordings:
-        raise FileNotFoundError(f"{data}: no recordings that can be marked")
-    return Labelled(tuple(recordings), tuple(codes), np.array(marked, dtype=np.bool_)), left_out
 
 
 @dataclass(frozen=True)
@@ -133,7 +104,7 @@ def _rows_of(name: str, classifier: Classifier, labelled: Labelled) -> list[Row]
     return [_row("networks", where, has_pvc, answered), _row("U-Net", where, has_pvc, labelled.marked[unseen])]
 
 
-def _markdown(rows: Sequence[Row], made: str, left_out: Sequence[str]) -> str:
+def _markdown(rows: Sequence[Row], made: str, failures: Sequence[Failure]) -> str:
     lines = [
         "# Premature ventricular beats in Challenge recordings, with the U-Net and without it",
         "",
@@ -146,7 +117,8 @@ def _markdown(rows: Sequence[Row], made: str, left_out: Sequence[str]) -> str:
         counts = f"{row.labelled} | {row.found} | {row.unlabelled} | {row.falsely_found}"
         right = share(row.unlabelled - row.falsely_found, row.unlabelled)
         lines.append(f"| {row.who} | {row.recordings} | {counts} | {share(row.found, row.labelled)} | {right} |")
-    return "\n".join([*lines, *("", *(f"Left out: {reason}" for reason in left_out)) * bool(left_out)]) + "\n"
+    lines += [f"\nLeft out: {failure.name}: {failure.reason}" for failure in failures]
+    return "\n".join(lines) + "\n"
 
 
 def _csv(rows: Sequence[Row]) -> str:

@@ -37,6 +37,7 @@ from heartbeats.experiments.pvc_measures import (
     beat_measures,
     challenge_lines,
     challenge_rows,
+    labelled_recordings,
     mitdb_lines,
     table,
     window_counts,
@@ -221,8 +222,8 @@ def experiment(options: argparse.Namespace) -> tuple[list[str], list[Row]]:
     rows += [mitdb_row("DS2", record, network) for record in ds2]
     failures: list[Failure] = []
     if options.challenge:
-        challenge, failures = challenge_rows(options.challenge, network)
-        rows += challenge
+        labelled, failures = labelled_recordings(options.challenge, network)
+        rows += challenge_rows(labelled)
         command += " --challenge DATA"
     unusable = [f"Left out: {reason}" for reason in left_out1 + left_out2]
     return [*report(rows, failures, f"{date}, `{command}`", threshold), *unusable], rows
