@@ -249,7 +249,7 @@ def _without_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[s
 
     A lead without a single sample becomes its baseline, 0 mV.
     """
-    values = adc.astype(np.float64)
+    values = adc.astype(np.float64, order="C")  # NumPy sums in the order of memory, which files differ in
     for row, line in zip(values, header.signals, strict=True):
         missing = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
         if missing.all():
@@ -281,7 +281,7 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
     gains = np.where(usable & ~misstated, gains, USUAL_GAIN)
 
     deviations = values.std(axis=1)
-    beating = deviations > 0
+    beating = np.ptp(values, axis=1) > 0  # where rounding may make a constant lead deviate from its mean
     low, high = PLAUSIBLE_DEVIATION
     if beating.any() and not low <= np.median(deviations[beating] / np.abs(gains[beating])) <= high:
         stated = np.median(gains)

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from hypothesis import settings
 
 from heartbeats.classifier import Classifier
 from heartbeats.entry import train_entry
 from heartbeats.settings import Settings, settings_from_dict
 from heartbeats.simulation import simulate_cohort
 from team_code import load_model
+
+# The same examples in every run; `pytest --hypothesis-profile=search` draws new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile("repeatable")
 
 # Networks this small only wait for one another's threads.
 torch.set_num_threads(1)

@@ -330,7 +330,7 @@ def test_other_rates_and_likelihoods_are_refused(arguments, ptbxl_set, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.one_of(st.text(), st.recursive(st.integers() | st.text(), st.lists).map(repr)))
 def test_any_text_is_statements_or_refused(text):
     try:
@@ -341,7 +341,7 @@ def test_any_text_is_statements_or_refused(text):
 
 
 @given(st.dictionaries(st.text(), st.floats(0, 100) | st.integers(0, 100)))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 def test_every_dict_of_likelihoods_is_statements(statements):
     assert ptbxl.parse_statements(repr(statements)) == statements
 
@@ -522,7 +522,7 @@ def test_the_sets_share_codes_for_what_they_share():
 
 @pytest.mark.parametrize("prefix", ["HF", "PTBXL", "LUDB"])
 @given(number=st.integers(0, 10**6))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 def test_names_are_those_of_no_source_of_the_challenge(prefix, number):
     assert source_of(record_name(prefix, str(number))) == "other"
 

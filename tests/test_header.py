@@ -18,7 +18,7 @@ from heartbeats.header import (
     source_of,
 )
 
-PROPERTY = settings(max_examples=200, deadline=None, derandomize=True)
+PROPERTY = settings(max_examples=200)
 
 EARLY = """\
 A0001 3 500 7500 05-Feb-2020 11:39:16

@@ -53,7 +53,7 @@ def test_every_length_from_1_to_30_s_gives_what_the_network_as_written_gives(sec
         np.testing.assert_allclose(shortened, expected, atol=1e-12, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     blocks=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     samples=st.integers(100, 3000),

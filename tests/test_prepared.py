@@ -22,7 +22,7 @@ NUMBERS = [np.dtype(name) for name in ("int16", "int32", "uint8", "uint16", "flo
 FORMS = [{"format": "4"}, {"format": "5"}, {"format": "5", "do_compression": True}]
 STANDARD = (*TWELVE, "vx", "vy", "vz")
 
-files = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+files = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
