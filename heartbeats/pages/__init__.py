@@ -1,0 +1,1 @@
+"""Pages that people look at: reports of a training and of scores, ECGs on paper. One file each, which opens offline."""

@@ -1,0 +1,75 @@
+"""Pages: one file that fetches nothing, escapes what it is given, and has pictures that say what they show."""
+
+import re
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pytest
+from jinja2 import DictLoader, Environment, UndefinedError
+from matplotlib.figure import Figure
+
+from heartbeats.pages import page
+from heartbeats.pages.page import INK, STYLE, picture, render
+
+
+def drawn(description: str) -> str:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4, 3), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([1, 2, 4], label="a < b")
+        axes.legend()
+    return str(picture(figure, description))
+
+
+@pytest.fixture
+def with_template(monkeypatch):
+    """Render ``{{ value }}`` in a page."""
+    overlay = Environment(
+        loader=DictLoader({"page.html": "{{ value }}"}), autoescape=True, undefined=page._ENVIRONMENT.undefined
+    )
+    monkeypatch.setattr(page, "_ENVIRONMENT", overlay)
+
+
+def test_a_picture_is_one_svg_element_with_its_description():
+    svg = ElementTree.fromstring(drawn('F of "AF" <27>'))
+    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+    assert (svg.get("role"), svg.get("aria-label")) == ("img", 'F of "AF" <27>')
+    assert (svg.get("width"), svg.get("height")) == (None, None)
+    assert "4in" in svg.get("style", "")
+
+
+def test_text_in_a_picture_is_text_in_the_colour_of_the_page():
+    svg = drawn("a line")
+    texts = [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert "a < b" in texts
+    assert "currentColor" in svg
+    assert INK not in svg
+
+
+def test_pictures_of_one_page_share_no_identifiers():
+    first, second = (set(re.findall(r'\bid="([^"]+)"', drawn(name))) for name in ("one", "two"))
+    assert first
+    assert first.isdisjoint(second)
+
+
+def test_what_a_picture_refers_to_is_in_it():
+    svg = drawn("a line")
+    referred = re.findall(r'(?:url\(|href=")#([^")]+)', svg)
+    assert referred
+    assert set(referred) <= set(re.findall(r'\bid="([^"]+)"', svg))
+
+
+def test_a_picture_is_the_same_every_time():
+    assert drawn("a line") == drawn("a line")
+
+
+@pytest.mark.usefixtures("with_template")
+def test_values_are_escaped():
+    assert render("page.html", value="<script>") == "&lt;script&gt;"
+    assert render("page.html", value=page.Markup("<svg>")) == "<svg>"
+
+
+@pytest.mark.usefixtures("with_template")
+def test_a_value_that_is_missing_is_an_error():
+    with pytest.raises(UndefinedError, match="value"):
+        render("page.html")
