@@ -4,6 +4,7 @@
     python evaluate_model.py LABELS OUTPUTS                               prints the seven measures
     python evaluate_model.py LABELS OUTPUTS SCORES.csv                    writes them
     python evaluate_model.py LABELS OUTPUTS SCORES.csv CLASS_SCORES.csv   and three measures per class
+    python evaluate_model.py LABELS OUTPUTS --report REPORT.html          and, with any of these, a page of pictures
 
 A measure is nan where no recording has a scored label.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from heartbeats.files import write_text
 from heartbeats.outputs import OutputError
-from heartbeats.scoring import evaluate
+from heartbeats.scoring import read_submission
 
 
 def main() -> None:
@@ -23,15 +24,21 @@ def main() -> None:
     parser.add_argument("outputs", type=Path, help="folder of output files, NAME.csv for every header NAME.hea")
     parser.add_argument("scores", type=Path, nargs="?", help="file for the seven measures (default: they are printed)")
     parser.add_argument("class_scores", type=Path, nargs="?", help="file for three measures per class")
+    parser.add_argument("--report", type=Path, help="HTML file for figures and pictures with intervals")
     arguments = parser.parse_args()
     try:
-        scores = evaluate(arguments.labels, arguments.outputs)
+        submission = read_submission(arguments.labels, arguments.outputs)
+        scores = submission.score()
         if arguments.scores:
             write_text(arguments.scores, scores.table())
         else:
             print(scores.table())
         if arguments.class_scores:
             write_text(arguments.class_scores, scores.class_table())
+        if arguments.report:
+            from heartbeats.pages.score_report import score_report  # noqa: PLC0415 - slower to load than scoring is
+
+            write_text(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
     except (OutputError, OSError, ValueError) as error:
         sys.exit(f"evaluate_model.py: {error}")
 

@@ -4,27 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.diagnoses import label_matrix
-from heartbeats.header import find_headers, source_of
+from heartbeats.diagnoses import ABBREVIATIONS, label_matrix
+from heartbeats.header import Header, find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
 from heartbeats.recording import RecordingError, read_header
 from heartbeats.settings import CohortSettings, Settings
 from heartbeats.store import stored
 
-__all__ = ["Cohort", "CohortError", "build_cohort", "is_validation", "select_recordings"]
+__all__ = [
+    "Cohort",
+    "CohortError",
+    "Particulars",
+    "build_cohort",
+    "describe_cohort",
+    "is_validation",
+    "select_recordings",
+]
 
 log = logging.getLogger(__name__)
 
 
 class CohortError(Exception):
     """A folder of recordings does not make a cohort to train with."""
+
+
+@dataclass(frozen=True)
+class Particulars:
+    """What a header says of a recording besides its diagnoses: Hz, s, years, sex; ``None`` where it does not."""
+
+    sampling_rate: float | None
+    seconds: float | None
+    age: float | None
+    sex: str | None
+
+    @classmethod
+    def of(cls, header: Header) -> Particulars:
+        """The particulars of a header."""
+        rate, samples = header.sampling_rate, header.samples
+        seconds = samples / rate if samples is not None and rate else None
+        return cls(rate, seconds, None if math.isnan(header.age) else header.age, header.sex)
 
 
 @dataclass(frozen=True)
@@ -35,12 +64,14 @@ class Cohort:
         recordings: prepared, in the order of their header files.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
         validation: bool, shape (recordings,): the paper's "offline test set"; the others train.
+        particulars: of each recording.
         left_out: names of recordings that are not in the cohort, by reason.
     """
 
     recordings: tuple[Prepared, ...]
     labels: npt.NDArray[np.bool_]
     validation: npt.NDArray[np.bool_]
+    particulars: tuple[Particulars, ...]
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -58,7 +89,7 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
         CohortError: no recording is left to train with.
         OSError: the data cannot be read, or the store cannot be written.
     """
-    selected, labels, left_out = select_recordings(find_headers(data_directory), settings.cohort)
+    selected, labels, left_out, particulars = select_recordings(find_headers(data_directory), settings.cohort)
     prepared = stored(selected, store_directory, settings.preparation)
     warned: dict[str, list[str]] = {}
     for recording in prepared:
@@ -83,19 +114,19 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
         counts |= {"to validate with": len(recordings), "to train with": 0}
         named = "; ".join(f"{reason}: {count}" for reason, count in counts.items())
         raise CohortError(f"{data_directory}: no recordings to train with ({named})")
-    cohort = Cohort(recordings, labels[kept], validation, left_out)
+    cohort = Cohort(recordings, labels[kept], validation, tuple(compress(particulars, kept)), left_out)
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
     return cohort
 
 
 def select_recordings(
     header_files: Sequence[Path], settings: CohortSettings
-) -> tuple[list[Path], npt.NDArray[np.bool_], dict[str, list[str]]]:
-    """The header files of recordings to train or validate with, their labels, and what is left out by reason.
+) -> tuple[list[Path], npt.NDArray[np.bool_], dict[str, list[str]], list[Particulars]]:
+    """The header files of recordings to train or validate with, their labels, what is left out by reason, particulars.
 
     Left out are the excluded sources, recordings without one of the 27 scored labels, and headers that cannot be read.
     """
-    selected, diagnoses = [], []
+    selected, diagnoses, particulars = [], [], []
     left_out: dict[str, list[str]] = {}
     for path in header_files:
         source = source_of(path.stem)
@@ -103,16 +134,17 @@ def select_recordings(
             left_out.setdefault(f"source {source}", []).append(path.stem)
             continue
         try:
-            terms = read_header(path).diagnoses
+            header = read_header(path)
         except RecordingError as error:
             left_out.setdefault("unusable", []).append(f"{path.stem} ({error})")
             continue
-        if not label_matrix([terms]).any():
+        if not label_matrix([header.diagnoses]).any():
             left_out.setdefault("no scored label", []).append(path.stem)
             continue
         selected.append(path)
-        diagnoses.append(terms)
-    return selected, label_matrix(diagnoses), left_out
+        diagnoses.append(header.diagnoses)
+        particulars.append(Particulars.of(header))
+    return selected, label_matrix(diagnoses), left_out, particulars
 
 
 def is_validation(digest: str, fraction: float, *, seed: int) -> bool:
@@ -123,3 +155,47 @@ def is_validation(digest: str, fraction: float, *, seed: int) -> bool:
     """
     drawn = hashlib.sha256(f"{seed} {digest}".encode()).digest()
     return int.from_bytes(drawn[:8]) < fraction * 2**64
+
+
+def describe_cohort(cohort: Cohort) -> dict[str, Any]:
+    """A cohort in counts, as JSON takes them: who trains, who validates, who is left out, and their particulars.
+
+    ``labels`` has a count per source and class, ``particulars`` per source how many recordings have each sampling rate
+    (Hz), length (whole seconds), age (whole years) and sex, ``unknown`` where the header does not say.
+    """
+    sources = cohort.sources
+
+    def counts(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        def per_class(rows: npt.NDArray[np.bool_]) -> dict[str, int]:
+            return dict(zip(ABBREVIATIONS.values(), cohort.labels[rows].sum(axis=0).tolist(), strict=True))
+
+        of_source = _counts(sources[chosen].tolist())
+        return {
+            "sources": of_source,
+            "classes": per_class(chosen),
+            "labels": {source: per_class(chosen & (sources == source)) for source in of_source},
+        }
+
+    def particulars(source: str) -> dict[str, dict[str, int]]:
+        of_source = list(compress(cohort.particulars, sources == source))
+        return {
+            "sampling_rates": _counts(each.sampling_rate for each in of_source),
+            "seconds": _counts(each.seconds and round(each.seconds) for each in of_source),
+            "ages": _counts(each.age and int(each.age) for each in of_source),
+            "sexes": _counts(each.sex for each in of_source),
+        }
+
+    return {
+        "training": counts(~cohort.validation),
+        "validation": counts(cohort.validation),
+        "particulars": {source: particulars(source) for source in sorted(set(sources.tolist()))},
+        "left_out": cohort.left_out,
+    }
+
+
+def _counts(values: Iterable[float | str | None]) -> dict[str, int]:
+    """How often each value is there, in rising order, with the values as text."""
+    counted = Counter(values)
+    known = sorted((value for value in counted if value is not None), key=lambda v: (isinstance(v, str), v))
+    named = {value if isinstance(value, str) else f"{value:g}": counted[value] for value in known}
+    return named | ({"unknown": counted[None]} if counted[None] else {})

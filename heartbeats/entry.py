@@ -10,7 +10,6 @@ import math
 import platform
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -25,9 +24,9 @@ from tqdm import tqdm
 
 from heartbeats import __version__, collective, ranks
 from heartbeats.classifier import MODEL_FILE, Classifier, Evidence, Member, ModelError, load, save, search_threshold
-from heartbeats.cohort import Cohort, CohortError, build_cohort
-from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
-from heartbeats.files import code_digest, locked
+from heartbeats.cohort import Cohort, CohortError, build_cohort, describe_cohort
+from heartbeats.diagnoses import CLASSES, read_weights
+from heartbeats.files import code_digest, locked, write_text
 from heartbeats.header import find_headers
 from heartbeats.inference import InferenceNetwork
 from heartbeats.outputs import Diagnosis, unclassified, write_output
@@ -37,11 +36,13 @@ from heartbeats.relabelling import relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.settings import Settings
 from heartbeats.training import CHECKPOINTS, EPOCH_LOG, train_network, training_identity
+from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
-__all__ = ["classify_folder", "train_entry"]
+__all__ = ["REPORT_FILE", "classify_folder", "train_entry"]
 
 log = logging.getLogger(__name__)
 
+REPORT_FILE = "report.html"
 BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
 
 
@@ -49,7 +50,8 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     """Train both networks on a folder of Challenge recordings and write a model folder.
 
     Prepared signals and checkpoints go to the model folder too; the same call after a kill goes on from them, and after
-    the end it finds nothing to do.
+    the end it finds nothing to do but the report, where that is missing. A report that cannot be made is logged with
+    the reason and raises nothing: the model is complete without it.
 
     Raises:
         CohortError: the folder holds no recordings to train with.
@@ -65,6 +67,7 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
                 for half_written in model_directory.rglob(".*.tmp"):  # of a run that was killed
                     half_written.unlink()
                 _train(data_directory, model_directory, settings)
+                _write_report(model_directory)
         else:
             _train(data_directory, model_directory, settings)
         return load(model_directory, device=collective.device())
@@ -95,24 +98,55 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
         members.append(Member(seconds, network))
     with collective.first_before_others():
         if ranks.is_first():
-            classifier, found = _with_threshold(Classifier(tuple(members), math.nan, settings), cohort)
-            report = {
+            classifier, found, validation = _with_threshold(Classifier(tuple(members), math.nan, settings), cohort)
+            described = {
                 "identity": identity,
-                "cohort": _describe_cohort(cohort),
+                "cohort": describe_cohort(cohort),
                 "relabelling": {"added": added},
-                "training": {"seconds": _training_seconds(model_directory), "device": _describe_device()},
+                "training": {
+                    "seconds": _training_seconds(model_directory),
+                    "device": _describe_device(),
+                    "processes": ranks.world_size(),
+                },
                 "versions": _describe_versions(),
                 **found,
             }
-            save(classifier, model_directory, report)
+            for name in (MODEL_FILE, REPORT_FILE):  # an earlier model's, which the table would not be of
+                (model_directory / name).unlink(missing_ok=True)
+            write_validation(model_directory / VALIDATION_FILE, validation)
+            save(classifier, model_directory, described)
             shutil.rmtree(model_directory / CHECKPOINTS)
             log.info("model written to %s", model_directory)
+
+
+def _write_report(model_directory: Path) -> None:
+    """Make the report of a complete model where it is missing; it costs nothing but itself if that fails."""
+    if (path := model_directory / REPORT_FILE).exists():
+        return
+    try:
+        # Drawing and templates take a second to load, which classification and workers need not wait for.
+        from heartbeats.pages.training_report import training_report  # noqa: PLC0415
+
+        write_text(path, training_report(model_directory))
+        log.info("report written to %s", path)
+    except Exception:  # after days of training, a fault in a picture must not look like a failed training
+        log.exception("%s could not be made; the model is complete. The same command tries again", path)
 
 
 def _identity(cohort: Cohort, settings: Settings) -> str:
     """SHA-256 of all that a model follows from."""
     networks = training_identity("", cohort.recordings, cohort.labels, settings, 0)
-    modules = ("cohort", "relabelling", "heart_rate", "inference", "unet", "scoring", "classifier", "entry")
+    modules = (
+        "cohort",
+        "relabelling",
+        "heart_rate",
+        "inference",
+        "unet",
+        "scoring",
+        "classifier",
+        "validation",
+        "entry",
+    )
     decisions = code_digest(*modules)
     return hashlib.sha256(f"{networks} {decisions} {json.dumps(settings.to_dict())}".encode()).hexdigest()
 
@@ -227,13 +261,14 @@ def _relabelled(
     return labels, added
 
 
-def _with_threshold(classifier: Classifier, cohort: Cohort) -> tuple[Classifier, dict[str, Any]]:
-    """The classifier with the threshold searched on the validation recordings, and what to report of that."""
+def _with_threshold(classifier: Classifier, cohort: Cohort) -> tuple[Classifier, dict[str, Any], Validation]:
+    """The classifier with the threshold searched on the validation recordings, and what to tell of that and them."""
     recordings = [cohort.recordings[i] for i in np.flatnonzero(cohort.validation)]
     labels = cohort.labels[cohort.validation]
     decision = classifier.settings.decision
     probabilities = classifier.probabilities(recordings)
-    search = search_threshold(probabilities, Evidence.of(recordings, decision), labels, decision)
+    evidence = Evidence.of(recordings, decision)
+    search = search_threshold(probabilities, evidence, labels, decision)
     log.info("threshold: %.2f, searched on %d validation recordings", search.threshold, len(recordings))
     classifier = dataclasses.replace(classifier, threshold=search.threshold)
     found: dict[str, Any] = {
@@ -248,27 +283,13 @@ def _with_threshold(classifier: Classifier, cohort: Cohort) -> tuple[Classifier,
         scores = score(merge_equivalent(labels, weights), *outputs, weights)
         found["validation_scores"] = {name: _number(value) for name, value in scores.measures().items()}
         log.info("validation: challenge score %.3f (the threshold was chosen for it)", scores.challenge_metric)
-    return classifier, found
+    names = tuple(recording.name for recording in recordings)
+    return classifier, found, Validation(names, labels, probabilities, evidence)
 
 
 def _number(value: float) -> float | None:
     """JSON has no NaN."""
     return None if math.isnan(value) else value
-
-
-def _describe_cohort(cohort: Cohort) -> dict[str, Any]:
-    def counts(chosen: npt.NDArray[np.bool_]) -> dict[str, dict[str, int]]:
-        per_class = cohort.labels[chosen].sum(axis=0).tolist()
-        return {
-            "sources": dict(sorted(Counter(cohort.sources[chosen].tolist()).items())),
-            "classes": dict(zip(ABBREVIATIONS.values(), per_class, strict=True)),
-        }
-
-    return {
-        "training": counts(~cohort.validation),
-        "validation": counts(cohort.validation),
-        "left_out": cohort.left_out,
-    }
 
 
 def _describe_device() -> str:

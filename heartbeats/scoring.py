@@ -10,6 +10,7 @@ definitions would not guess, the function says so.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +25,17 @@ from heartbeats.outputs import Diagnosis, OutputError, read_output
 
 __all__ = [
     "Scores",
+    "Submission",
     "accuracy",
     "beta_measures",
     "challenge_metric",
+    "confusion_matrix",
     "evaluate",
     "f_measures",
     "merge_equivalent",
     "output_matrices",
     "ranking_areas",
+    "read_submission",
     "score",
 ]
 
@@ -72,8 +76,38 @@ class Scores:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Submission:
+    """What was answered beside what is true, all that measures follow from.
+
+    Attributes:
+        names: one a recording.
+        labels: true, bool, shape (recordings, classes).
+        binary: answered, bool, same shape.
+        scalar: probabilities, float64, same shape (see :func:`output_matrices`).
+        incomplete: whether a probability of the recording is NaN, as where it was not classified, shape (recordings,).
+        weights: of the classes.
+    """
+
+    names: tuple[str, ...]
+    labels: Labels
+    binary: Labels
+    scalar: Floats
+    incomplete: Labels
+    weights: RewardWeights
+
+    def score(self) -> Scores:
+        """All measures."""
+        return score(self.labels, self.binary, self.scalar, self.weights)
+
+
 def evaluate(label_directory: Path, output_directory: Path, weights: RewardWeights | None = None) -> Scores:
-    """Score a folder of output files against a folder of headers.
+    """Score a folder of output files against a folder of headers; raises as :func:`read_submission`."""
+    return read_submission(label_directory, output_directory, weights).score()
+
+
+def read_submission(label_directory: Path, output_directory: Path, weights: RewardWeights | None = None) -> Submission:
+    """Read a folder of output files beside a folder of headers.
 
     Raises:
         OutputError: a recording has no output file, or one that cannot be read.
@@ -83,14 +117,16 @@ def evaluate(label_directory: Path, output_directory: Path, weights: RewardWeigh
     headers = header_paths(label_directory)
     if not headers:
         raise FileNotFoundError(f"{label_directory}: no header files (.hea) to score against")
-    names = [f"{header.rpartition('/')[2].removesuffix('.hea')}.csv" for header in headers]
+    names = [header.rpartition("/")[2].removesuffix(".hea") for header in headers]
     present = set(os.listdir(output_directory))  # noqa: PTH208 - names are wanted, not paths
-    if missing := [name for name in names if name not in present]:
+    if missing := [f"{name}.csv" for name in names if f"{name}.csv" not in present]:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise OutputError(f"{output_directory}: {len(missing)} of {len(headers)} output files are missing: {named}")
     labels = label_matrix([parse_diagnoses(read_header_text(header)) for header in headers], weights.classes)
-    binary, scalar = output_matrices([read_output(f"{output_directory}/{name}") for name in names], weights)
-    return score(labels, binary, scalar, weights)
+    diagnoses = [read_output(f"{output_directory}/{name}.csv") for name in names]
+    binary, scalar = output_matrices(diagnoses, weights)
+    incomplete = np.array([math.isnan(sum(diagnosis.probabilities)) for diagnosis in diagnoses])
+    return Submission(tuple(names), labels, binary, scalar, incomplete, weights)
 
 
 def output_matrices(diagnoses: Sequence[Diagnosis], weights: RewardWeights) -> tuple[Labels, Floats]:
@@ -203,10 +239,18 @@ def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> 
     return (observed - inactive) / (correct - inactive) if correct != inactive else float("nan")
 
 
-def _reward(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
+def confusion_matrix(labels: Labels, binary: Labels) -> Floats:
+    """The organisers' confusion of classes that a recording may have several of, shape (true classes, answered ones).
+
+    Each pair of a true and an answered class of a recording counts one over the number of classes true or answered.
+    """
     share = 1.0 / np.maximum((labels | binary).sum(axis=1), 1)
-    confusion = labels.T.astype(np.float64) @ (binary * share[:, None])
-    return float(np.sum(weights.weights * confusion))
+    confusion: Floats = labels.T.astype(np.float64) @ (binary * share[:, None])
+    return confusion
+
+
+def _reward(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
+    return float(np.sum(weights.weights * confusion_matrix(labels, binary)))
 
 
 def _confusion(labels: Labels, binary: Labels, share: Floats) -> tuple[Floats, Floats, Floats]:

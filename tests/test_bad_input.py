@@ -161,7 +161,7 @@ def test_one_wrong_recording_is_named_and_costs_no_other(case, classifier, write
         assert not any(map(math.isnan, answer.probabilities)) or (i == 3 and not case.classified)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
 
-    selected, labels, left_out = select_recordings(find_headers(data), TINY.cohort)
+    selected, labels, left_out, _ = select_recordings(find_headers(data), TINY.cohort)
     assert len(selected) == len(labels) == 4 + case.trains
     assert sum(map(len, left_out.values())) == 1 - case.trains
 

@@ -307,6 +307,9 @@ def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simu
     shorter = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, seconds=(3.0,)))
     team_code.training_code(simulated, tmp_path / "model", shorter)
     left = {path.name for path in (tmp_path / "model").iterdir()}
-    assert left == {"model.json", "prepared", "se_resnet_3s.safetensors", "training.jsonl", "training.log"}
+    assert left == {
+        *("model.json", "prepared", "report.html", "se_resnet_3s.safetensors"),
+        *("training.jsonl", "training.log", "validation.csv"),
+    }
     lines = (tmp_path / "model/training.jsonl").read_text().splitlines()
     assert [json.loads(line)["network"] for line in lines] == ["relabelling"] * 2 + ["3s"] * 2

@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 ORDER = (
     "settings", "files", "ranks", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
     "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "unet",
-    "feed", "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "pages", "entry",
-    "datasets", "experiments", "simulation",
+    "feed", "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "validation",
+    "pages", "entry", "datasets", "experiments", "simulation",
 )  # fmt: skip
 
 

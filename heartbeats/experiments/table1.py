@@ -198,7 +198,7 @@ def _seed_sets(options: argparse.Namespace, settings: Settings, seed: int) -> di
 
 def _seen(classifier: Classifier, header_files: list[Path], settings: Settings) -> Scored:
     """What the networks make of recordings with a scored label; those that cannot be used are left out."""
-    selected, labels, _ = select_recordings(header_files, settings.cohort)
+    selected, labels, *_ = select_recordings(header_files, settings.cohort)
     if not selected:
         raise CohortError("no recordings with a scored label to score")
     prepared = stored(selected, Path(settings.cohort.store), settings.preparation)

@@ -1,0 +1,189 @@
+"""What both reports say of answers beside labels: measures and their intervals, confusion, calibration."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.diagnoses import ABBREVIATIONS, RewardWeights
+from heartbeats.header import source_of
+from heartbeats.pages.bootstrap import DRAWS, challenge_interval, resampled
+from heartbeats.pages.charts import calibration_chart, interval_chart
+from heartbeats.scoring import Submission, challenge_metric, confusion_matrix
+
+__all__ = ["class_names", "evaluation", "number", "source_name", "with_interval"]
+
+Floats = npt.NDArray[np.float64]
+
+SOURCE_NAMES = {
+    "cpsc": "CPSC",
+    "cpsc_extra": "CPSC-Extra",
+    "incart": "INCART",
+    "ptb": "PTB",
+    "ptb_xl": "PTB-XL",
+    "georgia": "Georgia",
+    "chapman_ningbo": "Chapman and Ningbo",
+}
+MEASURES = {
+    "challenge_metric": "Challenge score",
+    "auroc": "AUROC, mean over classes",
+    "auprc": "AUPRC, mean over classes",
+    "accuracy": "Accuracy, all labels of a recording right",
+    "f_measure": "F-measure, mean over classes",
+    "f_beta_measure": "F2-measure of the Challenge",
+    "g_beta_measure": "G2-measure of the Challenge",
+}
+BINS = 10
+LEVELS = 10  # shades of a heat map
+
+
+def evaluation(submission: Submission) -> dict[str, Any]:
+    """What ``evaluation.html`` shows of a submission with at least one recording.
+
+    The challenge score and the other measures are those of :mod:`heartbeats.scoring`, the intervals bootstrapped.
+    """
+    scores, ends = submission.score(), resampled(submission)
+    names = class_names(submission.weights)
+    support = submission.labels.sum(axis=0)
+    per_class = {
+        "AUROC": (scores.auroc_classes, ends.auroc_classes),
+        "AUPRC": (scores.auprc_classes, ends.auprc_classes),
+        "F-measure": (scores.f_measure_classes, ends.f_measure_classes),
+    }
+    # The most frequent first; those without a positive recording, or with no other, last.
+    order = sorted(range(len(names)), key=lambda j: (np.isnan(scores.auroc_classes[j]), -support[j], j))
+    drawn = [j for j in order if not np.isnan(scores.auroc_classes[j])]
+    of_measures = scores.measures()
+    return {
+        "recordings": len(submission.names),
+        "incomplete": int(submission.incomplete.sum()),
+        "draws": DRAWS,
+        "score": with_interval(scores.challenge_metric, ends.measures["challenge_metric"]),
+        "measures": [(MEASURES[name], with_interval(of_measures[name], ends.measures[name])) for name in MEASURES],
+        "classes": [
+            (names[j], int(support[j]), [with_interval(values[j], e[:, j]) for values, e in per_class.values()])
+            for j in order
+        ],
+        "class_charts": [_class_chart(label, names, drawn, *figures) for label, figures in per_class.items()],
+        **_per_source(submission),
+        "matrices": [_rewards(submission.weights), _confusion(submission)],
+        "calibration": _calibration(submission),
+    }
+
+
+def class_names(weights: RewardWeights) -> list[str]:
+    """The classes' abbreviations, ``A|B`` for codes that are scored as one; a code without one is its own name."""
+    return ["|".join(ABBREVIATIONS.get(code, code) for code in codes) for codes in weights.classes]
+
+
+def source_name(source: str) -> str:
+    """A Challenge database as its owners write it."""
+    return SOURCE_NAMES.get(source, source)
+
+
+def number(value: float) -> str:
+    """Three decimals, with a true minus sign; a dash where a measure is undefined."""
+    return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
+
+
+def with_interval(value: float, ends: Floats) -> tuple[str, str]:
+    """A measure and its interval in words, which is empty where there is none."""
+    return number(value), "" if np.isnan([value, *ends]).any() else f"{number(ends[0])} to {number(ends[1])}"
+
+
+def _class_chart(label: str, names: list[str], drawn: list[int], values: Floats, ends: Floats) -> Any:
+    """The picture of a measure per class; ``None`` where it is defined for no class."""
+    known = [j for j in drawn if not np.isnan(values[j])]
+    if not known:
+        return None
+    best, worst = max(known, key=lambda j: values[j]), min(known, key=lambda j: values[j])
+    finding = f"{names[best]} has the highest {number(values[best])}, {names[worst]} the lowest {number(values[worst])}"
+    description = f"{label} of {len(known)} classes with 95 % intervals: {finding}."
+    return label, interval_chart([names[j] for j in known], values[known], ends[:, known], description=description)
+
+
+def _per_source(submission: Submission) -> dict[str, Any]:
+    sources = np.array([source_of(name) for name in submission.names])
+    found = []
+    for source in sorted(set(sources.tolist())):
+        chosen = sources == source
+        value = challenge_metric(submission.labels[chosen], submission.binary[chosen], submission.weights)
+        found.append((source_name(source), int(chosen.sum()), value, challenge_interval(submission, chosen)))
+    known = [each for each in found if not math.isnan(each[2])]
+    chart = None
+    if known:
+        listed = ", ".join(f"{name} {number(value)}" for name, _, value, _ in known)
+        chart = interval_chart(
+            [name for name, *_ in known],
+            np.array([value for *_, value, _ in known]),
+            np.array([ends for *_, ends in known]).T,
+            description=f"Challenge score by source with 95 % intervals: {listed}.",
+        )
+    return {
+        "sources": [(name, count, with_interval(value, ends)) for name, count, value, ends in found],
+        "source_chart": chart,
+    }
+
+
+def _rewards(weights: RewardWeights) -> dict[str, Any]:
+    return {
+        "caption": "Reward of an answer (column) where a class (row) is true",
+        "names": class_names(weights),
+        "rows": [(name, None, _cells(row)) for name, row in zip(class_names(weights), weights.weights, strict=True)],
+    }
+
+
+def _confusion(submission: Submission) -> dict[str, Any]:
+    """Per true class where its recordings' shares went, the mean over the recordings with this label."""
+    names = class_names(submission.weights)
+    support = submission.labels.sum(axis=0)
+    shares = confusion_matrix(submission.labels, submission.binary) / np.maximum(support, 1)[:, None]
+    rows = zip(names, map(int, support), shares, strict=True)
+    return {
+        "caption": "Mean share of an answer (column) in recordings with a class (row)",
+        "names": names,
+        "rows": [(name, count, _cells(row) if count else None) for name, count, row in rows],
+    }
+
+
+def _cells(row: Floats) -> list[tuple[str, int]]:
+    """Two decimals and a shade for each value; what rounds to 0 is left empty, what rounds to 1 is ``1``."""
+    texts = (f"{value:.2f}".removeprefix("0").removesuffix(".00") for value in row)
+    shades = np.clip(row * LEVELS, 0, LEVELS - 1).astype(int).tolist()
+    return list(zip(texts, shades, strict=True))
+
+
+def _calibration(submission: Submission) -> dict[str, Any] | None:
+    """Reliability and Brier score over all classes of the complete recordings; ``None`` where there are none.
+
+    Nor where an answer is no probability, outside 0 to 1: entries may rank by other figures.
+    """
+    probabilities = submission.scalar[~submission.incomplete].ravel()
+    true = submission.labels[~submission.incomplete].ravel()
+    if not len(true) or not ((probabilities >= 0) & (probabilities <= 1)).all():
+        return None
+    bins = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS).astype(np.float64)
+    predicted, observed = (
+        np.divide(np.bincount(bins, values, BINS), counts, out=np.full(BINS, np.nan), where=counts > 0)
+        for values in (probabilities, true)
+    )
+    brier, rate, mean = (float(np.mean(x)) for x in ((probabilities - true) ** 2, true, probabilities))
+    finding = "too high" if mean > rate else "too low"
+    description = f"Reliability: mean probability {mean:.3f}, share of labels {rate:.3f}: {finding} as a whole."
+    return {
+        "brier": number(brier),
+        "base": number(rate * (1 - rate)),
+        "mean": number(mean),
+        "rate": number(rate),
+        "finding": finding,
+        "answers": len(true),
+        "bins": [
+            (f"{b / BINS:.1f} to {(b + 1) / BINS:.1f}", int(counts[b]), number(predicted[b]), number(observed[b]))
+            for b in range(BINS)
+        ],
+        "chart": calibration_chart(predicted, observed, counts, description=description),
+    }

@@ -1,0 +1,82 @@
+"""What a training found on its validation recordings, as a table beside the model: its report follows from it.
+
+``validation.csv`` has a row per recording: name, source, what the bradycardia rule says, what the U-Net says (empty
+where it is not asked), the 27 published labels, the ensemble's 27 probabilities.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.classifier import Evidence
+from heartbeats.diagnoses import ABBREVIATIONS
+from heartbeats.files import write_text
+from heartbeats.header import source_of
+
+__all__ = ["VALIDATION_FILE", "Validation", "ValidationError", "read_validation", "write_validation"]
+
+VALIDATION_FILE = "validation.csv"
+HEADING = [
+    *("name", "source", "bradycardia_rule", "pvc_unet"),
+    *(f"{kind}_{abbreviation}" for kind in ("label", "probability") for abbreviation in ABBREVIATIONS.values()),
+]
+FIRST_LABEL, FIRST_PROBABILITY = 4, 4 + len(ABBREVIATIONS)
+
+
+class ValidationError(Exception):
+    """A table of validation recordings is damaged; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The validation recordings' names, labels and probabilities, shape (recordings, 27), and what else speaks."""
+
+    names: tuple[str, ...]
+    labels: npt.NDArray[np.bool_]
+    probabilities: npt.NDArray[np.float64]
+    evidence: Evidence
+
+
+def write_validation(path: Path, validation: Validation) -> None:
+    """Write the table, whole or not at all, with probabilities that are read back to the last digit.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADING)
+    pvc = validation.evidence.pvc
+    for i, name in enumerate(validation.names):
+        answers = [int(validation.evidence.bradycardia[i]), "" if pvc is None else int(pvc[i])]
+        labels, probabilities = validation.labels[i].astype(int).tolist(), validation.probabilities[i].tolist()
+        writer.writerow([name, source_of(name), *answers, *labels, *probabilities])
+    write_text(path, text.getvalue())
+
+
+def read_validation(path: Path) -> Validation:
+    """Read a table that :func:`write_validation` wrote.
+
+    Raises:
+        ValidationError: the file is damaged or not such a table.
+        OSError: it cannot be read.
+    """
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = list(csv.reader(file))
+    if not rows or rows[0] != HEADING or any(len(row) != len(HEADING) for row in rows):
+        raise ValidationError(f"{path} is not a table of validation recordings, or is damaged: train again")
+    table = np.array(rows[1:], dtype=object).reshape(-1, len(HEADING))
+    try:
+        answers = table[:, 2].astype(np.int64).astype(np.bool_)
+        pvc = None if "" in table[:, 3] or not len(table) else table[:, 3].astype(np.int64).astype(np.bool_)
+        labels = table[:, FIRST_LABEL:FIRST_PROBABILITY].astype(np.int64).astype(np.bool_)
+        probabilities = table[:, FIRST_PROBABILITY:].astype(np.float64)
+    except ValueError as error:
+        raise ValidationError(f"{path} holds what is no number ({error}): train again") from error
+    return Validation(tuple(table[:, 0]), labels, probabilities, Evidence(answers, pvc))
