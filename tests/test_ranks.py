@@ -88,6 +88,7 @@ def test_two_processes_train_as_one(by_one, simulated, tmp_path):
     assert "FutureWarning" not in done.stderr
     assert_same_training(tmp_path / "m", by_one)
     assert done.stdout.count("model written to") == 1, "only the first reports"
+    assert done.stdout.count("report written to") == 1
     training = [line for line in done.stdout.splitlines() if "recordings to train with" in line]
     count = int(re.search(r"(\d+) recordings to train with", training[0])[1])
     assert count % 7 == 1, "the case that a process has no part of a batch is not tested"

@@ -468,6 +468,27 @@ def test_names_that_are_left_out_are_folded_counted_and_escaped(model_directory,
     assert "I0200" not in page
 
 
+def test_a_training_that_diverged_has_a_report_too(model_directory, tmp_path):
+    shutil.copytree(model_directory, tmp_path / "model")
+    log = tmp_path / "model/training.jsonl"
+    log.write_text(re.sub(r'"loss": [\d.e-]+', '"loss": NaN', log.read_text()))
+    validation = read_validation(tmp_path / "model" / VALIDATION_FILE)
+    validation.probabilities[:] = np.nan
+    write_validation(tmp_path / "model" / VALIDATION_FILE, validation)
+    page = training_report.training_report(tmp_path / "model")
+    assert "loss nan in the first epoch" in page
+    assert "No recording was classified" in page
+
+
+def test_one_long_recording_among_many_does_not_squeeze_the_rest():
+    drawn, alone = (
+        training_report._histogram({"particulars": {"x": {"seconds": counts}}}, "seconds", 5, label="s", what="lengths")
+        for counts in ({"10": 999, "1800": 1}, {"10": 1, "1800": 1})
+    )
+    assert drawn["note"] == "1 above 10 not shown"
+    assert alone["note"] == ""
+
+
 def handmade() -> Validation:
     """Four recordings: a right and a wrong answer of Brady where the rule is false, nothing, and a sure one."""
     labels, probabilities = np.zeros((4, 27), dtype=np.bool_), np.full((4, 27), 0.1)

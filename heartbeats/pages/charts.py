@@ -107,6 +107,8 @@ def histogram(values: Floats, counts: npt.NDArray[np.intp], *, width: float, lab
         axes.bar(values, counts, width=0.9 * width, align="edge", color=BLUE)
         axes.set(xlabel=label, ylabel="recordings")
         axes.set_axisbelow(True)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.grid(axis="y")
         return picture(figure, description)
 

@@ -132,7 +132,9 @@ def _rewards(weights: RewardWeights) -> dict[str, Any]:
     return {
         "caption": "Reward of an answer (column) where a class (row) is true",
         "names": class_names(weights),
-        "rows": [(name, None, _cells(row)) for name, row in zip(class_names(weights), weights.weights, strict=True)],
+        "rows": [
+            (name, None, cells) for name, cells in zip(class_names(weights), _cells(weights.weights), strict=True)
+        ],
     }
 
 
@@ -141,19 +143,22 @@ def _confusion(submission: Submission) -> dict[str, Any]:
     names = class_names(submission.weights)
     support = submission.labels.sum(axis=0)
     shares = confusion_matrix(submission.labels, submission.binary) / np.maximum(support, 1)[:, None]
-    rows = zip(names, map(int, support), shares, strict=True)
+    rows = zip(names, map(int, support), _cells(shares), strict=True)
     return {
         "caption": "Mean share of an answer (column) in recordings with a class (row)",
         "names": names,
-        "rows": [(name, count, _cells(row) if count else None) for name, count, row in rows],
+        "rows": [(name, count, cells if count else None) for name, count, cells in rows],
     }
 
 
-def _cells(row: Floats) -> list[tuple[str, int]]:
-    """Two decimals and a shade for each value; what rounds to 0 is left empty, what rounds to 1 is ``1``."""
-    texts = (f"{value:.2f}".removeprefix("0").removesuffix(".00") for value in row)
-    shades = np.clip(row * LEVELS, 0, LEVELS - 1).astype(int).tolist()
-    return list(zip(texts, shades, strict=True))
+def _cells(table: Floats) -> list[list[tuple[str, int]]]:
+    """Rows of two decimals and a shade for each value, up to that of the table's largest.
+
+    What rounds to 0 is left empty, what rounds to 1 is ``1``.
+    """
+    shades = np.clip(LEVELS * table / max(table.max(), 0.01), 0, LEVELS - 1).astype(int)
+    texts = [[f"{value:.2f}".removeprefix("0").removesuffix(".00") for value in row] for row in table]
+    return [list(zip(*row, strict=True)) for row in zip(texts, shades.tolist(), strict=True)]
 
 
 def _calibration(submission: Submission) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,9 @@ def _histogram(cohort: dict[str, Any], key: str, width: int, *, label: str, what
     values = _expanded(counted)
     if not len(values):
         return None
-    shown = values[values <= np.percentile(values, 99.5)]  # a half-hour recording would leave no room for the rest
+    shown = values[
+        values <= np.percentile(values, 99.5, method="higher")
+    ]  # a half-hour recording would leave no room for the rest
     starts, counts = np.unique(shown // width * width, return_counts=True)
     beyond, unknown = len(values) - len(shown), counted["unknown"]
     description = (
@@ -190,7 +193,7 @@ def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
     networks: dict[str, list[dict[str, Any]]] = {}
     for line in epochs:
         networks.setdefault(line["network"], []).append(line)
-    highest = max(line["loss"] for line in epochs)
+    highest = max((line["loss"] for line in epochs if math.isfinite(line["loss"])), default=1.0)
     curves = []
     for name, lines in networks.items():
         losses, rates = (np.array([line[key] for line in lines]) for key in ("loss", "learning_rate"))
