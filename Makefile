@@ -17,10 +17,12 @@ demo: .venv/installed
 	.venv/bin/python -m heartbeats.simulation demo/unseen --records 100 --seed 2
 	.venv/bin/python train_model.py demo/training demo/model --config configs/quick.toml
 	.venv/bin/python driver.py demo/model demo/unseen demo/outputs
-	.venv/bin/python evaluate_model.py demo/unseen demo/outputs demo/scores.csv demo/class_scores.csv
+	.venv/bin/python evaluate_model.py demo/unseen demo/outputs demo/scores.csv demo/class_scores.csv \
+		--report demo/scores.html
 	@echo "Scores on 100 simulated recordings that training did not see (always sinus rhythm: challenge metric 0):"
 	@cat demo/scores.csv && echo
 	@echo "Per class: demo/class_scores.csv; outputs: demo/outputs; the model and its log: demo/model"
+	@echo "Pages to open in a browser: demo/model/report.html, demo/scores.html"
 
 test: .venv/installed-dev
 	.venv/bin/python -m pytest

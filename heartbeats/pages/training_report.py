@@ -197,7 +197,7 @@ def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
     curves = []
     for name, lines in networks.items():
         losses, rates = (np.array([line[key] for line in lines]) for key in ("loss", "learning_rate"))
-        said = f"loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in the last of {len(lines)}"
+        said = f"loss {losses[0]:.4f} at first, {losses[-1]:.4f} after {len(lines)} epochs"
         description = f"Learning curve of network {name}: {said}."
         curves.append((name, said, learning_curve(losses, rates, highest=highest, description=description)))
     return curves
