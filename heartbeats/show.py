@@ -21,7 +21,7 @@ from heartbeats.files import write_text
 from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
 from heartbeats.pages.ecg_page import ecg_page, failure_page
-from heartbeats.pages.folder import INDEX, read_or_fail, write_folder
+from heartbeats.pages.folder import INDEX, attempt, write_folder
 from heartbeats.pages.paper import plain
 from heartbeats.prepared import Failure
 
@@ -75,17 +75,18 @@ def _header_files(record: Path) -> list[Path]:
 
 def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> None:
     classifier = load(model_directory, device=torch.device("cpu")) if model_directory else None
-    reading = read_or_fail(header_file, classifier)
     out.parent.mkdir(parents=True, exist_ok=True)
-    html = out.suffix.lower() == ".html"
+    if out.suffix.lower() == ".html":
+        page = attempt(header_file, classifier, ecg_page)
+        if isinstance(page, Failure):
+            _say(f"{page.name}: not read: {page.reason}")
+            page = failure_page(page.name, page.reason)
+        write_text(out, page)
+        return
+    reading = attempt(header_file, classifier, lambda found: found)
     if isinstance(reading, Failure):
         _say(f"{reading.name}: not read: {reading.reason}")
-        if html:
-            write_text(out, failure_page(reading.name, reading.reason))
-        else:
-            ecg_print.save_failure(reading.name, reading.reason, out)
-    elif html:
-        write_text(out, ecg_page(reading))
+        ecg_print.save_failure(reading.name, reading.reason, out)
     else:
         ecg_print.save(reading, out)
 

@@ -165,8 +165,8 @@ def method(found: Answer) -> tuple[str, ...]:
     )
 
 
-def ecg_page(reading: Reading) -> str:
-    """The page, HTML."""
+def ecg_page(reading: Reading, *, home: str = "") -> str:
+    """The page, HTML, with a link to ``home`` if that is named."""
     found = reading.answer
     codes = snomed_codes(reading.recording.diagnoses)
     description = in_words(reading)
@@ -174,6 +174,7 @@ def ecg_page(reading: Reading) -> str:
     return render(
         "ecg.html",
         name=reading.name,
+        home=home,
         patient=patient(reading.recording),
         heart_rate=heart_rate,
         intervals=intervals,
@@ -206,9 +207,9 @@ def _probabilities(found: Answer, recording: Recording) -> list[dict[str, object
     ]
 
 
-def failure_page(name: str, reason: str) -> str:
+def failure_page(name: str, reason: str, *, home: str = "") -> str:
     """The page of a recording that cannot be read."""
-    return render("failure.html", name=plain(name), reason=plain(reason))
+    return render("failure.html", name=plain(name), reason=plain(reason), home=home)
 
 
 def _abbreviation(code: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from tqdm import tqdm
@@ -23,10 +24,13 @@ from heartbeats.prepared import Failure
 from heartbeats.read_ahead import map_ahead
 from heartbeats.recording import RecordingError
 
-__all__ = ["INDEX", "Entry", "index_page", "read_or_fail", "write_folder"]
+__all__ = ["INDEX", "Entry", "attempt", "index_page", "write_folder"]
+
+Made = TypeVar("Made")
 
 INDEX = "index.html"
 PAGES = "recordings"
+HOME = f"../{INDEX}"
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,10 @@ class Entry:
         )
 
 
-def read_or_fail(header_file: Path, classifier: Classifier | None) -> Reading | Failure:
-    """Read a recording and, with a model, classify it; one that cannot be read becomes a :class:`Failure`."""
+def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Reading], Made]) -> Made | Failure:
+    """What ``make`` makes of a recording that is read and, with a model, classified, or why that cannot be."""
     try:
-        return read(header_file, classifier)
+        return make(read(header_file, classifier))
     except RecordingError as error:
         return Failure(header_file.stem, str(error))
     except Exception as error:  # a fault of this program costs this recording, by name, and no other
@@ -90,11 +94,12 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
     entries: dict[str, Entry | Failure] = {}
     make = partial(_draw, model_directory=model_directory)
     drawn = tqdm(map_ahead(make, header_files), total=len(header_files), desc="drawing", unit="recording", disable=None)
+    taken: set[str] = set()
     for header_file, made in zip(header_files, drawn, strict=True):
-        page = f"{PAGES}/{_file_name(header_file.stem, entries)}"
+        page = f"{PAGES}/{_file_name(header_file.stem, taken)}"
         if isinstance(made, Failure):
             tqdm.write(f"{plain(made.name)}: not read: {plain(made.reason)}", file=sys.stderr)
-            entries[page], text = made, failure_page(made.name, made.reason)
+            entries[page], text = made, failure_page(made.name, made.reason, home=HOME)
         else:
             entries[page], text = made
         write_text(folder / page, text)
@@ -110,18 +115,19 @@ def _model(directory: Path) -> Classifier:
 
 
 def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[Entry, str] | Failure:
-    reading = read_or_fail(header_file, _model(model_directory) if model_directory else None)
-    return reading if isinstance(reading, Failure) else (Entry.of(reading), ecg_page(reading))
+    classifier = _model(model_directory) if model_directory else None
+    return attempt(header_file, classifier, lambda reading: (Entry.of(reading), ecg_page(reading, home=HOME)))
 
 
-def _file_name(name: str, taken: dict[str, Entry | Failure]) -> str:
+def _file_name(name: str, taken: set[str]) -> str:
     """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and of no other recording."""
-    plain_name = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", name)[:100]
-    candidate, count = f"{plain_name}.html", 1
-    while f"{PAGES}/{candidate}".lower() in (page.lower() for page in taken):
+    stem = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", name)[:100]
+    candidate, count = stem, 1
+    while candidate.lower() in taken:  # some file systems take no notice of case
         count += 1
-        candidate = f"{plain_name}-{count}.html"
-    return candidate
+        candidate = f"{stem}-{count}"
+    taken.add(candidate.lower())
+    return f"{candidate}.html"
 
 
 def index_page(entries: dict[str, Entry | Failure]) -> str:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from heartbeats.header import STANDARD_LEADS
@@ -209,9 +210,14 @@ def write(axes: Axes, x: float, y: float, text: str, *, size: float = SMALL, **s
     axes.text(x, y, plain(text), fontsize=size, parse_math=False, **{"color": NAMES_COLOR} | style)  # type: ignore[arg-type]
 
 
-def _line(axes: Axes, x: Sequence[float] | npt.NDArray[np.float64], y: object, color: str, width: float) -> None:
+Numbers = Sequence[float] | npt.NDArray[np.float64]
+
+
+def _line(axes: Axes, x: Numbers, y: Numbers, color: str, width: float, name: str | None = None) -> Line2D:
+    """A line; in SVG its group's id ends in ``name``."""
     # Rounding to whole pixels would move a line by up to half of one.
-    axes.plot(x, y, color=color, linewidth=width, solid_joinstyle="round", snap=False)  # type: ignore[arg-type]
+    (line,) = axes.plot(x, y, color=color, linewidth=width, solid_joinstyle="round", snap=False, gid=name)
+    return line
 
 
 def _draw_grid(axes: Axes, paper: float) -> None:
@@ -220,7 +226,7 @@ def _draw_grid(axes: Axes, paper: float) -> None:
         down = np.arange(0, paper + 0.1, spacing, dtype=float) + HEAD
         x = [value for at in across for value in (at, at, np.nan)] + [0.0, WIDTH, np.nan] * len(down)
         y = [HEAD, HEAD + paper, np.nan] * len(across) + [value for at in down for value in (at, at, np.nan)]
-        _line(axes, x, y, color, width)
+        _line(axes, x, y, color, width, f"grid-{spacing}")
 
 
 def _draw_head(axes: Axes, head: Sequence[tuple[str, str]]) -> None:
@@ -235,7 +241,7 @@ def _draw_calibration(axes: Axes, y: float) -> None:
     pulse, foot = 0.2 * SPEED, 2.5
     start = LEFT - 5 - pulse - foot
     x = np.cumsum([start, foot, 0, pulse, 0, foot])
-    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE, 0.7)
+    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE, 0.7, "calibration")
 
 
 def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle) -> None:
@@ -248,8 +254,7 @@ def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle
     elif strip.x > LEFT:  # where a column begins
         _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE, 0.7)
         _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE, 0.7)
-    (line,) = axes.plot(x, y, color=TRACE, linewidth=0.7, solid_joinstyle="round", snap=False)
-    line.set_clip_path(paper)
+    _line(axes, x, y, TRACE, 0.7, f"strip-{strip.lead}-{strip.start:g}").set_clip_path(paper)
     bold = "bold" if color == NAMES_COLOR else "normal"
     write(axes, strip.x + 1.5, strip.y - ROW / 2 + 5.0, name, size=MIDDLE, color=color, fontweight=bold)
 
