@@ -149,7 +149,7 @@ def method(found: Answer) -> tuple[str, ...]:
     """What the track explains, what it adds up to, and how it was made."""
     looked = found.saliency
     chosen = "the most probable class that is answered" if found.answered else "the most probable class"
-    leads = ", ".join(f"{lead} {part:+.3f}" for lead, part in looked.by_lead.items())
+    leads = ", ".join(f"{lead} {part:+.3f}".replace("-", "−") for lead, part in looked.by_lead.items())
     return (
         f"The track under the rhythm strip explains {_diagnosis(looked.code)}, {chosen}. Each bar is {BIN:g} s wide, a "
         "millimetre, and sums what that stretch of the networks’ eight leads adds to the probability (blue, up) or "

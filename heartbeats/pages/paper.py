@@ -100,7 +100,9 @@ class Sheet:
 
     def svg(self, description: str) -> Markup:
         """The sheet as inline SVG, ``description`` for those who do not see it; 72 units an inch, to 0.01 of one."""
-        return Markup(re.sub(r' d="[^"]+"', _rounded, picture(self.figure(), description)))
+        with drawing():
+            drawn = picture(self.figure(), description)
+        return Markup(re.sub(r' d="[^"]+"', _rounded, drawn))
 
     def draw(self, figure: Figure, *, left: float, top: float) -> None:
         """Draw the sheet into a figure, ``left`` and ``top`` mm from its corner."""
