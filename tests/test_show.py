@@ -14,7 +14,8 @@ from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.pages.ecg_page import Reading, ecg_page, read
 from heartbeats.pages.findings import Comparison, compare, reasons, rhythm
 from heartbeats.pages.folder import Entry, attempt, index_page
-from heartbeats.pages.paper import HEAD, LEFT, Sheet, Track, lay_out, leaving, plain, trace
+from heartbeats.pages.layout import HEAD, LEFT, lay_out, lead_of, trace
+from heartbeats.pages.paper import Sheet, Track, leaving, plain
 from heartbeats.pages.saliency import BIN, integrated_gradients
 from heartbeats.prepared import Failure, prepare_recording
 from heartbeats.recording import Recording, read_recording
@@ -133,6 +134,17 @@ def test_what_is_drawn_is_the_recording_as_recorded_around_its_median():
     assert (strip.y - y) / 10 == pytest.approx(lead - np.median(lead))
 
 
+def test_limb_leads_that_were_not_recorded_are_those_of_einthoven_and_goldberger():
+    one, two = ecg(leads=2) / 1000
+    shown = recording(np.vstack([one, two]), leads=("I", "II"))
+    assert lead_of(shown, "III") == pytest.approx(two - one)
+    assert lead_of(shown, "aVR") == pytest.approx(-(one + two) / 2)
+    assert lead_of(shown, "aVL") == pytest.approx(one - two / 2)
+    assert lead_of(shown, "aVF") == pytest.approx(two - one / 2)
+    assert lead_of(shown, "V1") is None
+    assert lead_of(recording(leads=("II", "III")), "I") is None
+
+
 def test_a_trace_that_leaves_the_paper_is_named_and_cut():
     signal = spikes([1.0])
     signal[9, 4000] = 1e9
@@ -158,7 +170,7 @@ def test_bars_of_the_track_stand_under_the_seconds_that_they_explain(start):
     svg = ElementTree.fromstring(sheet.svg("an ECG"))
     (bars,) = [path.get("d") for path in svg.iter(f"{SVG}path") if "#0b57a4" in path.get("style", "")]
     x, y = MILLIMETRES * np.array(re.findall(r"[\d.]+", bars), float).reshape(-1, 2).T
-    tall = x[y < y.max() - 6]
+    tall = x[y < y.max() - 5]
     assert (tall.min(), tall.max()) == (pytest.approx(LEFT + 100, abs=0.02), pytest.approx(LEFT + 101, abs=0.02))
 
 
@@ -194,7 +206,7 @@ def test_the_sentence_of_the_bradycardia_rule():
     intervals = np.array([1.2] * 3 + [0.8] * 8)
     said = reasons(probabilities(brady=0.61), Evidence(np.array([False])), intervals, 0.24, DecisionSettings())
     assert (
-        "Brady 0.61 ≥ 0.24, but the rule: 3 of 11 R-R intervals between 1 and 1.6 s, fewer than half: taken back."
+        "Brady 0.610 ≥ 0.24, but the rule: 3 of 11 R-R intervals between 1 and 1.6 s, fewer than half: taken back."
         in said
     )
 
@@ -340,7 +352,11 @@ POOR = {
     "one flat": ({"signal": ecg() * (np.arange(12) != 4)[:, None].astype(np.int16)}, "Flat from beginning to end: aVL"),
     "1 s": ({"signal": ecg(seconds=1)}, "1 s long"),
     "two leads": ({"leads": ("II", "V5")}, "ECG of A0001"),
-    "eight leads": ({"leads": ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")}, "Not recorded: III, aVR, aVL, aVF"),
+    "eight leads": (
+        {"leads": ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")},
+        "computed from I and II: III, aVR, aVL, aVF.",
+    ),
+    "seven leads": ({"leads": ("II", "V1", "V2", "V3", "V4", "V5", "V6")}, "Not recorded: I, III, aVR, aVL, aVF."),
     "Frank's leads": ({"leads": ("vx", "vy", "vz")}, "Not classified: none of the leads"),
     "fifteen leads": ({"leads": (*TWELVE, "vx", "vy", "vz")}, "Recorded, but not drawn: vx, vy, vz"),
     "wrong gain": ({"gain": "0/mV"}, "no usable gain"),

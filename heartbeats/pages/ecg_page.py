@@ -11,10 +11,10 @@ import numpy as np
 
 from heartbeats.classifier import Classifier
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
-from heartbeats.header import STANDARD_LEADS
 from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
+from heartbeats.pages.layout import SHOWN, lay_out, lead_of
 from heartbeats.pages.page import render
-from heartbeats.pages.paper import FEW_LEADS, SHOWN, Sheet, Track, lay_out, leaving, plain
+from heartbeats.pages.paper import Sheet, Track, leaving, plain
 from heartbeats.pages.saliency import BIN, STEPS
 from heartbeats.preprocessing import SECONDS
 from heartbeats.recording import Recording, RecordingError, read_recording
@@ -78,10 +78,13 @@ class Reading:
             said.append("All leads are flat: there is no ECG to see.")
         elif flat:
             said.append(f"Flat from beginning to end: {', '.join(flat)}.")
-        if len(recording.leads) > FEW_LEADS and (absent := [x for x in STANDARD_LEADS if x not in recording.leads]):
-            said.append(f"Not recorded: {', '.join(absent)}.")
         sheets = self.sheets()
-        drawn = {strip.lead for sheet in sheets for strip in sheet.strips}
+        drawn = dict.fromkeys(strip.lead for sheet in sheets for strip in sheet.strips)
+        absent = {lead: lead_of(recording, lead) for lead in drawn if lead not in recording.leads}
+        if computed := [lead for lead, values in absent.items() if values is not None]:
+            said.append(f"Not recorded, computed from I and II: {', '.join(computed)}.")
+        if missing := [lead for lead, values in absent.items() if values is None]:
+            said.append(f"Not recorded: {', '.join(missing)}.")
         if beside := [lead for lead in recording.leads if lead not in drawn]:
             said.append(f"Recorded, but not drawn: {', '.join(beside)}.")
         if cut := dict.fromkeys(lead for sheet in sheets for lead in leaving(sheet)):

@@ -16,7 +16,8 @@ from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES
 from heartbeats.files import replace_file
 from heartbeats.pages.ecg_page import Reading, method
 from heartbeats.pages.findings import Answer
-from heartbeats.pages.paper import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, WIDTH, drawing, millimetres, write
+from heartbeats.pages.layout import WIDTH
+from heartbeats.pages.paper import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
 
 __all__ = ["SUFFIXES", "save", "save_failure"]
 

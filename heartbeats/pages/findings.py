@@ -21,7 +21,7 @@ from heartbeats.diagnoses import (
     snomed_codes,
 )
 from heartbeats.heart_rate import BRADY_INTERVAL, r_peaks
-from heartbeats.pages.paper import rhythm_lead
+from heartbeats.pages.layout import rhythm_lead
 from heartbeats.pages.saliency import Saliency, integrated_gradients
 from heartbeats.prepared import prepare_recording
 from heartbeats.preprocessing import select_leads
@@ -199,14 +199,14 @@ def reasons(
         said.append("The sinus rhythm fallback is not needed: a class is answered.")
     else:
         p = probabilities[CLASSES.index(SINUS_RHYTHM)]
-        said.append(f"No class is left, so the fallback answers sinus rhythm (SNR {p:.2f}).")
+        said.append(f"No class is left, so the fallback answers sinus rhythm (SNR {p:.3f}).")
     if not labels.any():
         said.append("Nothing is answered.")
     return tuple(said)
 
 
 def _rule_in_words(p: float, rule: bool, intervals: Floats, threshold: float, settings: DecisionSettings) -> str:
-    ensemble = f"Brady {p:.2f} {'≥' if p >= threshold else '<'} {threshold:.2f}"
+    ensemble = f"Brady {p:.3f} {'≥' if p >= threshold else '<'} {threshold:.2f}"
     if not settings.bradycardia_rule:
         return f"{ensemble}; this model has no bradycardia rule."
     low, high = BRADY_INTERVAL

@@ -23,36 +23,29 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from heartbeats.header import STANDARD_LEADS
+from heartbeats.pages.layout import (
+    FOOT,
+    GAIN,
+    HEAD,
+    LANE,
+    LEFT,
+    ROW,
+    SPEED,
+    TRACK,
+    WIDTH,
+    Strip,
+    trace,
+)
 from heartbeats.pages.page import STYLE, picture
 from heartbeats.recording import Recording
 
-__all__ = ["GAIN", "LEFT", "MM", "SPEED", "Sheet", "Strip", "Track", "lay_out", "leaving", "plain", "rhythm_lead"]
+__all__ = ["MM", "Sheet", "Track", "drawing", "leaving", "millimetres", "plain", "write"]
 
-SPEED, GAIN = 25.0, 10.0  # mm/s, mm/mV
 MM = 1 / 25.4  # inches
-
-# Millimetres. The sheet fits an A4 page, landscape, within margins of 10 mm.
-WIDTH, LEFT, HEAD, ROW, LANE, TRACK, FOOT = 275.0, 20.0, 15.0, 35.0, 6.0, 17.0, 5.0
-SHOWN = 10.0  # s on a sheet
-COLUMN = SHOWN / 4
-# With no more leads than this a recording has each over the whole width.
-FEW_LEADS = 4
 GRID = (("#f7d4d4", 1, 0.18), ("#eaa3a3", 5, 0.35))  # colour, mm apart, points wide
 TRACE, NAMES_COLOR, QUIET, FOR, AGAINST = "#111111", "#111111", "#555555", "#0b57a4", "#8d939b"
 DISCLAIMER = "HeartBeats. Not a medical device: nothing here has been approved for diagnosis."
 SMALL, MIDDLE, LARGE = 6.5, 8.5, 12.0  # points
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A stretch of a lead: its first sample at ``x`` mm from the sheet's left, its median at ``y`` mm from the top."""
-
-    lead: str
-    x: float
-    y: float
-    start: float  # s
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -130,35 +123,6 @@ def _rounded(path: re.Match[str]) -> str:
     return re.sub(r"\s*L\s*", " ", rounded).replace("\n", "")
 
 
-def lay_out(recording: Recording, *, start: float = 0.0) -> tuple[Strip, ...]:
-    """The strips of the sheet that begins at ``start`` seconds.
-
-    The first has the standard leads in four columns of 2.5 s, one going on where the other ends, above 10 s of lead II.
-    Of a recording shorter than 10 s all columns begin at its start. One of few leads has each of them over the whole
-    width; so have later sheets the rhythm strip. It is the last strip.
-    """
-    rhythm = rhythm_lead(recording)
-    first = HEAD + ROW / 2
-    if start > 0:
-        return (Strip(rhythm, LEFT, first, start, SHOWN),)
-    if len(recording.leads) <= FEW_LEADS or not set(recording.leads) & set(STANDARD_LEADS):
-        leads = [lead for lead in dict.fromkeys(recording.leads) if lead != rhythm]
-        leads = [*leads[: FEW_LEADS - 1], rhythm]
-        return tuple(Strip(lead, LEFT, first + ROW * row, 0.0, SHOWN) for row, lead in enumerate(leads))
-    on = recording.signal.shape[1] >= round(SHOWN * recording.sampling_rate)
-    strips = []
-    for i, lead in enumerate(STANDARD_LEADS):
-        column, row = divmod(i, 3)
-        x, y = LEFT + column * COLUMN * SPEED, first + ROW * row
-        strips.append(Strip(lead, x, y, column * COLUMN if on else 0.0, COLUMN))
-    return (*strips, Strip(rhythm, LEFT, first + ROW * 3, 0.0, SHOWN))
-
-
-def rhythm_lead(recording: Recording) -> str:
-    """Lead II, or else I, or else the first."""
-    return next((lead for lead in ("II", "I") if lead in recording.leads), recording.leads[0])
-
-
 def leaving(sheet: Sheet) -> list[str]:
     """Leads whose trace leaves the paper, and is cut there."""
     found = []
@@ -167,21 +131,6 @@ def leaving(sheet: Sheet) -> list[str]:
         if y.size and (y.min() < HEAD or y.max() > HEAD + sheet.paper):
             found.append(strip.lead)
     return list(dict.fromkeys(found))
-
-
-def trace(recording: Recording, strip: Strip) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Millimetres from the sheet's left and from its top, each of shape (samples,), of a strip; empty without its lead.
-
-    The sample after the strip's last is drawn too: there the next strip begins.
-    """
-    if strip.lead not in recording.leads:
-        return np.empty(0), np.empty(0)
-    lead = recording.signal[recording.leads.index(strip.lead)]
-    first = int(np.ceil(strip.start * recording.sampling_rate))
-    last = int(np.floor((strip.start + strip.seconds) * recording.sampling_rate))
-    values = lead[first : last + 1]
-    seconds = np.arange(first, first + len(values)) / recording.sampling_rate - strip.start
-    return strip.x + SPEED * seconds, strip.y - GAIN * (values - np.median(values)) if values.size else values
 
 
 def plain(text: str) -> str:
@@ -253,7 +202,9 @@ def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle
         name, color = f"{name}: not recorded", QUIET
     elif np.ptp(y) == 0:
         name += ": flat"
-    elif strip.x > LEFT:  # where a column begins
+    elif strip.lead not in recording.leads:
+        name += " (computed)"
+    if x.size and strip.x > LEFT:  # where a column begins
         _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE, 0.7)
         _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE, 0.7)
     _line(axes, x, y, TRACE, 0.7, f"strip-{strip.lead}-{strip.start:g}").set_clip_path(paper)
@@ -271,12 +222,12 @@ def _draw_peaks(axes: Axes, strip: Strip, peaks: npt.NDArray[np.float64], *, top
     for left, right in pairwise(x.tolist()):
         if right - left >= 6:  # mm: narrower than the figure
             text = f"{(right - left) / SPEED:.2f}"
-            write(axes, (left + right) / 2, top + 3, text, size=5.5, color=FOR, ha="center")
+            write(axes, (left + right) / 2, top + 3, text, color=FOR, ha="center")
 
 
 def _draw_track(axes: Axes, strip: Strip, track: Track, *, top: float) -> None:
-    """Bars up for what speaks for a class, down for what speaks against it; the tallest of the recording 7 mm."""
-    zero, tallest = top + 11.5, 7.0
+    """Bars up for what speaks for a class, down for what speaks against it; the tallest of the recording 5.5 mm."""
+    zero, tallest = top + 10.0, 5.5
     edges = np.arange(len(track.values) + 1) * track.seconds - strip.start
     inside = (edges[:-1] >= -1e-9) & (edges[:-1] < strip.seconds - 1e-9)
     scale = tallest / max(float(np.abs(track.values).max(initial=0)), 1e-12)
@@ -287,5 +238,5 @@ def _draw_track(axes: Axes, strip: Strip, track: Track, *, top: float) -> None:
         for part, color in ((np.maximum(heights, 0), FOR), (np.minimum(heights, 0), AGAINST)):
             axes.stairs(zero - part, x, baseline=zero, fill=True, color=color, linewidth=0)
     write(axes, strip.x - 1.5, zero - 2.5, "for", color=FOR, ha="right")
-    write(axes, strip.x - 1.5, zero + 4.0, "against", color=QUIET, ha="right")
+    write(axes, strip.x - 1.5, zero + 4.2, "against", color=QUIET, ha="right")
     write(axes, strip.x, top + 3.2, track.caption, color=QUIET)
