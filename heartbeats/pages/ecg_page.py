@@ -15,7 +15,7 @@ from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
 from heartbeats.pages.layout import SHOWN, lay_out, lead_of
 from heartbeats.pages.page import render
 from heartbeats.pages.paper import Sheet, Track, leaving, plain
-from heartbeats.pages.saliency import BIN, STEPS
+from heartbeats.pages.saliency import BIN
 from heartbeats.preprocessing import SECONDS
 from heartbeats.recording import Recording, RecordingError, read_recording
 
@@ -158,13 +158,13 @@ def method(found: Answer) -> tuple[str, ...]:
         "millimetre, and sums what that stretch of the networks’ eight leads adds to the probability (blue, up) or "
         "takes from it (grey, down); the tallest of the recording fills the track.",
         f"All bars together make {looked.track.sum():+.3f}: from {looked.flat:.3f}, the probability of a flat line, "
-        f"to {looked.probability:.3f}, that of this recording, but for {abs(looked.residue):.3f} that {STEPS} steps "
-        "leave open.",
+        f"to {looked.probability:.3f}, that of this recording, but for {abs(looked.residue):.3f} that {looked.steps} "
+        "steps leave open.",
         f"By lead: {leads}.",
         "Method: integrated gradients (Sundararajan, Taly and Yan, Axiomatic Attribution for Deep Networks, ICML 2017, "
         f"arXiv 1703.01365) by captum {version('captum')}, of the ensemble’s probability, from 0 mV in every lead to "
-        f"the signal as the networks read it, {STEPS} Gauss-Legendre steps. It says what moved these networks, not "
-        "what is wrong with the heart.",
+        f"the signal as the networks read it, {looked.steps} Gauss-Legendre steps. It says what moved these networks, "
+        "not what is wrong with the heart.",
     )
 
 

@@ -12,6 +12,8 @@ from heartbeats.preprocessing import LIMB_LEADS
 from heartbeats.recording import Recording
 
 __all__ = [
+    "ABOVE",
+    "BELOW",
     "COLUMN",
     "FEW_LEADS",
     "FOOT",
@@ -34,7 +36,8 @@ __all__ = [
 SPEED, GAIN = 25.0, 10.0  # mm/s, mm/mV
 
 # Millimetres. The sheet fits an A4 page, landscape, within margins of 10 mm.
-WIDTH, LEFT, HEAD, ROW, LANE, TRACK, FOOT = 275.0, 20.0, 15.0, 35.0, 6.0, 17.0, 5.0
+WIDTH, LEFT, HEAD, ROW, LANE, TRACK, FOOT = 275.0, 20.0, 15.0, 30.0, 6.0, 17.0, 5.0
+ABOVE, BELOW = 15.0, 5.0  # paper beyond the rows: R waves of V4 rise higher than S waves of II fall
 SHOWN = 10.0  # s on a sheet
 COLUMN = SHOWN / 4
 # With no more leads than this a recording has each over the whole width.
@@ -60,7 +63,7 @@ def lay_out(recording: Recording, *, start: float = 0.0) -> tuple[Strip, ...]:
     width; so have later sheets the rhythm strip. It is the last strip.
     """
     rhythm = rhythm_lead(recording)
-    first = HEAD + ROW / 2
+    first = HEAD + ABOVE + ROW / 2
     if start > 0:
         return (Strip(rhythm, LEFT, first, start, SHOWN),)
     if len(recording.leads) <= FEW_LEADS or not set(recording.leads) & set(STANDARD_LEADS):

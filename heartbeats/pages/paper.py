@@ -24,6 +24,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from heartbeats.pages.layout import (
+    ABOVE,
+    BELOW,
     FOOT,
     GAIN,
     HEAD,
@@ -78,7 +80,7 @@ class Sheet:
     @property
     def paper(self) -> float:
         """The height of the millimetre paper, in mm."""
-        return ROW * len({strip.y for strip in self.strips})
+        return ABOVE + ROW * len({strip.y for strip in self.strips}) + BELOW
 
     @property
     def height(self) -> float:
@@ -209,7 +211,7 @@ def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle
         _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE, 0.7)
     _line(axes, x, y, TRACE, 0.7, f"strip-{strip.lead}-{strip.start:g}").set_clip_path(paper)
     bold = "bold" if color == NAMES_COLOR else "normal"
-    write(axes, strip.x + 1.5, strip.y - ROW / 2 + 5.0, name, size=MIDDLE, color=color, fontweight=bold)
+    write(axes, strip.x + 1.5, strip.y - ROW / 2 + 2.5, name, size=MIDDLE, color=color, fontweight=bold)
 
 
 def _draw_peaks(axes: Axes, strip: Strip, peaks: npt.NDArray[np.float64], *, top: float) -> None:
@@ -220,7 +222,7 @@ def _draw_peaks(axes: Axes, strip: Strip, peaks: npt.NDArray[np.float64], *, top
     if len(x):
         write(axes, strip.x - 1.5, top + 3, "R-R in s", color=FOR, ha="right")
     for left, right in pairwise(x.tolist()):
-        if right - left >= 6:  # mm: narrower than the figure
+        if right - left >= 7:  # mm: the figure is as wide
             text = f"{(right - left) / SPEED:.2f}"
             write(axes, (left + right) / 2, top + 3, text, color=FOR, ha="center")
 

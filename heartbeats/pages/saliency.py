@@ -23,9 +23,11 @@ from heartbeats.classifier import Classifier, Member
 from heartbeats.diagnoses import CLASSES
 from heartbeats.preprocessing import LEADS, SAMPLING_RATE, fixed_length
 
-__all__ = ["BIN", "STEPS", "Saliency", "integrated_gradients"]
+__all__ = ["BIN", "Saliency", "integrated_gradients"]
 
-STEPS = 32
+# Points of the Gauss-Legendre rule: doubled from the one to the other while more than the tolerance is left open.
+STEPS, MOST_STEPS = 32, 256
+TOLERANCE = 0.01
 BATCH = 8  # steps at once, for the memory's sake
 BIN = 0.04  # s: a millimetre of paper
 
@@ -41,6 +43,7 @@ class Saliency:
         track: shape (bins,) of :data:`BIN` seconds each from the start, summed over leads; negative where it speaks
             against the class.
         leads: the same sum by lead, shape (8,), in the order of ``preprocessing.LEADS``.
+        steps: points of the Gauss-Legendre rule.
     """
 
     code: str
@@ -48,10 +51,11 @@ class Saliency:
     flat: float
     track: npt.NDArray[np.float64]
     leads: npt.NDArray[np.float64]
+    steps: int
 
     @property
     def residue(self) -> float:
-        """What ``STEPS`` steps leave unexplained: 0 for infinitely many."""
+        """What the steps leave unexplained: 0 for infinitely many."""
         return self.probability - self.flat - float(self.track.sum())
 
     @property
@@ -71,7 +75,7 @@ def integrated_gradients(
     Args:
         signal: prepared, int16 in microvolts, shape (8, samples), 500 Hz.
         code: one of ``diagnoses.CLASSES``.
-        steps: points of the Gauss-Legendre rule.
+        steps: points of the Gauss-Legendre rule to begin with.
     """
     target = CLASSES.index(code)
     attributions = np.zeros(signal.shape)
@@ -88,7 +92,10 @@ def integrated_gradients(
     flat, whole = ends / len(classifier.members)
     edges = np.arange(0, signal.shape[1], round(BIN * SAMPLING_RATE))
     track = np.add.reduceat(attributions.sum(axis=0), edges)
-    return Saliency(code, float(whole), float(flat), track, attributions.sum(axis=1))
+    found = Saliency(code, float(whole), float(flat), track, attributions.sum(axis=1), steps)
+    if abs(found.residue) > TOLERANCE and steps < MOST_STEPS:
+        return integrated_gradients(classifier, signal, code, steps=2 * steps)
+    return found
 
 
 def _input(member: Member, signal: npt.NDArray[np.int16]) -> Tensor:
