@@ -18,6 +18,7 @@ __all__ = [
     "BRADYCARDIA",
     "CLASSES",
     "EQUIVALENT",
+    "NAMES",
     "PVC",
     "SINUS_RHYTHM",
     "WEIGHTS_FILE",
@@ -39,13 +40,14 @@ PVC = ("427172004", "17338001")
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), PVC)
 
 
-def _read_scored_diagnoses() -> dict[str, str]:
+def _read_scored_diagnoses(column: str) -> dict[str, str]:
     with (_ROOT / "dx_mapping_scored.csv").open(encoding="utf-8", newline="") as file:
-        return {row["SNOMED CT Code"]: row["Abbreviation"] for row in csv.DictReader(file)}
+        return {row["SNOMED CT Code"]: row[column] for row in csv.DictReader(file)}
 
 
 # The 27 scored codes with their abbreviations, in the organisers' order: the order of the network's outputs.
-ABBREVIATIONS = _read_scored_diagnoses()
+ABBREVIATIONS = _read_scored_diagnoses("Abbreviation")
+NAMES = _read_scored_diagnoses("Dx")
 CLASSES = tuple(ABBREVIATIONS)
 
 # What the first headers wrote in words (CPSC 2018's nine classes); three of these were never scored in 2020.

@@ -1,4 +1,4 @@
-"""Recordings read and prepared by worker processes, in order, a bounded number ahead of whoever takes them.
+"""Recordings read and prepared, or drawn, by worker processes, in order, a bounded number ahead of whoever takes them.
 
 Whether a store is filled or a network waits for its next batch, this is the one way from header files to prepared
 signals. The workers are processes of loky (joblib), which needs no shared memory: /dev/shm is small in containers.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -21,7 +22,9 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from heartbeats.prepared import Failure, Prepared, prepare_file
 from heartbeats.ranks import cores
 
-__all__ = ["read_ahead"]
+__all__ = ["map_ahead", "read_ahead"]
+
+Made = TypeVar("Made")
 
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
@@ -33,30 +36,41 @@ def read_ahead(
     ahead: int = 64,
     prepare: Callable[[Path], Prepared | Failure] = prepare_file,
 ) -> Iterator[Prepared | Failure]:
-    """Prepare recordings on all cores, yielding them in order, with at most ``ahead`` of them under way or waiting.
-
-    A recording that ends its worker (a fault in a library, or too large for the memory) becomes a :class:`Failure`.
-    Those that were under way beside it are prepared once more, each alone in a process.
+    """Prepare recordings on all cores (:func:`map_ahead`).
 
     Args:
         ahead: how many recordings are held at the most, each a few hundred kilobytes.
         prepare: what the workers do with a header file; a function that they can import.
     """
-    waiting: deque[tuple[Path, Future[Prepared | Failure]]] = deque()
+    return map_ahead(prepare, header_files, ahead=ahead)
+
+
+def map_ahead(
+    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, ahead: int = 64
+) -> Iterator[Made | Failure]:
+    """What ``make`` makes of header files on all cores, in order, with at most ``ahead`` of them under way or waiting.
+
+    A recording that ends its worker (a fault in a library, or too large for the memory) becomes a :class:`Failure`.
+    Those that were under way beside it are made once more, each alone in a process.
+
+    Args:
+        make: a function that the workers can import.
+    """
+    waiting: deque[tuple[Path, Future[Made | Failure]]] = deque()
     for header_file in header_files:
-        waiting.append((header_file, _submit(prepare, header_file)))
+        waiting.append((header_file, _submit(make, header_file)))
         if len(waiting) >= ahead:
-            yield _finished(*waiting.popleft(), prepare)
+            yield _finished(*waiting.popleft(), make)
     while waiting:
-        yield _finished(*waiting.popleft(), prepare)
+        yield _finished(*waiting.popleft(), make)
 
 
-def _submit(prepare: Callable[[Path], Prepared | Failure], header_file: Path) -> Future[Prepared | Failure]:
+def _submit(make: Callable[[Path], Made | Failure], header_file: Path) -> Future[Made | Failure]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
         workers = get_reusable_executor(cores(), timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),))
         with suppress(BrokenProcessPool):
-            future: Future[Prepared | Failure] = workers.submit(prepare, header_file)
+            future: Future[Made | Failure] = workers.submit(make, header_file)
             return future
 
 
@@ -72,14 +86,14 @@ def _end_with(parent: int) -> None:
 
 
 def _finished(
-    header_file: Path, future: Future[Prepared | Failure], prepare: Callable[[Path], Prepared | Failure]
-) -> Prepared | Failure:
+    header_file: Path, future: Future[Made | Failure], make: Callable[[Path], Made | Failure]
+) -> Made | Failure:
     try:
         return future.result()
     except BrokenProcessPool:
         with ProcessPoolExecutor(max_workers=1) as worker:
             try:
-                alone: Future[Prepared | Failure] = worker.submit(prepare, header_file)
+                alone: Future[Made | Failure] = worker.submit(make, header_file)
                 return alone.result()
             except BrokenProcessPool:
                 return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")

@@ -11,7 +11,7 @@ ORDER = (
     "settings", "files", "ranks", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
     "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "unet",
     "feed", "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "validation",
-    "pages", "entry", "datasets", "experiments", "simulation",
+    "pages", "entry", "datasets", "experiments", "simulation", "show",
 )  # fmt: skip
 
 

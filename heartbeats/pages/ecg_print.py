@@ -1,0 +1,154 @@
+"""The sheets of one recording as .pdf, on A4 across, or as .png, the pages in one picture, ten pixels a millimetre."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES
+from heartbeats.files import replace_file
+from heartbeats.pages.ecg_page import Reading, method
+from heartbeats.pages.findings import Answer
+from heartbeats.pages.layout import WIDTH
+from heartbeats.pages.paper import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
+
+__all__ = ["SUFFIXES", "save", "save_failure"]
+
+SUFFIXES = (".pdf", ".png")
+PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 297.0, 210.0, 10.0  # mm
+INSIDE = PAGE_HEIGHT - 2 * MARGIN
+LEFT = (PAGE_WIDTH - WIDTH) / 2
+DPI = 254
+BARS = 62.0  # mm of a probability of 1
+
+
+def save(reading: Reading, path: Path) -> None:
+    """Write the sheets of a recording and a page of findings and notes, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    places: list[tuple[int, float]] = []
+    page, bottom = 0, 0.0
+    sheets = reading.sheets()
+    for sheet in sheets:
+        if bottom + sheet.height > INSIDE:
+            page, bottom = page + 1, 0.0
+        places.append((page, bottom))
+        bottom += sheet.height
+    notes = reading.notes()
+    findings = reading.answer is not None or bool(notes)
+    pages = _pages(page + 1 + findings, path)
+    for sheet, (page, top) in zip(sheets, places, strict=True):
+        figure, above = pages[page]
+        sheet.draw(figure, left=LEFT, top=above + MARGIN + top)
+    if findings:
+        axes = _inside(*pages[-1])
+        write(axes, 1, 6, _shortened(reading.name), size=12, fontweight="bold")
+        if reading.answer:
+            _draw_probabilities(axes, reading.answer)
+        _draw_text(axes, reading, notes)
+        write(axes, WIDTH - 1, INSIDE - 1.2, DISCLAIMER, color=QUIET, ha="right")
+    _write(pages, path)
+
+
+def save_failure(name: str, reason: str, path: Path) -> None:
+    """Write a page that says why a recording cannot be read.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    pages = _pages(1, path)
+    axes = _inside(*pages[0])
+    write(axes, 1, 6, f"{_shortened(name)} cannot be read", size=12, fontweight="bold")
+    write(axes, 1, 12, textwrap.fill(reason, 140), size=9, va="top")
+    _write(pages, path)
+
+
+def _shortened(name: str) -> str:
+    return textwrap.shorten(name, 60, placeholder="…") if len(name) > 60 else name
+
+
+def _pages(count: int, path: Path) -> list[tuple[Figure, float]]:
+    """The figure that each page is drawn into, and how many mm from its top: of a picture it is one figure."""
+    size = (PAGE_WIDTH * MM, PAGE_HEIGHT * MM)
+    if path.suffix.lower() == ".pdf":
+        return [(Figure(figsize=size), 0.0) for _ in range(count)]
+    figure = Figure(figsize=(size[0], size[1] * count))
+    return [(figure, PAGE_HEIGHT * page) for page in range(count)]
+
+
+def _inside(figure: Figure, above: float) -> Axes:
+    with drawing():
+        return millimetres(figure, left=LEFT, top=above + MARGIN, width=WIDTH, height=INSIDE)
+
+
+def _write(pages: Sequence[tuple[Figure, float]], path: Path) -> None:
+    def write_pdf(temporary: Path) -> None:
+        with PdfPages(temporary, metadata={"CreationDate": None}) as file:
+            for figure, _ in pages:
+                file.savefig(figure, facecolor="white")
+
+    def write_png(temporary: Path) -> None:
+        pages[0][0].savefig(temporary, format="png", dpi=DPI, facecolor="white")
+
+    with drawing():
+        replace_file(path, write_pdf if path.suffix.lower() == ".pdf" else write_png)
+
+
+def _draw_probabilities(axes: Axes, found: Answer) -> None:
+    """The 27 probabilities as bars, the highest first, the threshold as a line."""
+    left, top, step = 78.0, 16.0, 6.0
+    for row, i in enumerate(np.argsort(-found.probabilities, kind="stable")):
+        p, y = float(found.probabilities[i]), top + step * row
+        code, answered = CLASSES[i], bool(found.labels[i])
+        weight, color = ("bold", NAMES_COLOR) if answered else ("normal", QUIET)
+        write(axes, 1, y + 1, ABBREVIATIONS[code], size=8, color=color, fontweight=weight)
+        write(axes, 16, y + 1, NAMES[code], size=7, color=color)
+        axes.add_patch(Rectangle((left, y - 1.5), BARS * p, 3, facecolor=FOR if answered else AGAINST))
+        write(axes, left + BARS + 2, y + 1, f"{p:.3f}", size=8, color=color, fontweight=weight)
+    at, bottom = left + BARS * found.threshold, top + step * len(CLASSES) - 3
+    axes.plot([at, at], [top - 3, bottom], color=NAMES_COLOR, linewidth=0.7)
+    write(axes, at, bottom + 4, f"threshold {found.threshold:.2f}", ha="center")
+
+
+def _draw_text(axes: Axes, reading: Reading, notes: Sequence[str]) -> None:
+    """What else the page of a recording says, in one column."""
+    paragraphs: list[tuple[str, Sequence[str]]] = [("Mended, assumed, not shown", notes)]
+    if found := reading.answer:
+        compared = found.comparison
+        named = (
+            ("Agreed", compared.agreed),
+            ("Missed (in the header only)", compared.missed),
+            ("Extra (answered only)", compared.extra),
+            ("In the header, not one of the 27", compared.unscored),
+        )
+        agreement = [
+            f"{what}: {', '.join(names) or '–'}" for what, names in named if compared.labelled or what[0] == "I"
+        ]
+        paragraphs = [
+            ("The answer, and how it came about", found.reasons),
+            ("Answer and header", agreement),
+            *paragraphs,
+            ("Where the networks looked", method(found)),
+        ]
+    left, y = (160.0, 16.0) if found else (1.0, 16.0)
+    for title, sentences in paragraphs:
+        if not sentences:
+            continue
+        write(axes, left, y, title, size=9, fontweight="bold")
+        y += 5
+        for sentence in sentences:
+            lines = textwrap.wrap(sentence, 84)
+            for line in lines:
+                write(axes, left, y, line, size=7.5)
+                y += 3.8
+            y += 1
+        y += 4

@@ -1,0 +1,156 @@
+"""A folder of pages, one a recording, and an index that lists them by diagnosis and by disagreement with the header."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from tqdm import tqdm
+
+from heartbeats.classifier import Classifier, load
+from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, snomed_codes
+from heartbeats.files import write_text
+from heartbeats.pages.ecg_page import Reading, ecg_page, failure_page, patient, read, rhythm_in_words
+from heartbeats.pages.findings import Comparison
+from heartbeats.pages.page import render
+from heartbeats.pages.paper import plain
+from heartbeats.prepared import Failure
+from heartbeats.read_ahead import map_ahead
+from heartbeats.recording import RecordingError
+
+__all__ = ["INDEX", "Entry", "attempt", "index_page", "write_folder"]
+
+Made = TypeVar("Made")
+
+INDEX = "index.html"
+PAGES = "recordings"
+HOME = f"../{INDEX}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the index.
+
+    Attributes:
+        name: the recording's, fit to be shown.
+        patient: age and sex.
+        heart_rate: in words.
+        group: the code that it is listed under: the most probable that is answered or, without an answer, the first
+            of the header's that is scored; empty without either.
+        answered: abbreviations of what is answered, the most probable first; ``None`` without an answer.
+        header: the header's diagnoses.
+        comparison: of the two.
+    """
+
+    name: str
+    patient: str
+    heart_rate: str
+    group: str
+    answered: tuple[str, ...] | None
+    header: tuple[str, ...]
+    comparison: Comparison | None
+
+    @classmethod
+    def of(cls, reading: Reading) -> Entry:
+        """The line of what was read."""
+        codes, found = snomed_codes(reading.recording.diagnoses), reading.answer
+        listed = found.answered if found else [code for code in CLASSES if code in codes]
+        return cls(
+            name=reading.name,
+            patient=patient(reading.recording),
+            heart_rate=rhythm_in_words(reading.rhythm)[0],
+            group=listed[0] if listed else "",
+            answered=tuple(ABBREVIATIONS[code] for code in found.answered) if found else None,
+            header=tuple(ABBREVIATIONS.get(code) or plain(code) for code in codes),
+            comparison=found.comparison if found else None,
+        )
+
+
+def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Reading], Made]) -> Made | Failure:
+    """What ``make`` makes of a recording that is read and, with a model, classified, or why that cannot be."""
+    try:
+        return make(read(header_file, classifier))
+    except RecordingError as error:
+        return Failure(header_file.stem, str(error))
+    except Exception as error:  # a fault of this program costs this recording, by name, and no other
+        return Failure(header_file.stem, f"unforeseen {type(error).__name__}: {error}")
+
+
+def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None = None) -> tuple[int, int]:
+    """Write a page for every recording and the index; returns how many were read, and how many were not.
+
+    Pages are named after the recordings, in letters that any file system takes, and stay in the folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    (folder / PAGES).mkdir(parents=True, exist_ok=True)
+    entries: dict[str, Entry | Failure] = {}
+    make = partial(_draw, model_directory=model_directory)
+    drawn = tqdm(map_ahead(make, header_files), total=len(header_files), desc="drawing", unit="recording", disable=None)
+    taken: set[str] = set()
+    for header_file, made in zip(header_files, drawn, strict=True):
+        page = f"{PAGES}/{_file_name(header_file.stem, taken)}"
+        if isinstance(made, Failure):
+            tqdm.write(f"{plain(made.name)}: not read: {plain(made.reason)}", file=sys.stderr)
+            entries[page], text = made, failure_page(made.name, made.reason, home=HOME)
+        else:
+            entries[page], text = made
+        write_text(folder / page, text)
+    write_text(folder / INDEX, index_page(entries))
+    failed = sum(isinstance(entry, Failure) for entry in entries.values())
+    return len(entries) - failed, failed
+
+
+@cache
+def _model(directory: Path) -> Classifier:
+    torch.set_num_threads(1)  # there is a process a core
+    return load(directory, device=torch.device("cpu"))
+
+
+def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[Entry, str] | Failure:
+    classifier = _model(model_directory) if model_directory else None
+    return attempt(header_file, classifier, lambda reading: (Entry.of(reading), ecg_page(reading, home=HOME)))
+
+
+def _file_name(name: str, taken: set[str]) -> str:
+    """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and of no other recording."""
+    stem = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", name)[:100]
+    candidate, count = stem, 1
+    while candidate.lower() in taken:  # some file systems take no notice of case
+        count += 1
+        candidate = f"{stem}-{count}"
+    taken.add(candidate.lower())
+    return f"{candidate}.html"
+
+
+def index_page(entries: dict[str, Entry | Failure]) -> str:
+    """The index, HTML, of lines by the page that each leads to, relative to the index."""
+    read_pages = {page: entry for page, entry in entries.items() if isinstance(entry, Entry)}
+    groups = []
+    for code in (*CLASSES, ""):
+        found = sorted((entry.name, page) for page, entry in read_pages.items() if entry.group == code)
+        if found:
+            title = f"{ABBREVIATIONS[code]}, {NAMES[code]}" if code else "None of the 27"
+            groups.append({"id": f"d{code}", "title": title, "rows": [(page, read_pages[page]) for _, page in found]})
+    compared = [(page, entry, entry.comparison) for page, entry in read_pages.items() if entry.comparison is not None]
+    labelled = [row for row in compared if row[2].labelled]
+    return render(
+        "index.html",
+        count=len(entries),
+        groups=groups,
+        answered=any(entry.answered is not None for entry in read_pages.values()),
+        disagreeing=sorted(labelled, key=lambda row: row[2].disagreement, reverse=True),
+        unlabelled=len(compared) - len(labelled),
+        failures=[
+            (page, plain(entry.name), plain(entry.reason))
+            for page, entry in entries.items()
+            if isinstance(entry, Failure)
+        ],
+    )

@@ -1,0 +1,99 @@
+"""Draw recordings on millimetre paper and, with a model, what it answers, why, and where it looked.
+
+    python -m heartbeats.show RECORD [RECORD ...] [--model MODEL] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
+
+RECORD is a header file, a recording's path without suffix, or a folder of recordings, sub-folders included. One
+recording becomes one file, NAME.html unless -o says otherwise; several become a folder of pages with index.html. What
+cannot be read gets a page that says why. The exit status is 1 only when nothing could be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from heartbeats.classifier import ModelError, load
+from heartbeats.files import write_text
+from heartbeats.header import find_headers
+from heartbeats.pages import ecg_print
+from heartbeats.pages.ecg_page import ecg_page, failure_page
+from heartbeats.pages.folder import INDEX, attempt, write_folder
+from heartbeats.pages.paper import plain
+from heartbeats.prepared import Failure
+
+FILES = (".html", *ecg_print.SUFFIXES)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw; return 1, after one line of reason, where nothing can be written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heartbeats.show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="header file, record, or folder")
+    parser.add_argument("--model", type=Path, help="folder written by train_model.py")
+    parser.add_argument("-o", "--out", type=Path, help=f"a file ({', '.join(FILES)}), or a folder")
+    options = parser.parse_args(arguments)
+    try:
+        header_files = [path for record in options.records for path in _header_files(record)]
+        out = options.out or Path(f"{header_files[0].stem}.html")
+        several = len(header_files) > 1 or any(record.is_dir() for record in options.records)
+        if several and (not options.out or out.suffix.lower() in FILES):
+            parser.error("several recordings need a folder: -o FOLDER")
+        if out.suffix.lower() in FILES:
+            _write_file(header_files[0], out, options.model)
+            _say(f"{out} written")
+        else:
+            if options.model:
+                load(options.model, device=torch.device("cpu"))  # told now if it cannot be, and not by each recording
+            drawn, failed = write_folder(header_files, out, options.model)
+            _say(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
+    except (ModelError, OSError) as error:
+        _say(f"heartbeats.show: {error}")
+        return 1
+    return 0
+
+
+def _header_files(record: Path) -> list[Path]:
+    """The header files that an argument names.
+
+    Raises:
+        OSError: it names none.
+    """
+    if record.is_dir():
+        if found := find_headers(record):
+            return found
+        raise FileNotFoundError(f"{record}: no recordings (.hea) in this folder")
+    header_file = record if record.suffix == ".hea" else record.with_name(f"{record.name}.hea")
+    if not header_file.exists():
+        raise FileNotFoundError(f"{header_file}: no such header file; name one, a recording or a folder of them")
+    return [header_file]
+
+
+def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> None:
+    classifier = load(model_directory, device=torch.device("cpu")) if model_directory else None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix.lower() == ".html":
+        page = attempt(header_file, classifier, ecg_page)
+        if isinstance(page, Failure):
+            _say(f"{page.name}: not read: {page.reason}")
+            page = failure_page(page.name, page.reason)
+        write_text(out, page)
+        return
+    reading = attempt(header_file, classifier, lambda found: found)
+    if isinstance(reading, Failure):
+        _say(f"{reading.name}: not read: {reading.reason}")
+        ecg_print.save_failure(reading.name, reading.reason, out)
+    else:
+        ecg_print.save(reading, out)
+
+
+def _say(text: str) -> None:
+    print(plain(text), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,524 @@
+"""ECGs on paper are true to the millimetre; pages say what was decided and why; nothing that is read breaks one."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from conftest import TWELVE, ecg
+from matplotlib.image import imread
+
+from heartbeats.classifier import Evidence, decide
+from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.pages import saliency
+from heartbeats.pages.ecg_page import Reading, ecg_page, read
+from heartbeats.pages.findings import Comparison, compare, reasons, rhythm
+from heartbeats.pages.folder import Entry, attempt, index_page
+from heartbeats.pages.layout import HEAD, LEFT, lay_out, lead_of, trace
+from heartbeats.pages.paper import Sheet, Track, leaving, plain
+from heartbeats.pages.saliency import BIN, integrated_gradients
+from heartbeats.prepared import Failure, prepare_recording
+from heartbeats.recording import Recording, read_recording
+from heartbeats.settings import DecisionSettings
+from heartbeats.show import main
+
+BRADY, SNR, AF, RBBB = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003", "59118001"))
+SVG = "{http://www.w3.org/2000/svg}"
+MILLIMETRES = 25.4 / 72  # of a unit of matplotlib's SVG
+
+
+def recording(signal: np.ndarray | None = None, leads: tuple[str, ...] = TWELVE, **more) -> Recording:
+    signal = ecg(leads=len(leads)) / 1000 if signal is None else signal
+    return Recording("A0001", signal, more.pop("sampling_rate", 500), leads, **more)
+
+
+def spikes(times: list[float], *, sampling_rate: float = 500, seconds: float = 10) -> np.ndarray:
+    """A lead of 0 mV with spikes of 1 mV."""
+    lead = np.zeros(round(seconds * sampling_rate))
+    lead[[round(t * sampling_rate) for t in times]] = 1.0
+    return np.tile(lead, (12, 1))
+
+
+def sheet_of(shown: Recording, track: Track | None = None) -> Sheet:
+    return Sheet(shown, lay_out(shown), (("a", "b"),) * 3, rhythm(shown).peaks, track)
+
+
+def lines(sheet: Sheet) -> dict[str, list[np.ndarray]]:
+    """The vertices in mm from the sheet's left and top, NaN between lines, of each named group of its SVG."""
+    root = ElementTree.fromstring(sheet.svg("an ECG"))
+    found: dict[str, list[np.ndarray]] = {}
+    for group in root.iter(f"{SVG}g"):
+        name = group.get("id", "").partition("-")[2]
+        for path in group.findall(f"{SVG}path") if name.startswith(("grid", "calibration", "strip")) else ():
+            moves = [np.array(part.split(), float).reshape(-1, 2) for part in path.get("d", "").split("M")[1:]]
+            found.setdefault(name, []).extend(MILLIMETRES * points for points in moves)
+    return found
+
+
+# --- paper
+
+
+def test_the_sheet_is_as_wide_as_it_says():
+    sheet = sheet_of(recording())
+    root = ElementTree.fromstring(sheet.svg("an ECG"))
+    _, _, width, height = map(float, root.get("viewBox", "").split())
+    assert (width * MILLIMETRES, height * MILLIMETRES) == (pytest.approx(275), pytest.approx(sheet.height))
+    assert float(re.search(r"max-width:([\d.]+)in", root.get("style", ""))[1]) * 25.4 == pytest.approx(275, abs=0.01)
+    assert "width: 275mm" in ecg_page(Reading(recording(), rhythm(recording())))
+
+
+@pytest.mark.parametrize("spacing", [1, 5])
+def test_the_grid_is_one_and_five_millimetres(spacing):
+    grid = lines(sheet_of(recording()))[f"grid-{spacing}"]
+    across = [line[0, 0] for line in grid if line[0, 0] == line[-1, 0]]
+    down = [line[0, 1] for line in grid if line[0, 1] == line[-1, 1]]
+    assert np.diff(across) == pytest.approx(spacing, abs=0.01)
+    assert np.diff(down) == pytest.approx(spacing, abs=0.01)
+    assert len(across) == 275 / spacing + 1
+    assert len(down) == 140 / spacing + 1
+
+
+def test_the_calibration_pulse_is_one_millivolt_for_a_fifth_of_a_second():
+    pulses = lines(sheet_of(recording()))["calibration"]
+    assert len(pulses) == 4
+    for x, y in (pulse.T for pulse in pulses):
+        top = y < y.min() + 0.01
+        assert np.ptp(x[top]) == pytest.approx(5, abs=0.01)
+        assert np.ptp(y) == pytest.approx(10, abs=0.01)
+
+
+@pytest.mark.parametrize("sampling_rate", [100, 257, 500, 1000])
+def test_seconds_and_millivolts_are_millimetres_on_paper(sampling_rate):
+    times = [1.0, 1.8, 3.2, 4.0, 6.0, 9.0]
+    sheet = sheet_of(recording(spikes(times, sampling_rate=sampling_rate), sampling_rate=sampling_rate))
+    (points,) = lines(sheet)["strip-II-0"][1:]  # the first is lead II of the columns
+    x, y = points.T
+    peaks = x[y < y.max() - 9]
+    assert y.max() - y.min() == pytest.approx(10, abs=0.05)
+    assert peaks == pytest.approx(LEFT + 25 * np.round(np.array(times) * sampling_rate) / sampling_rate, abs=0.05)
+    assert y.max() == pytest.approx(sheet.strips[-1].y, abs=0.02)
+
+
+def test_columns_go_on_where_the_one_before_ends():
+    sheet = sheet_of(recording(spikes([1.0, 3.0, 6.0, 8.0])))
+    drawn = lines(sheet)
+    for name, second in (("I-0", 1.0), ("aVR-2.5", 3.0), ("V1-5", 6.0), ("V4-7.5", 8.0)):
+        x, y = drawn[f"strip-{name}"][0].T
+        assert x[y.argmin()] == pytest.approx(LEFT + 25 * second, abs=0.05)
+
+
+def test_the_leads_stand_where_a_clinician_looks_for_them():
+    strips = lay_out(recording())
+    rows = [[s.lead for s in sorted(strips, key=lambda s: s.x) if s.y == y] for y in sorted({s.y for s in strips})]
+    assert rows == [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"], ["II"]]
+    assert {s.seconds for s in strips[:-1]} == {2.5}
+    assert strips[-1].seconds == 10
+
+
+def test_a_recording_shorter_than_the_sheet_shows_the_start_of_every_lead():
+    assert {strip.start for strip in lay_out(recording(ecg(seconds=9) / 1000))} == {0}
+
+
+def test_few_leads_have_the_whole_width_and_the_rhythm_strip_is_last():
+    strips = lay_out(recording(leads=("II", "V5")))
+    assert [(strip.lead, strip.seconds) for strip in strips] == [("V5", 10), ("II", 10)]
+    assert [strip.lead for strip in lay_out(recording(leads=("MLII", "V1")))] == ["V1", "MLII"]
+
+
+def test_what_is_drawn_is_the_recording_as_recorded_around_its_median():
+    shown = recording(ecg(sampling_rate=257) / 1000 + 3.0, sampling_rate=257)
+    strip = lay_out(shown)[-1]
+    x, y = trace(shown, strip)
+    lead = shown.signal[1][: len(x)]
+    assert np.diff(x) == pytest.approx(25 / 257)
+    assert (strip.y - y) / 10 == pytest.approx(lead - np.median(lead))
+
+
+def test_limb_leads_that_were_not_recorded_are_those_of_einthoven_and_goldberger():
+    one, two = ecg(leads=2) / 1000
+    shown = recording(np.vstack([one, two]), leads=("I", "II"))
+    assert lead_of(shown, "III") == pytest.approx(two - one)
+    assert lead_of(shown, "aVR") == pytest.approx(-(one + two) / 2)
+    assert lead_of(shown, "aVL") == pytest.approx(one - two / 2)
+    assert lead_of(shown, "aVF") == pytest.approx(two - one / 2)
+    assert lead_of(shown, "V1") is None
+    assert lead_of(recording(leads=("II", "III")), "I") is None
+
+
+def test_a_trace_that_leaves_the_paper_is_named_and_cut():
+    signal = spikes([1.0])
+    signal[9, 4000] = 1e9
+    sheet = sheet_of(recording(signal))
+    assert leaving(sheet) == ["V4"]
+    assert leaving(sheet_of(recording())) == []
+    for points in lines(sheet)["strip-V4-7.5"]:
+        assert points[:, 1].min() > -10
+
+
+def test_r_peaks_stand_under_the_rhythm_strip_with_the_intervals_between():
+    sheet = sheet_of(recording())
+    texts = [element.text for element in ElementTree.fromstring(sheet.svg("an ECG")).iter(f"{SVG}text")]
+    assert texts.count("1.00") == len(sheet.peaks) - 1 == 9
+
+
+@pytest.mark.parametrize("start", [0.0, 10.0])
+def test_bars_of_the_track_stand_under_the_seconds_that_they_explain(start):
+    values = np.zeros(500)
+    values[round((start + 4) / BIN)] = 0.2
+    shown = recording(ecg(seconds=20) / 1000)
+    sheet = Sheet(shown, lay_out(shown, start=start), (("a", "b"),) * 3, np.empty(0), Track(values, BIN, "caption"))
+    svg = ElementTree.fromstring(sheet.svg("an ECG"))
+    (bars,) = [path.get("d") for path in svg.iter(f"{SVG}path") if "#0b57a4" in path.get("style", "")]
+    x, y = MILLIMETRES * np.array(re.findall(r"[\d.]+", bars), float).reshape(-1, 2).T
+    tall = x[y < y.max() - 5]
+    assert (tall.min(), tall.max()) == (pytest.approx(LEFT + 100, abs=0.02), pytest.approx(LEFT + 101, abs=0.02))
+
+
+# --- findings
+
+
+def probabilities(**chosen: float) -> np.ndarray:
+    values = np.full(27, 0.1)
+    for name, p in chosen.items():
+        values[{"brady": BRADY, "snr": SNR, "af": AF, "rbbb": RBBB}[name]] = p
+    return values
+
+
+@pytest.mark.parametrize("brady", [0.1, 0.61])
+@pytest.mark.parametrize("af", [0.1, 0.5])
+@pytest.mark.parametrize("slow", [0, 3, 8, 11])
+@pytest.mark.parametrize("settings", [DecisionSettings(), DecisionSettings(False, False), DecisionSettings(pvc="unet")])
+def test_the_words_say_what_was_decided(brady, af, slow, settings):
+    p = probabilities(brady=brady, af=af)
+    intervals = np.array([1.2] * slow + [0.8] * (11 - slow))
+    evidence = Evidence(np.array([slow >= 5.5]), np.array([False]) if settings.pvc == "unet" else None)
+    labels = decide(p[None], evidence, 0.24, settings)[0]
+    said = " ".join(reasons(p, evidence, intervals, 0.24, settings))
+    assert ("taken back" in said) == (brady >= 0.24 and not labels[BRADY])
+    assert ("kept" in said) == (settings.bradycardia_rule and bool(labels[BRADY]))
+    assert ("fallback answers sinus rhythm" in said) == bool(labels[SNR])
+    assert ("U-Net" in said) == (settings.pvc == "unet")
+    assert ("Nothing is answered" in said) == (not labels.any())
+    assert (f"{slow} of 11 R-R intervals" in said) == settings.bradycardia_rule
+
+
+def test_the_sentence_of_the_bradycardia_rule():
+    intervals = np.array([1.2] * 3 + [0.8] * 8)
+    said = reasons(probabilities(brady=0.61), Evidence(np.array([False])), intervals, 0.24, DecisionSettings())
+    assert (
+        "Brady 0.610 ≥ 0.24, but the rule: 3 of 11 R-R intervals between 1 and 1.6 s, fewer than half: taken back."
+        in said
+    )
+
+
+def test_an_answer_is_compared_in_the_classes_as_they_are_scored():
+    labels = np.zeros(27, bool)
+    labels[[RBBB, AF]] = True
+    compared = compare(labels, probabilities(rbbb=0.8, af=0.6), ("713427006", SINUS_RHYTHM, "233917008"))
+    assert (compared.agreed, compared.missed, compared.extra) == (("CRBBB/RBBB",), ("NSR",), ("AF",))
+    assert compared.unscored == ("233917008",)
+    expected = -(np.log(0.8) + np.log(0.1) + np.log(0.4) + 21 * np.log(0.9)) / 24
+    assert compared.cross_entropy == pytest.approx(expected)
+
+
+def test_a_header_without_a_scored_diagnosis_is_nothing_to_compare_with():
+    assert not compare(np.zeros(27, bool), np.full(27, 0.1), ("233917008",)).labelled
+
+
+def test_r_peaks_are_those_of_lead_i_and_elsewhere_only_without_them():
+    assert rhythm(recording()).lead == "I"
+    assert rhythm(recording()).heart_rate == pytest.approx(60, abs=1)
+    assert rhythm(recording(leads=("MLII", "V1"))).lead == "MLII"
+    flat = rhythm(recording(np.zeros((12, 5000))))
+    assert np.isnan(flat.heart_rate)
+
+
+def test_integrated_gradients_add_up_to_the_probability(classifier, simulated):
+    prepared = prepare_recording(read_recording(sorted(simulated.rglob("*.hea"))[0]))
+    expected = classifier.probabilities([prepared])[0]
+    for code in (SINUS_RHYTHM, BRADYCARDIA):
+        found = integrated_gradients(classifier, prepared.signal, code)
+        assert found.probability == pytest.approx(expected[CLASSES.index(code)], abs=1e-5)
+        assert found.flat + found.track.sum() == pytest.approx(found.probability, abs=0.01)
+        assert found.residue == pytest.approx(found.probability - found.flat - found.track.sum())
+        assert found.leads.sum() == pytest.approx(found.track.sum())
+        assert sum(found.by_lead.values()) == pytest.approx(found.leads.sum())
+
+
+def test_the_track_has_a_bin_a_millimetre_and_nothing_beyond_what_the_networks_read(classifier):
+    prepared = prepare_recording(recording())
+    track = integrated_gradients(classifier, prepared.signal, SINUS_RHYTHM).track
+    assert track.shape == (10 / BIN,)
+    assert track[: round(4 / BIN)].any()
+    assert not track[round(4 / BIN) :].any()
+
+
+def test_steps_are_doubled_while_more_than_a_hundredth_is_left_open(classifier, monkeypatch):
+    prepared = prepare_recording(recording())
+    assert integrated_gradients(classifier, prepared.signal, SINUS_RHYTHM, steps=2).steps <= saliency.STEPS
+    monkeypatch.setattr(saliency, "TOLERANCE", 0.0)
+    assert integrated_gradients(classifier, prepared.signal, SINUS_RHYTHM, steps=64).steps == saliency.MOST_STEPS
+
+
+def test_a_flat_line_moves_nothing(classifier):
+    found = integrated_gradients(classifier, np.zeros((8, 5000), np.int16), SINUS_RHYTHM)
+    assert not found.track.any()
+    assert found.probability == found.flat
+
+
+# --- pages
+
+
+class Outline(HTMLParser):
+    """What a page has of headings, tables and scrolling boxes; tags must match."""
+
+    VOID = ("meta", "link", "br", "img", "input", "hr")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[int] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+def assert_sound(page: str) -> None:
+    """One self-contained page that says what it is not, and that a screen reader finds its way in."""
+    outline = Outline(page)
+    assert outline.headings[0] == 1
+    assert outline.headings.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert outline.count("caption") == outline.count("table")
+    assert all("scope" in attributes for tag, attributes in outline.tags if tag == "th")
+    assert all(
+        attributes.get("tabindex") == "0" and attributes.get("aria-label")
+        for _, attributes in outline.tags
+        if attributes.get("role") == "region"
+    )
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in outline.tags}
+    assert not any(name.startswith("on") or name == "src" for _, attributes in outline.tags for name in attributes)
+    links = [value for _, attributes in outline.tags for name, value in attributes.items() if name.endswith("href")]
+    assert not [link for link in links if ":" in link]
+    assert "@import" not in page
+    assert "url(" not in re.sub(r"url\(#", "", page)
+    assert "Not a medical device" in page
+
+
+def test_a_page_is_sound_and_says_what_the_model_says(classifier, write_record):
+    reading = read(write_record(dx="426783006,164889003"), classifier)
+    page = ecg_page(reading)
+    assert_sound(page)
+    assert len(page.encode()) < 400_000
+    found = reading.answer
+    for sentence in (*found.reasons, *reading.notes(), "60 years, male", "Integrated gradients", "1703.01365"):
+        assert str(plain(sentence)) in page.replace("&lt;", "<").replace("&#39;", "'")
+    order = re.findall(r'<span class="code">(\w+)</span>.*?<td>([\d.]+)</td>', page)
+    assert [float(p) for _, p in order] == sorted((round(p, 3) for p in found.probabilities), reverse=True)
+    assert page.count('class="answered"') == found.labels.sum()
+
+
+def test_a_page_without_a_model_has_no_answer(write_record):
+    page = ecg_page(read(write_record()))
+    assert_sound(page)
+    assert "Probabilities" not in page
+    assert "60 /min" in page
+
+
+def test_what_a_header_says_is_no_html(classifier, write_record):
+    bad = '<script>alert("1")</script>'
+    leads = ("I", "II", "<b>$x_2^3$</b>", "V1")
+    header_file = write_record("<i>&amp;名", leads=leads, dx=f"{bad},\x00\x1b[2J", comments=f"#Sex: {bad}\n#Age: <u>\n")
+    for model in (None, classifier):
+        page = ecg_page(read(header_file, model))
+        assert_sound(page)
+        assert not {"i", "b", "u"} & {tag for tag, _ in Outline(page).tags}
+        assert "\x1b" not in page
+        assert "&lt;i&gt;&amp;amp;名" in page
+        assert "&lt;script&gt;" in page
+
+
+POOR = {
+    "flat": ({"signal": np.zeros((12, 5000), np.int16)}, "All leads are flat"),
+    "one flat": ({"signal": ecg() * (np.arange(12) != 4)[:, None].astype(np.int16)}, "Flat from beginning to end: aVL"),
+    "1 s": ({"signal": ecg(seconds=1)}, "1 s long"),
+    "two leads": ({"leads": ("II", "V5")}, "ECG of A0001"),
+    "eight leads": (
+        {"leads": ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")},
+        "computed from I and II: III, aVR, aVL, aVF.",
+    ),
+    "seven leads": ({"leads": ("II", "V1", "V2", "V3", "V4", "V5", "V6")}, "Not recorded: I, III, aVR, aVL, aVF."),
+    "Frank's leads": ({"leads": ("vx", "vy", "vz")}, "Not classified: none of the leads"),
+    "fifteen leads": ({"leads": (*TWELVE, "vx", "vy", "vz")}, "Recorded, but not drawn: vx, vy, vz"),
+    "wrong gain": ({"gain": "0/mV"}, "no usable gain"),
+    "40 s": ({"signal": ecg(seconds=40)}, "its first 30 s"),
+    "enormous": ({"signal": (ecg() * 30).astype(np.int32), "fmt": "32"}, "Leaves the paper"),
+    "too short": ({"signal": ecg(seconds=0.5)}, "shorter than 1 s"),
+}
+
+
+@pytest.mark.parametrize("case", POOR)
+def test_what_cannot_be_drawn_well_gets_a_page_that_says_so(case, tmp_path, model_directory, write_record):
+    arguments, said = POOR[case]
+    out = tmp_path / "new" / "page.html"
+    assert main([str(write_record(**arguments)), "--model", str(model_directory), "-o", str(out)]) == 0
+    page = out.read_text()
+    assert said in page.replace("&#39;", "'")
+    if case != "too short":
+        assert_sound(page)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+@pytest.mark.parametrize("case", ["flat", "1 s", "two leads", "40 s", "enormous"])
+def test_sheets_of_what_cannot_be_drawn_well(case, suffix, tmp_path, write_record):
+    out = tmp_path / f"sheets{suffix}"
+    assert main([str(write_record("名前 $x^$", **POOR[case][0])), "-o", str(out)]) == 0
+    assert out.read_bytes().startswith({".png": b"\x89PNG", ".pdf": b"%PDF"}[suffix])
+
+
+def test_an_unreadable_recording_gets_a_page_and_a_line(tmp_path, write_record, capsys):
+    header_file = write_record()
+    header_file.with_suffix(".mat").write_bytes(b"no matrix")
+    for suffix in (".html", ".png", ".pdf"):
+        assert main([str(header_file), "-o", str(tmp_path / f"x{suffix}")]) == 0
+        assert "A0001: not read: A0001.mat cannot be read" in capsys.readouterr().err
+    assert "A0001.mat cannot be read" in (tmp_path / "x.html").read_text()
+
+
+def test_the_picture_is_ten_pixels_a_millimetre_and_the_pdf_a4(tmp_path, write_record):
+    header_file = write_record()
+    for suffix in (".png", ".pdf"):
+        assert main([str(header_file.with_suffix("")), "-o", str(tmp_path / f"x{suffix}")]) == 0
+    picture = imread(tmp_path / "x.png")
+    assert picture.shape[:2] == (2100, 2970)
+    row = picture[round(10 * (10 + HEAD + 2.5)), :, 1]  # green is weakest on the thick lines, 2.5 mm below one
+    thick = np.flatnonzero(row < 0.8)
+    edges = thick[np.insert(np.diff(thick) > 1, 0, True)]
+    assert len(edges) == 56
+    assert np.diff(edges) == pytest.approx(50, abs=1)
+    boxes = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", (tmp_path / "x.pdf").read_bytes())
+    assert [tuple(round(float(x) * MILLIMETRES, 2) for x in box) for box in boxes] == [(297, 210)]
+    assert sheet_of(recording(), Track(np.zeros(250), BIN, "")).height <= 190  # within margins of 10 mm
+
+
+# --- the command and its folder
+
+
+def test_a_folder_is_drawn_with_an_index_and_stays_inside(tmp_path, model_directory, write_record, capsys):
+    data, out = tmp_path / "data", tmp_path / "some" / "out"
+    for folder, name in (("a", "A0001"), ("b", "a0001"), ("c", "index"), ("d", "$(touch x);\\..<&"), ("e", "-rf")):
+        write_record(name, folder=data / folder, record_name="../../escaped")
+    write_record("x" * 251, folder=data / "f")
+    write_record("A0001", folder=data / "g").with_suffix(".mat").unlink()
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert main([str(data), "--model", str(model_directory), "-o", str(out)]) == 0
+    written = {path.relative_to(out).as_posix() for path in {p for p in tmp_path.rglob("*") if p.is_file()} - before}
+    assert len(written) == 8
+    assert all(re.fullmatch(r"index\.html|recordings/[\w][\w.-]*\.html", name) for name in written)
+    index = (out / "index.html").read_text()
+    assert_sound(index)
+    assert set(re.findall(r'<a href="([^#"]+)"', index)) == written - {"index.html"}
+    err = capsys.readouterr().err
+    assert "A0001: not read: " in err
+    assert "6 recordings drawn, 1 not read" in err
+    for name in written:
+        page = (out / name).read_text()
+        assert name == "index.html" or 'href="../index.html"' in page
+
+
+def test_a_fault_of_the_program_costs_one_recording(write_record):
+    def faulty(reading: Reading) -> str:
+        raise ZeroDivisionError("for once")
+
+    assert attempt(write_record(), None, faulty) == Failure("A0001", "unforeseen ZeroDivisionError: for once")
+
+
+def entry(name: str, group: str, *, missed: tuple[str, ...] = (), extra: tuple[str, ...] = (), loss: float) -> Entry:
+    compared = Comparison(("NSR",), missed, extra, (), loss)
+    return Entry(name, "60 years, male", "60 /min", group, ("NSR",), ("NSR",), compared)
+
+
+def test_the_index_is_sorted_by_diagnosis_and_by_disagreement():
+    entries: dict[str, Entry | Failure] = {
+        "1.html": entry("c", SINUS_RHYTHM, extra=("AF",), loss=0.1),
+        "2.html": entry("b", "164889003", extra=("AF",), missed=("SB",), loss=0.2),
+        "3.html": entry("a", SINUS_RHYTHM, extra=("AF",), loss=0.3),
+        "4.html": Failure("d", "<no>"),
+        "5.html": entry("e", "", loss=0.9),
+    }
+    page = index_page(entries)
+    assert_sound(page)
+    diagnosis, disagreement = page.split('<h2 id="disagreement">')
+    assert re.findall(r'href="(\d).html"', diagnosis) == ["2", "3", "1", "5"]
+    assert re.findall(r'href="(\d).html"', disagreement) == ["2", "3", "1", "5", "4"]
+    assert "&lt;no&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "no such header file"),
+        (["{data}/A0001", "--model", "{data}"], "model.json is missing"),
+        (["{empty}", "-o", "{data}/out"], "no recordings"),
+        (["{data}/A0001", "-o", "{data}/A0001.hea/x.html"], "A0001.hea"),
+        (["{data}", "-o", "{data}/A0001.hea"], "A0001.hea"),
+    ],
+)
+def test_where_nothing_can_be_made_a_line_says_why(arguments, said, tmp_path, write_record, capsys):
+    write_record(folder=tmp_path / "data")
+    (tmp_path / "empty").mkdir()
+    given = [text.format(data=tmp_path / "data", empty=tmp_path / "empty") for text in arguments]
+    assert main(given) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("out", [[], ["-o", "x.pdf"]])
+def test_several_recordings_need_a_folder(out, tmp_path, write_record, capsys):
+    write_record(folder=tmp_path / "data")
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "data"), *out])
+    assert "-o FOLDER" in capsys.readouterr().err
+
+
+def test_without_a_name_the_page_is_named_after_the_recording(tmp_path, write_record, monkeypatch):
+    write_record(folder=tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert main(["data/A0001"]) == 0
+    assert (tmp_path / "A0001.html").is_file()
+
+
+# --- real recordings
+
+
+def test_real_recordings_are_drawn_and_what_was_mended_is_said(ecg_data):
+    page = ecg_page(read(ecg_data / "quirks" / "E00009.hea"))
+    assert "the stated gain of 4880 per mV is a known error of early headers: 1000 used." in page
+    assert_sound(page)
+    mit_bih = read(ecg_data / "mitdb" / "100.hea")
+    assert [strip.lead for strip in mit_bih.sheets()[0].strips] == ["V5", "MLII"]
+    assert mit_bih.rhythm.heart_rate == pytest.approx(75, abs=3)
+    assert_sound(ecg_page(mit_bih))
+
+
+def test_the_page_of_a_real_10_s_recording_is_small(ecg_data, classifier):
+    page = ecg_page(read(ecg_data / "challenge" / "georgia" / "E07541.hea", classifier))
+    assert len(page.encode()) < 400_000
