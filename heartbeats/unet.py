@@ -10,6 +10,7 @@ called a recording PVC if any sample was marked, and left the network out of its
   more than between the beats of one.
 - The beats marked for training are the V annotations of the MIT-BIH Arrhythmia Database instead of the authors' own.
 - A second output marks all other beats. Only training uses it: it makes the network look for every beat and compare.
+- What is marked for less than 0.2 s is passed over (:func:`above`).
 
 The weights that are kept beside this file were trained by ``python -m heartbeats.experiments.pvc_unet``;
 ``docs/pvc-unet.md`` says on what, how well they do, and what they are not fit for.
@@ -36,6 +37,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "WINDOW",
     "UNet",
+    "above",
     "load",
     "mark",
     "normalised",
@@ -57,6 +59,8 @@ WEIGHTS_FILE = Path(__file__).with_name("pvc_unet.safetensors")
 PIECE = 2 * SAMPLING_RATE
 SMALLEST_SCALE = 50.0  # microvolts: what is smaller than that throughout is noise, and is not blown up
 
+SHORTEST = SAMPLING_RATE // 5  # a run of marks shorter than this, 0.2 s, is no beat's
+
 CHANNELS = (16, 24, 32, 48, 64, 64)
 KERNEL = 7
 STEM_STRIDE = 4  # to 125 Hz, which keeps what is below 62 Hz: a wide QRS complex has nothing above
@@ -67,7 +71,7 @@ class UNet(nn.Module):
     """Logits of "in a premature ventricular beat" and of "in another beat", per sample.
 
     Attributes:
-        threshold: scalar; a sample is marked at this probability or above. It is saved with the weights.
+        threshold: scalar; samples are marked at this probability or above. It is saved with the weights.
     """
 
     threshold: Tensor
@@ -168,7 +172,17 @@ def mark(network: UNet, lead: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
 
     Arguments are those of :func:`probabilities`.
     """
-    marks: npt.NDArray[np.bool_] = probabilities(network, lead) >= network.threshold.item()
+    return above(probabilities(network, lead), network.threshold.item())
+
+
+def above(p: Floats, threshold: float) -> npt.NDArray[np.bool_]:
+    """The samples, shape (samples,), of runs of at least 0.2 s whose probability is at the threshold or above.
+
+    The spans that the network learns are shorter only at more than 250 beats a minute.
+    """
+    marks: npt.NDArray[np.bool_] = p >= threshold
+    for start, end in spans(marks):
+        marks[start:end] = end - start >= SHORTEST
     return marks
 
 

@@ -42,11 +42,12 @@ from heartbeats.experiments.pvc_measures import (
     table,
     window_counts,
 )
+from heartbeats.experiments.pvc_windows import draw_windows
 from heartbeats.files import write_text
 from heartbeats.prepared import Failure
 from heartbeats.recording import RecordingError
 from heartbeats.training import save_tensors
-from heartbeats.unet import WINDOW, UNet
+from heartbeats.unet import UNet
 
 __all__ = ["main", "segmentation_loss", "train"]
 
@@ -88,7 +89,7 @@ def train(records: Sequence[Annotated], *, epochs: int, seed: int) -> UNet:
     for epoch in range(1, epochs + 1):
         total = 0.0
         for _ in range(WINDOWS // BATCH_SIZE):
-            windows, answers = draw_windows(records, truths, draws)
+            windows, answers = draw_windows(records, truths, draws, BATCH_SIZE)
             loss = segmentation_loss(network(torch.from_numpy(windows)), torch.from_numpy(answers))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -97,48 +98,6 @@ def train(records: Sequence[Annotated], *, epochs: int, seed: int) -> UNet:
             total += loss.item() * BATCH_SIZE / WINDOWS
         log.info("epoch %d/%d: loss %.4f, %.0f s", epoch, epochs, total, time.monotonic() - started)
     return network.eval()
-
-
-def draw_windows(
-    records: Sequence[Annotated], truths: Sequence[Floats], draws: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """A batch: normalised windows, shape (batch, samples), and what to answer, shape (batch, 3, samples).
-
-    Half of the windows hold a premature ventricular beat somewhere, from records drawn by the root of how many they
-    have (one record has a quarter of all of them); the others are anywhere in any record. Few patients show few of the
-    shapes that beats have, so that windows are varied (:func:`varied_window`), and half have white noise added.
-    """
-    premature = [record.beats[record.symbols == "V"] for record in records]
-    shares = np.sqrt([len(beats) for beats in premature])
-    windows, answers = [], []
-    for i in range(BATCH_SIZE):
-        if i % 2:
-            chosen = int(draws.choice(len(records), p=shares / shares.sum()))
-            start = int(draws.choice(premature[chosen])) - int(draws.integers(WINDOW))
-        else:
-            chosen = int(draws.integers(len(records)))
-            start = int(draws.integers(records[chosen].leads.shape[1]))
-        window, answer = varied_window(records[chosen], truths[chosen], start, draws)
-        windows.append(window)
-        answers.append(answer)
-    gain = draws.uniform(0.7, 1.4, (BATCH_SIZE, 1))
-    noise = draws.integers(2, size=(BATCH_SIZE, 1)) * draws.uniform(0, 0.1, (BATCH_SIZE, 1))
-    x = unet.normalised(np.stack(windows)) * gain + noise * draws.standard_normal((BATCH_SIZE, WINDOW))
-    return x.astype(np.float32), np.stack(answers)
-
-
-def varied_window(
-    record: Annotated, answers: Floats, start: int, draws: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], Floats]:
-    """A window of a record from ``start``, shape (samples,), and what to answer, shape (3, samples).
-
-    Half of the windows are not MLII but its mixture with the record's other lead, as if the electrodes lay elsewhere.
-    """
-    start = min(max(start, 0), record.leads.shape[1] - WINDOW)
-    angle = draws.uniform(-np.pi / 2, np.pi / 2) if draws.integers(2) else 0.0
-    lead, other = record.leads[:, start : start + WINDOW].astype(np.float32)
-    window = np.cos(angle) * lead + np.sin(angle) * other
-    return window.astype(np.float32), answers[:, start : start + WINDOW]
 
 
 def segmentation_loss(logits: Tensor, answers: Tensor) -> Tensor:
@@ -166,7 +125,7 @@ def best_threshold(records: Sequence[Annotated], networks: Sequence[UNet]) -> fl
     for record, network in zip(records, networks, strict=True):
         p = unet.probabilities(network, record.leads[0])
         for threshold, found in rows.items():
-            found.append({**beat_counts(record, p >= threshold)})
+            found.append({**beat_counts(record, unet.above(p, threshold))})
     scores = np.array([beat_measures(table(found, "beats"))[2] for found in rows.values()])
     best = np.flatnonzero(scores == scores.max())
     return THRESHOLDS[int(best[(len(best) - 1) // 2])]
