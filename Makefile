@@ -1,5 +1,6 @@
 # make demo     simulate recordings, train, classify, score
 # make test     the tests; ECG_DATA=FOLDER adds those on real recordings
+# make test-browser   pages in headless Chromium; installs Debian's chromium and npm's axe-core where they are missing
 # make check    style (ruff) and types (mypy)
 # make format   rewrite the code in the one style
 # make campaigns  10,000 mutations of records, 20 trainings killed at random, memory; ECG_DATA=FOLDER adds real records
@@ -9,7 +10,7 @@
 PYTHON ?= python3.11
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format clean campaigns container-test constraints
+.PHONY: demo test test-browser check format clean campaigns container-test constraints
 
 demo: .venv/installed
 	rm -rf demo
@@ -26,6 +27,14 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	.venv/bin/python -m pytest
+
+test-browser: .venv/installed-dev build/axe/node_modules/axe-core/axe.min.js
+	command -v chromium chromedriver || (apt-get update && \
+		apt-get install --yes --no-install-recommends chromium chromium-driver fonts-dejavu-core)
+	.venv/bin/python -m pytest tests/test_browser.py
+
+build/axe/node_modules/axe-core/axe.min.js:
+	npm install --silent --no-fund --no-audit --prefix build/axe axe-core@4.14.1
 
 check: .venv/installed-dev
 	.venv/bin/ruff format --check .
@@ -57,7 +66,7 @@ constraints:
 	mv .venv/constraints/new constraints.txt
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build
 
 .venv/installed: requirements.txt constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,162 @@
+"""Every page as a person would see it, in headless Chromium: wide and narrow, light and dark, and in print.
+
+`make test-browser` installs what this needs (Debian's chromium and chromium-driver, npm's axe-core) and runs it; without,
+the tests are skipped. Screenshots and PDFs are kept in build/screenshots, to be looked at.
+"""
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+from conftest import TWELVE, ecg
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from heartbeats.entry import classify_folder
+from heartbeats.files import write_text
+from heartbeats.pages.score_report import score_report
+from heartbeats.scoring import read_submission
+from heartbeats.show import main as show_records
+from team_code import load_model
+
+ROOT = Path(__file__).parents[1]
+AXE = Path(os.environ.get("AXE", ROOT / "build/axe/node_modules/axe-core/axe.min.js"))
+MISSING = [name for name in ("chromium", "chromedriver") if not shutil.which(name)] + ["axe-core"] * (not AXE.exists())
+SCREENSHOTS = ROOT / "build/screenshots"
+WIDTHS = (1440, 390)
+A4 = 718  # pixels of 210 mm less the margins of 10 mm
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} not installed: see `make test-browser`")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every kind of page, of simulated recordings and of such as cannot be drawn well."""
+    folder = tmp_path_factory.mktemp("pages")
+    outputs = folder / "outputs"
+    classify_folder(load_model(model_directory), simulated, outputs)
+    report = score_report(read_submission(simulated, outputs), simulated, outputs)
+    write_text(folder / "score-report.html", report)
+    shutil.copy(model_directory / "report.html", folder / "training-report.html")
+
+    records = folder / "records"
+    shutil.copytree(simulated, records)
+    short, leads = records / "E90001.hea", ("I", "II")
+    write(records, "E90001", ecg(seconds=1), TWELVE)
+    write(records, "E90002", np.zeros((12, 5000), np.int16), TWELVE)
+    write(records, "E90003", ecg(leads=2), leads)
+    (records / "E90004.hea").write_text("E90004 12 500 5000\n")
+    assert show_records([str(records), "--model", str(model_directory), "-o", str(folder / "show")]) == 0
+    assert show_records([str(short), "-o", str(folder / "without-model.html")]) == 0
+    shown = {path.stem: path for path in sorted((folder / "show").rglob("*.html"))}
+    chosen = ("index", "E00001", "E90001", "E90002", "E90003", "E90004")
+    named = {f"ecg-{name}": shown[name] for name in chosen}
+    return named | {path.stem: path for path in folder.glob("*.html")}
+
+
+def write(folder: Path, name: str, signal: np.ndarray, leads: Sequence[str]) -> None:
+    lines = [f"{name} {len(leads)} 500 {signal.shape[1]}"]
+    lines += [f"{name}.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in leads]
+    (folder / f"{name}.hea").write_text("\n".join([*lines, "#Age: 60", "#Sex: Male", "#Dx: 426783006"]) + "\n")
+    scipy.io.savemat(folder / f"{name}.mat", {"val": signal}, format="4")
+
+
+PAGES = (
+    "training-report", "score-report", "ecg-index", "ecg-E00001", "without-model",
+    "ecg-E90001", "ecg-E90002", "ecg-E90003", "ecg-E90004",
+)  # fmt: skip
+
+
+@pytest.fixture(params=PAGES)
+def page(request: pytest.FixtureRequest, pages: dict[str, Path]) -> tuple[str, Path]:
+    """A page's name and its file."""
+    return request.param, pages[request.param]
+
+
+def show(browser: webdriver.Chrome, page: Path, width: int, scheme: str = "light", media: str = "screen") -> None:
+    """Open a page at a width, as a reader who prefers a scheme, on a screen or on paper."""
+    for log in ("browser", "performance"):
+        browser.get_log(log)  # what was before is not this page's
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [feature]})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(page.as_uri())
+
+
+def keep(browser: webdriver.Chrome, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+    (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+
+
+def overflow(browser: webdriver.Chrome) -> int:
+    """By how many pixels the page is wider than its window."""
+    return int(browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_fits_says_nothing_and_fetches_nothing(browser, page, width, scheme):
+    name, path = page
+    show(browser, path, width, scheme)
+    keep(browser, f"{name}-{width}-{scheme}")
+    assert overflow(browser) <= 0
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requests = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+    assert {url.partition("#")[0] for url in requests if not url.startswith("data:")} == {path.as_uri()}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_that_keeps_a_reader_out(browser, page, width, scheme):
+    name, path = page
+    show(browser, path, width, scheme)
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    found: Any = browser.execute_async_script("axe.run().then(arguments[0])")
+    assert [(v["id"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found["violations"]] == []
+
+
+def test_a_page_prints(browser, page):
+    name, path = page
+    show(browser, path, A4, media="print")
+    assert overflow(browser) <= 0
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    content = base64.b64decode(printed["data"])
+    (SCREENSHOTS / f"{name}.pdf").write_bytes(content)
+    assert content.startswith(b"%PDF")
+
+
+def test_text_can_be_selected_in_pictures_too(browser, page):
+    show(browser, page[1], WIDTHS[0])
+    selected = browser.execute_script(
+        "getSelection().selectAllChildren(document.body); return getSelection().toString()"
+    )
+    in_pictures = browser.execute_script(
+        "return [...document.querySelectorAll('svg text')].map(t => t.textContent.trim()).filter(t => t.length > 3)"
+    )
+    assert browser.execute_script("return document.querySelector('h1').innerText") in selected
+    assert [text for text in in_pictures if text not in selected][:3] == []
+    styles = browser.execute_script("return [...document.querySelectorAll('*')].map(e => getComputedStyle(e).userSelect)")
+    assert "none" not in styles
