@@ -20,10 +20,11 @@ demo: .venv/installed
 	.venv/bin/python driver.py demo/model demo/unseen demo/outputs
 	.venv/bin/python evaluate_model.py demo/unseen demo/outputs demo/scores.csv demo/class_scores.csv \
 		--report demo/scores.html
+	.venv/bin/python -m heartbeats.show demo/unseen/E00001 --model demo/model -o demo/E00001.html
 	@echo "Scores on 100 simulated recordings that training did not see (always sinus rhythm: challenge metric 0):"
 	@cat demo/scores.csv && echo
 	@echo "Per class: demo/class_scores.csv; outputs: demo/outputs; the model and its log: demo/model"
-	@echo "Pages to open in a browser: demo/model/report.html, demo/scores.html"
+	@echo "Pages to open in a browser: the training demo/model/report.html, the scores demo/scores.html, an ECG demo/E00001.html"
 
 test: .venv/installed-dev
 	.venv/bin/python -m pytest

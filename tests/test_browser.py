@@ -1,7 +1,7 @@
 """Every page as a person would see it, in headless Chromium: wide and narrow, light and dark, and in print.
 
-`make test-browser` installs what this needs (Debian's chromium and chromium-driver, npm's axe-core) and runs it; without,
-the tests are skipped. Screenshots and PDFs are kept in build/screenshots, to be looked at.
+`make test-browser` installs what this needs (Debian's chromium and chromium-driver, npm's axe-core) and runs it;
+without them the tests are skipped. Screenshots and PDFs are kept in build/screenshots, to be looked at.
 """
 
 import base64
@@ -31,7 +31,7 @@ AXE = Path(os.environ.get("AXE", ROOT / "build/axe/node_modules/axe-core/axe.min
 MISSING = [name for name in ("chromium", "chromedriver") if not shutil.which(name)] + ["axe-core"] * (not AXE.exists())
 SCREENSHOTS = ROOT / "build/screenshots"
 WIDTHS = (1440, 390)
-A4 = 718  # pixels of 210 mm less the margins of 10 mm
+A4 = 680  # pixels of 210 mm less the margins of 15 mm
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} not installed: see `make test-browser`")
 
@@ -130,8 +130,7 @@ def test_a_page_fits_says_nothing_and_fetches_nothing(browser, page, width, sche
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_that_keeps_a_reader_out(browser, page, width, scheme):
-    name, path = page
-    show(browser, path, width, scheme)
+    show(browser, page[1], width, scheme)
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     found: Any = browser.execute_async_script("axe.run().then(arguments[0])")
     assert [(v["id"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found["violations"]] == []
@@ -158,5 +157,7 @@ def test_text_can_be_selected_in_pictures_too(browser, page):
     )
     assert browser.execute_script("return document.querySelector('h1').innerText") in selected
     assert [text for text in in_pictures if text not in selected][:3] == []
-    styles = browser.execute_script("return [...document.querySelectorAll('*')].map(e => getComputedStyle(e).userSelect)")
+    styles = browser.execute_script(
+        "return [...document.querySelectorAll('*')].map(element => getComputedStyle(element).userSelect)"
+    )
     assert "none" not in styles

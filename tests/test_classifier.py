@@ -106,7 +106,7 @@ def test_saved_and_loaded_it_answers_the_same(classifier, simulated, tmp_path):
 
 def test_nothing_in_a_model_folder_is_a_pickle(model_directory):
     kinds = {path.suffix for path in model_directory.rglob("*") if path.is_file()}
-    assert kinds == {".json", ".jsonl", ".safetensors", ".int16"}
+    assert kinds == {".json", ".jsonl", ".safetensors", ".int16", ".csv", ".html"}
 
 
 def change_json(**changes):
@@ -182,7 +182,7 @@ def test_what_training_did_is_in_the_json(model_directory):
     assert len(search["challenge_scores"]) == len(search["thresholds"]) == 99
     assert set(model["relabelling"]["added"]) <= set(model["cohort"]["training"]["classes"])
     assert sum(model["relabelling"]["added"].values()) > 0
-    assert {"left_out", "training", "validation"} == set(model["cohort"])
+    assert {"left_out", "particulars", "training", "validation"} == set(model["cohort"])
     assert len(model["validation_scores"]) == 7
     assert model["versions"]["torch"].startswith("2.13.0")
     assert not (model_directory / "checkpoints").exists()

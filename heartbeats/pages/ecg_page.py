@@ -152,12 +152,13 @@ def method(found: Answer) -> tuple[str, ...]:
     """What the track explains, what it adds up to, and how it was made."""
     looked = found.saliency
     chosen = "the most probable class that is answered" if found.answered else "the most probable class"
-    leads = ", ".join(f"{lead} {part:+.3f}".replace("-", "−") for lead, part in looked.by_lead.items())
+    together = _signed(float(looked.track.sum()))
+    leads = ", ".join(f"{lead} {_signed(part)}" for lead, part in looked.by_lead.items())
     return (
         f"The track under the rhythm strip explains {_diagnosis(looked.code)}, {chosen}. Each bar is {BIN:g} s wide, a "
         "millimetre, and sums what that stretch of the networks’ eight leads adds to the probability (blue, up) or "
         "takes from it (grey, down); the tallest of the recording fills the track.",
-        f"All bars together make {looked.track.sum():+.3f}: from {looked.flat:.3f}, the probability of a flat line, "
+        f"All bars together make {together}: from {looked.flat:.3f}, the probability of a flat line, "
         f"to {looked.probability:.3f}, that of this recording, but for {abs(looked.residue):.3f} that {looked.steps} "
         "steps leave open.",
         f"By lead: {leads}.",
@@ -166,6 +167,10 @@ def method(found: Answer) -> tuple[str, ...]:
         f"the signal as the networks read it, {looked.steps} Gauss-Legendre steps. It says what moved these networks, "
         "not what is wrong with the heart.",
     )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def ecg_page(reading: Reading, *, home: str = "") -> str:
