@@ -6,7 +6,7 @@
     python evaluate_model.py LABELS OUTPUTS SCORES.csv CLASS_SCORES.csv   and three measures per class
     python evaluate_model.py LABELS OUTPUTS --report REPORT.html          and, with any of these, a page of pictures
 
-A measure is nan where no recording has a scored label.
+The areas and the challenge metric are nan where no recording has a scored label.
 """
 
 import argparse

@@ -269,7 +269,10 @@ def _with_threshold(classifier: Classifier, cohort: Cohort) -> tuple[Classifier,
     probabilities = classifier.probabilities(recordings)
     evidence = Evidence.of(recordings, decision)
     search = search_threshold(probabilities, evidence, labels, decision)
-    log.info("threshold: %.2f, searched on %d validation recordings", search.threshold, len(recordings))
+    if np.isnan(search.challenge_scores).all():
+        log.info("threshold: %.2f, the paper's: validation recordings tell no better one", search.threshold)
+    else:
+        log.info("threshold: %.2f, searched on %d validation recordings", search.threshold, len(recordings))
     classifier = dataclasses.replace(classifier, threshold=search.threshold)
     found: dict[str, Any] = {
         "threshold_search": {

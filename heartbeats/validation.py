@@ -26,6 +26,7 @@ HEADING = [
     *("name", "source", "bradycardia_rule", "pvc_unet"),
     *(f"{kind}_{abbreviation}" for kind in ("label", "probability") for abbreviation in ABBREVIATIONS.values()),
 ]
+AGAIN = "it is made by training; delete model.json beside it to train again"
 FIRST_LABEL, FIRST_PROBABILITY = 4, 4 + len(ABBREVIATIONS)
 
 
@@ -67,16 +68,19 @@ def read_validation(path: Path) -> Validation:
         ValidationError: the file is damaged or not such a table.
         OSError: it cannot be read.
     """
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = list(csv.reader(file))
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = list(csv.reader(file))
+    except csv.Error as error:
+        raise ValidationError(f"{path} is damaged ({error}): {AGAIN}") from error
     if not rows or rows[0] != HEADING or any(len(row) != len(HEADING) for row in rows):
-        raise ValidationError(f"{path} is not a table of validation recordings, or is damaged: train again")
+        raise ValidationError(f"{path} is not a table of validation recordings, or is damaged: {AGAIN}")
     table = np.array(rows[1:], dtype=object).reshape(-1, len(HEADING))
     try:
         answers = table[:, 2].astype(np.int64).astype(np.bool_)
         pvc = None if "" in table[:, 3] or not len(table) else table[:, 3].astype(np.int64).astype(np.bool_)
         labels = table[:, FIRST_LABEL:FIRST_PROBABILITY].astype(np.int64).astype(np.bool_)
         probabilities = table[:, FIRST_PROBABILITY:].astype(np.float64)
-    except ValueError as error:
-        raise ValidationError(f"{path} holds what is no number ({error}): train again") from error
+    except (ValueError, OverflowError) as error:
+        raise ValidationError(f"{path} holds what is no number ({error}): {AGAIN}") from error
     return Validation(tuple(table[:, 0]), labels, probabilities, Evidence(answers, pvc))

@@ -27,6 +27,12 @@ def test_a_writer_that_fails_half_way_leaves_the_earlier_file_and_nothing_else(t
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_what_cannot_be_written_is_named_as_it_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        write_text(tmp_path / "absent/report.html", "")
+    assert error.value.filename == str(tmp_path / "absent/report.html")
+
+
 def test_a_locked_folder_is_refused_until_it_is_let_go(tmp_path):
     with locked(tmp_path), pytest.raises(InUseError, match="in use by another process"), locked(tmp_path):
         pass

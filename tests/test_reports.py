@@ -24,7 +24,7 @@ from heartbeats.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYT
 from heartbeats.entry import train_entry
 from heartbeats.outputs import Diagnosis, unclassified, write_output
 from heartbeats.pages import training_report
-from heartbeats.pages.bootstrap import DRAWS, challenge_interval, draws, measures_by_draw, resampled
+from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, draws, measures_by_draw, resampled
 from heartbeats.pages.evaluation import evaluation
 from heartbeats.pages.score_report import score_report
 from heartbeats.scoring import Submission, challenge_metric, confusion_matrix, read_submission
@@ -148,6 +148,40 @@ def test_what_is_undefined_has_no_interval():
     assert np.isfinite(np.delete(ends.auroc_classes, ABSENT, axis=1)).all()
     nobody = submission(0)
     assert all(np.isnan(ends).all() for ends in resampled(nobody).measures.values())
+
+
+@pytest.mark.parametrize("positive", [LEAST - 1, LEAST])
+def test_a_handful_of_recordings_has_no_interval(positive):
+    """A class of few positives: drawing the same few again and again says little of others, and flatters AUPRC."""
+    answers = submission()
+    labels = answers.labels.copy()
+    labels[:, 0] = np.arange(len(labels)) < positive
+    ends = resampled(dataclasses.replace(answers, labels=labels))
+    for of_class in (ends.auroc_classes, ends.auprc_classes, ends.f_measure_classes):
+        assert np.isfinite(of_class[:, 0]).all() == (positive >= LEAST)
+        assert np.isfinite(of_class[:, 1]).all()
+    for name, of_mean in ends.measures.items():
+        over_classes = name not in ("accuracy", "challenge_metric")
+        assert np.isfinite(of_mean).all() == (positive >= LEAST or not over_classes), name
+
+
+def test_the_score_of_a_handful_of_recordings_has_no_interval():
+    few = submission(LEAST - 1)
+    assert all(np.isnan(ends).all() for ends in resampled(few).measures.values())
+    assert np.isnan(challenge_interval(few, np.ones(LEAST - 1, dtype=np.bool_))).all()
+    shown = evaluation(few)
+    assert shown["score"][1] == ""
+    assert all(pair[1] == "" for _, _, pair in shown["sources"])
+
+
+@pytest.mark.parametrize("names", [("1", "2"), ("1|3", "2")])
+def test_what_a_missing_probability_counts_is_said_as_the_scorer_takes_it(names):
+    answers = submission()
+    weights = dataclasses.replace(WEIGHTS, names=(*names, *WEIGHTS.names[2:]))
+    incomplete = dataclasses.replace(answers, weights=weights, incomplete=np.arange(60) < 1)
+    page = score_report(incomplete, Path("labels"), Path("outputs"))
+    assert ("scorer of 2021" in page) == ("|" in names[0])
+    assert ("scorer of 2020" in page) == ("|" not in names[0])
 
 
 def test_the_interval_of_a_source_is_of_its_recordings_alone():
@@ -451,6 +485,18 @@ def test_a_training_without_validation_recordings_says_so(write_record, tmp_path
     assert "threshold is the paper's" in " ".join(page.split())
     assert "Measures" not in {text for _, text in Page(page).headings}
     assert Page(page).tables["Recordings by source"][1][1:] == ["4", "0", "500 Hz", "10 s", "unknown", "unknown"]
+
+
+def test_a_search_that_told_no_threshold_is_not_called_one(model_directory, tmp_path):
+    shutil.copytree(model_directory, tmp_path / "model")
+    path = tmp_path / "model/model.json"
+    model = json.loads(path.read_text())
+    assert "searched on the same validation recordings" in training_report.training_report(tmp_path / "model")
+    model["threshold_search"]["challenge_scores"] = [None] * 99
+    path.write_text(json.dumps(model))
+    page = training_report.training_report(tmp_path / "model")
+    assert "searched on the same validation recordings" not in page
+    assert "split by signal, not by patient" in page
 
 
 def test_names_that_are_left_out_are_folded_counted_and_escaped(model_directory, tmp_path):

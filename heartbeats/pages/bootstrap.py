@@ -16,9 +16,12 @@ import numpy.typing as npt
 from heartbeats.diagnoses import SINUS_RHYTHM, RewardWeights
 from heartbeats.scoring import Submission
 
-__all__ = ["DRAWS", "Intervals", "challenge_interval", "draws", "measures_by_draw", "resampled"]
+__all__ = ["DRAWS", "LEAST", "Intervals", "challenge_interval", "draws", "measures_by_draw", "resampled"]
 
 DRAWS = 500
+# Of fewer recordings with or without a class, or altogether, an interval says nothing: the same few are drawn again and
+# again, which narrows it, and a second copy of a found positive flatters precision.
+LEAST = 5
 BLOCK = 50  # draws at once: 17 MB of weights for 43,101 recordings
 
 Floats = npt.NDArray[np.float64]
@@ -39,15 +42,34 @@ class Intervals:
 
 
 def resampled(submission: Submission) -> Intervals:
-    """Intervals of all measures; all NaN where there are no recordings."""
+    """Intervals of all measures, NaN for those of fewer than :data:`LEAST` recordings.
+
+    A mean over classes has one only where each of the classes that it is the mean of has.
+    """
     by_draw = measures_by_draw(submission, draws(len(submission.names)))
     ends = {name: _ends(values) for name, values in by_draw.items()}
+    support = submission.labels.sum(axis=0)
+    rarer = np.minimum(support, len(submission.labels) - support)
+    few, defined = rarer < LEAST, rarer > 0
+    for name in ("auroc_classes", "auprc_classes", "f_measure_classes"):
+        ends[name][:, few] = np.nan
+    if (few & defined).any():
+        for name in ("auroc", "auprc", "f_measure", "f_beta_measure", "g_beta_measure"):
+            ends[name][:] = np.nan
+    if len(submission.labels) < LEAST:
+        for name in ("accuracy", "challenge_metric"):
+            ends[name][:] = np.nan
     auroc, auprc, f_measure = (ends.pop(f"{name}_classes") for name in ("auroc", "auprc", "f_measure"))
     return Intervals(auroc, auprc, f_measure, ends)
 
 
 def challenge_interval(submission: Submission, chosen: Labels) -> Floats:
-    """The interval, shape (2,), of the challenge score of those recordings that are chosen, drawn from among them."""
+    """The interval, shape (2,), of the challenge score of those recordings that are chosen, drawn from among them.
+
+    NaN for fewer than :data:`LEAST`.
+    """
+    if chosen.sum() < LEAST:
+        return np.full(2, np.nan)
     rewards = _rewards(submission.labels[chosen], submission.binary[chosen], submission.weights)
     observed, best = np.concatenate([block @ rewards for block in draws(len(rewards))]).T
     return _ends(_ratio(observed, best))

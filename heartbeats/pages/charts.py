@@ -28,7 +28,8 @@ WIDTH = 3.4  # inches: what a telephone shows without scrolling
 def interval_chart(names: Sequence[str], values: Floats, ends: Floats, *, description: str) -> Markup:
     """A dot and its 95 % interval per name, from top to bottom, on an axis from 0 or below to 1.
 
-    An interval that reaches below -1, as a challenge score's of very few recordings may, is cut there.
+    A name without an interval (NaN) has its dot alone. One that reaches below -1, as a challenge score's of few
+    recordings may, is cut there.
 
     Args:
         values: shape (names,).
@@ -42,7 +43,7 @@ def interval_chart(names: Sequence[str], values: Floats, ends: Floats, *, descri
         axes.set_yticks(places, labels=names)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.set_xlim(min(max(np.nanmin(ends, initial=0), -1), values.min()) - 0.02, 1.02)
+        axes.set_xlim(min(max(np.nan_to_num(ends).min(initial=0), -1), values.min()) - 0.02, 1.02)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
         return picture(figure, description)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from heartbeats.diagnoses import ABBREVIATIONS, RewardWeights
 from heartbeats.header import source_of
-from heartbeats.pages.bootstrap import DRAWS, challenge_interval, resampled
+from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, resampled
 from heartbeats.pages.charts import calibration_chart, interval_chart
 from heartbeats.scoring import Submission, challenge_metric, confusion_matrix
 
@@ -61,6 +61,8 @@ def evaluation(submission: Submission) -> dict[str, Any]:
         "recordings": len(submission.names),
         "incomplete": int(submission.incomplete.sum()),
         "draws": DRAWS,
+        "least": LEAST,
+        "nan_counts_as_0": any("|" in name for name in submission.weights.names),
         "score": with_interval(scores.challenge_metric, ends.measures["challenge_metric"]),
         "measures": [(MEASURES[name], with_interval(of_measures[name], ends.measures[name])) for name in MEASURES],
         "classes": [
