@@ -47,7 +47,12 @@ def _read_scored_diagnoses(column: str) -> dict[str, str]:
 
 # The 27 scored codes with their abbreviations, in the organisers' order: the order of the network's outputs.
 ABBREVIATIONS = _read_scored_diagnoses("Abbreviation")
-NAMES = _read_scored_diagnoses("Dx")
+# Their names as the field writes them; the organisers' file has small letters only.
+_CAPITALS = {"av": "AV", "pr": "PR", "qrs": "QRS", "qt": "QT", "qwave": "Q wave", "t": "T"}
+NAMES = {
+    code: " ".join(_CAPITALS.get(word, word) for word in name.split())
+    for code, name in _read_scored_diagnoses("Dx").items()
+}
 CLASSES = tuple(ABBREVIATIONS)
 
 # What the first headers wrote in words (CPSC 2018's nine classes); three of these were never scored in 2020.

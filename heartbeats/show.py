@@ -2,9 +2,10 @@
 
     python -m heartbeats.show RECORD [RECORD ...] [--model MODEL] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
 
-RECORD is a header file, a recording's path without suffix, or a folder of recordings, sub-folders included. One
-recording becomes one file, NAME.html unless -o says otherwise; several become a folder of pages with index.html. What
-cannot be read gets a page that says why. The exit status is 1 only when nothing could be written.
+RECORD is a header file, a recording's path without suffix, the signal file beside its header, or a folder of
+recordings, sub-folders included. One recording becomes one file, NAME.html unless -o says otherwise; several, or a
+folder, need -o FOLDER and become pages there, with index.html. What cannot be read gets a page that says why. The exit
+status is 1 only when nothing could be written.
 """
 
 from __future__ import annotations
@@ -35,15 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="header file, record, or folder")
     parser.add_argument("--model", type=Path, help="folder written by train_model.py")
-    parser.add_argument("-o", "--out", type=Path, help=f"a file ({', '.join(FILES)}), or a folder")
+    parser.add_argument(
+        "-o", "--out", type=Path, help=f"a file ({', '.join(FILES)}), or a folder, as several recordings need"
+    )
     options = parser.parse_args(arguments)
+    if options.out and options.out.suffix and not _is_file_type(options.out) and not options.out.is_dir():
+        types = ", ".join(FILES)
+        parser.error(f"{options.out}: a file is one of {types}; a folder of such a name must be made beforehand")
     try:
-        header_files = [path for record in options.records for path in _header_files(record)]
+        named = [path for record in options.records for path in _header_files(record)]
+        header_files = list({path.parent.resolve() / path.name: path for path in named}.values())
         out = options.out or Path(f"{header_files[0].stem}.html")
         several = len(header_files) > 1 or any(record.is_dir() for record in options.records)
-        if several and (not options.out or out.suffix.lower() in FILES):
+        if several and (not options.out or _is_file_type(out)):
             parser.error("several recordings need a folder: -o FOLDER")
-        if out.suffix.lower() in FILES:
+        if _is_file_type(out):
             _write_file(header_files[0], out, options.model)
             _say(f"{out} written")
         else:
@@ -57,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _is_file_type(out: Path) -> bool:
+    return out.suffix.lower() in FILES
+
+
 def _header_files(record: Path) -> list[Path]:
     """The header files that an argument names.
 
@@ -68,6 +79,8 @@ def _header_files(record: Path) -> list[Path]:
             return found
         raise FileNotFoundError(f"{record}: no recordings (.hea) in this folder")
     header_file = record if record.suffix == ".hea" else record.with_name(f"{record.name}.hea")
+    if not header_file.exists() and record.is_file():  # its signal
+        header_file = record.with_suffix(".hea")
     if not header_file.exists():
         raise FileNotFoundError(f"{header_file}: no such header file; name one, a recording or a folder of them")
     return [header_file]

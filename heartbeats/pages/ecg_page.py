@@ -12,14 +12,26 @@ import numpy as np
 from heartbeats.classifier import Classifier
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
 from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
-from heartbeats.pages.layout import SHOWN, lay_out, lead_of
+from heartbeats.pages.layout import NO_SAMPLES, SHOWN, lay_out, lead_of, mended
 from heartbeats.pages.page import render
-from heartbeats.pages.paper import Sheet, Track, leaving, plain
-from heartbeats.pages.saliency import BIN
+from heartbeats.pages.paper import Sheet, Track, as_recorded, leaving, plain
+from heartbeats.pages.saliency import BIN, Saliency
 from heartbeats.preprocessing import SECONDS
 from heartbeats.recording import Recording, RecordingError, read_recording
 
-__all__ = ["Reading", "ecg_page", "failure_page", "in_words", "method", "patient", "read", "rhythm_in_words"]
+__all__ = [
+    "UNCALIBRATED",
+    "Reading",
+    "ecg_page",
+    "failure_page",
+    "in_words",
+    "method",
+    "patient",
+    "read",
+    "rhythm_in_words",
+]
+
+UNCALIBRATED = "The probabilities are not calibrated: the model’s training report shows how far they are off."
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,8 @@ class Reading:
             saliency = self.answer.saliency
             caption = (
                 f"Integrated gradients: what each {BIN:g} s, a millimetre, adds to the probability of "
-                f"{ABBREVIATIONS[saliency.code]} ({saliency.probability:.2f}) or takes from it"
+                f"{ABBREVIATIONS[saliency.code]} ({saliency.probability:.2f}) or takes from it; "
+                f"tallest bar of the recording {_tallest(saliency)}"
             )
             track = Track(saliency.track, BIN, caption)
         starts = np.arange(0, min(self.seconds, SECONDS), SHOWN).tolist()
@@ -64,8 +77,14 @@ class Reading:
         name = self.name if len(self.name) <= 32 else f"{self.name[:31]}…"
         end = min(start + SHOWN, self.seconds)
         heart_rate, intervals = rhythm_in_words(self.rhythm)
+        if self._peaks_may_be_missing:
+            intervals += f"; lead {self.rhythm.lead} has gaps"
         shown = (recorded_in_words(self.recording), f"{start:g} to {end:.4g} s")
         return (name, patient(self.recording)), (heart_rate, intervals), shown
+
+    @property
+    def _peaks_may_be_missing(self) -> bool:
+        return bool(self.rhythm.peaks.size) and self.rhythm.lead in mended(self.recording)
 
     def notes(self) -> list[str]:
         """What was mended or assumed, and what the paper does not show, in sentences."""
@@ -76,8 +95,8 @@ class Reading:
         flat = [lead for lead, row in zip(recording.leads, recording.signal, strict=True) if not np.ptp(row)]
         if len(flat) == len(recording.leads):
             said.append("All leads are flat: there is no ECG to see.")
-        elif flat:
-            said.append(f"Flat from beginning to end: {', '.join(flat)}.")
+        elif constant := [lead for lead in flat if mended(recording).get(lead) != NO_SAMPLES]:
+            said.append(f"Flat from beginning to end: {', '.join(constant)}.")
         sheets = self.sheets()
         drawn = dict.fromkeys(strip.lead for sheet in sheets for strip in sheet.strips)
         absent = {lead: lead_of(recording, lead) for lead in drawn if lead not in recording.leads}
@@ -95,6 +114,9 @@ class Reading:
             said.append(f"The recording is {self.seconds:.4g} s long: drawn are its first {SECONDS} s.")
         if self.rhythm.lead != "I" and self.rhythm.peaks.size:
             said.append(f"Lead I shows no R peaks: those marked are of lead {self.rhythm.lead}.")
+        if self._peaks_may_be_missing:
+            lead = self.rhythm.lead
+            said.append(f"R peaks are those of lead {lead}, which has gaps: an R-R interval over one is no pause.")
         if not self.rhythm.peaks.size:
             said.append("No R peaks were found.")
         return [plain(sentence) for sentence in said]
@@ -143,8 +165,10 @@ def in_words(reading: Reading) -> str:
     said = f"ECG of {reading.name} on millimetre paper. Heart rate {heart_rate}; {intervals}."
     if reading.answer:
         saliency = reading.answer.saliency
-        strongest = BIN * int(np.argmax(saliency.track))
-        said += f" Most of what speaks for {NAMES[saliency.code]} lies at {strongest:.1f} s."
+        name, highest = NAMES[saliency.code], int(np.argmax(saliency.track))
+        tallest = f"The tallest bar for {name} is at {BIN * highest:.2f} s"
+        said += f" {tallest if saliency.track[highest] > 0 else f'No bar speaks for {name}'}; "
+        said += f"all bars together make {_signed(float(saliency.track.sum()))}."
     return said
 
 
@@ -157,7 +181,8 @@ def method(found: Answer) -> tuple[str, ...]:
     return (
         f"The track under the rhythm strip explains {_diagnosis(looked.code)}, {chosen}. Each bar is {BIN:g} s wide, a "
         "millimetre, and sums what that stretch of the networks’ eight leads adds to the probability (blue, up) or "
-        "takes from it (grey, down); the tallest of the recording fills the track.",
+        "takes from it (grey, down); the tallest of the recording fills the track, and is worth "
+        f"{_tallest(looked)}.",
         f"All bars together make {together}: from {looked.flat:.3f}, the probability of a flat line, "
         f"to {looked.probability:.3f}, that of this recording, but for {abs(looked.residue):.3f} that {looked.steps} "
         "steps leave open.",
@@ -167,6 +192,11 @@ def method(found: Answer) -> tuple[str, ...]:
         f"the signal as the networks read it, {looked.steps} Gauss-Legendre steps. It says what moved these networks, "
         "not what is wrong with the heart.",
     )
+
+
+def _tallest(looked: Saliency) -> str:
+    """The tallest bar, up or down, without its sign, to two figures."""
+    return np.format_float_positional(np.abs(looked.track).max(), precision=2, fractional=False, trim="-")
 
 
 def _signed(value: float) -> str:
@@ -186,6 +216,8 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
         patient=patient(reading.recording),
         heart_rate=heart_rate,
         intervals=intervals,
+        as_recorded=as_recorded(reading.recording),
+        mended=bool(mended(reading.recording)),
         peak_lead=plain(reading.rhythm.lead),
         recorded=f"{recorded_in_words(reading.recording)}, {reading.seconds:.4g} s",
         diagnoses=[_abbreviation(code) for code in codes],
@@ -193,6 +225,7 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
         sheets=[sheet.svg(f"{description} From {sheet.strips[-1].start:g} s on.") for sheet in reading.sheets()],
         notes=reading.notes(),
         answer=found,
+        uncalibrated=UNCALIBRATED,
         unscored=[plain(code) for code in found.comparison.unscored] if found else [],
         method=method(found) if found else (),
         answered=[_abbreviation(code) for code in found.answered] if found else [],

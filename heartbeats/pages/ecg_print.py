@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES
 from heartbeats.files import replace_file
-from heartbeats.pages.ecg_page import Reading, method
+from heartbeats.pages.ecg_page import UNCALIBRATED, Reading, method
 from heartbeats.pages.findings import Answer
 from heartbeats.pages.layout import WIDTH
 from heartbeats.pages.paper import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
@@ -117,6 +117,7 @@ def _draw_probabilities(axes: Axes, found: Answer) -> None:
     at, bottom = left + BARS * found.threshold, top + step * len(CLASSES) - 3
     axes.plot([at, at], [top - 3, bottom], color=NAMES_COLOR, linewidth=0.7)
     write(axes, at, bottom + 4, f"threshold {found.threshold:.2f}", ha="center")
+    write(axes, 1, bottom + 8, UNCALIBRATED, color=QUIET)
 
 
 def _draw_text(axes: Axes, reading: Reading, notes: Sequence[str]) -> None:

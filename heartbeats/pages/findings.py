@@ -74,7 +74,8 @@ class Comparison:
         missed: in the header only.
         extra: answered only.
         unscored: the header's diagnoses that are none of the 27, as written.
-        cross_entropy: mean over classes, of the pair's higher probability where two codes are one class.
+        cross_entropy: mean over classes; where codes are one class, of the mean of their probabilities, as the scorers
+            take it.
     """
 
     agreed: tuple[str, ...]
@@ -96,11 +97,12 @@ class Comparison:
 
 def compare(labels: npt.NDArray[np.bool_], probabilities: Floats, diagnoses: Sequence[str]) -> Comparison:
     """Compare labels and probabilities, each of shape (27,), with a header's Dx entries."""
-    classes = read_weights().classes
+    rewarded = [tuple(code for code in codes if code in ABBREVIATIONS) for codes in read_weights().classes]
+    classes = [codes for codes in rewarded if codes]  # later Challenges score codes that no output stands for
     true = label_matrix([diagnoses], classes)[0]
     columns = [[CLASSES.index(code) for code in codes] for codes in classes]
     answered = np.array([labels[some].any() for some in columns])
-    p = np.clip([probabilities[some].max() for some in columns], 1e-12, 1 - 1e-12)
+    p = np.clip([probabilities[some].mean() for some in columns], 1e-12, 1 - 1e-12)
 
     def names(chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple("/".join(ABBREVIATIONS[c] for c in classes[i]) for i in np.flatnonzero(chosen))
@@ -199,7 +201,7 @@ def reasons(
         said.append("The sinus rhythm fallback is not needed: a class is answered.")
     else:
         p = probabilities[CLASSES.index(SINUS_RHYTHM)]
-        said.append(f"No class is left, so the fallback answers sinus rhythm (SNR {p:.3f}).")
+        said.append(f"No class is left, so the fallback answers sinus rhythm ({ABBREVIATIONS[SINUS_RHYTHM]} {p:.3f}).")
     if not labels.any():
         said.append("Nothing is answered.")
     return tuple(said)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -93,17 +95,21 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
     (folder / PAGES).mkdir(parents=True, exist_ok=True)
     entries: dict[str, Entry | Failure] = {}
     make = partial(_draw, model_directory=model_directory)
+    places = _places(header_files)
     drawn = tqdm(map_ahead(make, header_files), total=len(header_files), desc="drawing", unit="recording", disable=None)
     taken: set[str] = set()
+    from_where: dict[str, str] = {}
     for header_file, made in zip(header_files, drawn, strict=True):
         page = f"{PAGES}/{_file_name(header_file.stem, taken)}"
+        if header_file in places:
+            from_where[page] = places[header_file]
         if isinstance(made, Failure):
             tqdm.write(f"{plain(made.name)}: not read: {plain(made.reason)}", file=sys.stderr)
             entries[page], text = made, failure_page(made.name, made.reason, home=HOME)
         else:
             entries[page], text = made
         write_text(folder / page, text)
-    write_text(folder / INDEX, index_page(entries))
+    write_text(folder / INDEX, index_page(entries, from_where))
     failed = sum(isinstance(entry, Failure) for entry in entries.values())
     return len(entries) - failed, failed
 
@@ -119,6 +125,18 @@ def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[Entry, st
     return attempt(header_file, classifier, lambda reading: (Entry.of(reading), ecg_page(reading, home=HOME)))
 
 
+def _places(header_files: Sequence[Path]) -> dict[Path, str]:
+    """Where recordings whose name is not theirs alone are from, relative to what is around the folder of them all."""
+    count = Counter(path.stem for path in header_files)
+    folders = {path: path.parent.resolve() for path in header_files}
+    around = Path(os.path.commonpath(folders.values())).parent
+    return {
+        path: plain((folder / path.stem).relative_to(around).as_posix())
+        for path, folder in folders.items()
+        if count[path.stem] > 1
+    }
+
+
 def _file_name(name: str, taken: set[str]) -> str:
     """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and of no other recording."""
     stem = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", name)[:100]
@@ -130,20 +148,25 @@ def _file_name(name: str, taken: set[str]) -> str:
     return f"{candidate}.html"
 
 
-def index_page(entries: dict[str, Entry | Failure]) -> str:
-    """The index, HTML, of lines by the page that each leads to, relative to the index."""
+def index_page(entries: Mapping[str, Entry | Failure], places: Mapping[str, str]) -> str:
+    """The index, HTML, of lines by the page that each leads to, relative to the index.
+
+    Lines of one name keep their order; ``places`` says, by page, where those are from.
+    """
     read_pages = {page: entry for page, entry in entries.items() if isinstance(entry, Entry)}
     groups = []
     for code in (*CLASSES, ""):
-        found = sorted((entry.name, page) for page, entry in read_pages.items() if entry.group == code)
-        if found:
+        rows = [(page, entry) for page, entry in read_pages.items() if entry.group == code]
+        if rows:
             title = f"{ABBREVIATIONS[code]}, {NAMES[code]}" if code else "None of the 27"
-            groups.append({"id": f"d{code}", "title": title, "rows": [(page, read_pages[page]) for _, page in found]})
+            rows.sort(key=lambda row: row[1].name)
+            groups.append({"id": f"d{code}", "title": title, "rows": rows})
     compared = [(page, entry, entry.comparison) for page, entry in read_pages.items() if entry.comparison is not None]
     labelled = [row for row in compared if row[2].labelled]
     return render(
         "index.html",
         count=len(entries),
+        places=places,
         groups=groups,
         answered=any(entry.answered is not None for entry in read_pages.values()),
         disagreeing=sorted(labelled, key=lambda row: row[2].disagreement, reverse=True),

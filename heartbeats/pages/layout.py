@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "Strip",
     "lay_out",
     "lead_of",
+    "mended",
     "rhythm_lead",
     "trace",
 ]
@@ -40,13 +42,19 @@ WIDTH, LEFT, HEAD, ROW, LANE, TRACK, FOOT = 275.0, 20.0, 15.0, 30.0, 6.0, 17.0, 
 ABOVE, BELOW = 15.0, 5.0  # paper beyond the rows: R waves of V4 rise higher than S waves of II fall
 SHOWN = 10.0  # s on a sheet
 COLUMN = SHOWN / 4
+# What heartbeats.recording warns of a lead, and the same on paper.
+NO_SAMPLES = "no samples"
+MENDED = (
+    (re.compile(r"lead (.+) holds no samples: .*"), NO_SAMPLES),
+    (re.compile(r"lead (.+): \d+ missing samples bridged"), "gaps bridged"),
+)
 # With no more leads than this a recording has each over the whole width.
 FEW_LEADS = 4
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A stretch of a lead: its first sample at ``x`` mm from the sheet's left, its median at ``y`` mm from the top."""
+    """A stretch of a lead: its first sample ``x`` mm from the sheet's left, its own median ``y`` mm from the top."""
 
     lead: str
     x: float
@@ -105,3 +113,17 @@ def lead_of(recording: Recording, lead: str) -> npt.NDArray[np.float64] | None:
     if lead not in row and lead in LIMB_LEADS and "I" in row and "II" in row:
         row[lead] = LIMB_LEADS[lead][0] * row["I"] + LIMB_LEADS[lead][1] * row["II"]
     return row.get(lead)
+
+
+def mended(recording: Recording) -> dict[str, str]:
+    """Leads with missing samples, and in two words what stands for them: no line of theirs is all as recorded.
+
+    A limb lead that is computed has what lead I or II has.
+    """
+    found: dict[str, str] = {}
+    for pattern, remark in reversed(MENDED):
+        matches = [match[1] for warning in recording.warnings if (match := pattern.fullmatch(warning))]
+        found |= dict.fromkeys(matches, remark)
+        if {"I", "II"} & set(matches):
+            found |= {lead: remark for lead in LIMB_LEADS if lead not in recording.leads}
+    return found

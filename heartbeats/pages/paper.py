@@ -1,8 +1,8 @@
 """A recording on millimetre paper, as an electrocardiograph prints it: 25 mm/s, 10 mm/mV, true to the millimetre.
 
-What is drawn is the recording as it was recorded, in mV and at its own sampling rate, each lead around its median: no
-filter, nothing smoothed. Drawn by matplotlib in millimetres on one set of axes, so that the page (SVG), the picture and
-the A4 sheet are the same drawing.
+What is drawn is the recording as it was recorded, in mV and at its own sampling rate, each strip around its median: no
+filter, nothing smoothed. Where samples are missing, the sheet says so. Drawn by matplotlib in millimetres on one set of
+axes, so that the page (SVG), the picture and the A4 sheet are the same drawing.
 """
 
 from __future__ import annotations
@@ -31,17 +31,19 @@ from heartbeats.pages.layout import (
     HEAD,
     LANE,
     LEFT,
+    NO_SAMPLES,
     ROW,
     SPEED,
     TRACK,
     WIDTH,
     Strip,
+    mended,
     trace,
 )
 from heartbeats.pages.page import STYLE, picture
 from heartbeats.recording import Recording
 
-__all__ = ["MM", "Sheet", "Track", "drawing", "leaving", "millimetres", "plain", "write"]
+__all__ = ["MM", "Sheet", "Track", "as_recorded", "drawing", "leaving", "millimetres", "plain", "write"]
 
 MM = 1 / 25.4  # inches
 GRID = (("#f7d4d4", 1, 0.18), ("#eaa3a3", 5, 0.35))  # colour, mm apart, points wide
@@ -110,11 +112,12 @@ class Sheet:
             for y in sorted({strip.y for strip in self.strips}):
                 _draw_calibration(axes, y)
             for strip in self.strips:
-                _draw_strip(axes, self.recording, strip, paper)
+                name = "rhythm" if strip is self.strips[-1] else "strip"
+                _draw_strip(axes, self.recording, strip, paper, f"{name}-{strip.lead}-{strip.start:g}")
             _draw_peaks(axes, self.strips[-1], self.peaks, top=HEAD + self.paper)
             if self.track:
                 _draw_track(axes, self.strips[-1], self.track, top=HEAD + self.paper + LANE)
-            note = f"{SPEED:g} mm/s · {GAIN:g} mm/mV · as recorded, each lead around its median"
+            note = f"{SPEED:g} mm/s · {GAIN:g} mm/mV · {as_recorded(self.recording)}, each strip around its median"
             write(axes, LEFT, self.height - 1.2, note, color=QUIET)
             write(axes, WIDTH - 1, self.height - 1.2, DISCLAIMER, color=QUIET, ha="right")
 
@@ -123,6 +126,11 @@ def _rounded(path: re.Match[str]) -> str:
     """A path's coordinates to 0.01, and lines after a move without their letter, which they need not have."""
     rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
     return re.sub(r"\s*L\s*", " ", rounded).replace("\n", "")
+
+
+def as_recorded(recording: Recording) -> str:
+    """Whether all that is drawn was recorded."""
+    return "as recorded but for missing samples" if mended(recording) else "as recorded"
 
 
 def leaving(sheet: Sheet) -> list[str]:
@@ -194,22 +202,26 @@ def _draw_calibration(axes: Axes, y: float) -> None:
     pulse, foot = 0.2 * SPEED, 2.5
     start = LEFT - 5 - pulse - foot
     x = np.cumsum([start, foot, 0, pulse, 0, foot])
-    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE, 0.7, "calibration")
+    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE, 0.7, f"calibration-{y:g}")
 
 
-def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle) -> None:
+def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle, identifier: str) -> None:
     x, y = trace(recording, strip)
     name, color = strip.lead, NAMES_COLOR
+    remark = mended(recording).get(strip.lead)
     if not x.size:
         name, color = f"{name}: not recorded", QUIET
-    elif np.ptp(y) == 0:
-        name += ": flat"
-    elif strip.lead not in recording.leads:
-        name += " (computed)"
+    elif remark == NO_SAMPLES:
+        name, color = f"{name}: {remark}", QUIET
+        x, y = np.empty(0), np.empty(0)
+    else:
+        name += "" if strip.lead in recording.leads else " (computed)"
+        remark = remark or ("flat" if np.ptp(y) == 0 else "")
+        name += f": {remark}" if remark else ""
     if x.size and strip.x > LEFT:  # where a column begins
         _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE, 0.7)
         _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE, 0.7)
-    _line(axes, x, y, TRACE, 0.7, f"strip-{strip.lead}-{strip.start:g}").set_clip_path(paper)
+    _line(axes, x, y, TRACE, 0.7, identifier).set_clip_path(paper)
     bold = "bold" if color == NAMES_COLOR else "normal"
     write(axes, strip.x + 1.5, strip.y - ROW / 2 + 2.5, name, size=MIDDLE, color=color, fontweight=bold)
 
