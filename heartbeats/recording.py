@@ -76,6 +76,7 @@ class Recording:
         age: years, NaN where unknown.
         sex: ``"Male"``, ``"Female"`` or ``None``.
         diagnoses: the header's Dx entries as written.
+        missing: how many samples of each lead the file does not have, which are bridged in ``signal``; shape (leads,).
         digest: SHA-256 of the samples as stored: two recordings of one signal share it, whatever their headers say.
         warnings: what had to be assumed or mended, in words.
     """
@@ -87,10 +88,12 @@ class Recording:
     age: float = math.nan
     sex: str | None = None
     diagnoses: tuple[str, ...] = ()
+    missing: tuple[int, ...] = ()
     digest: str = ""
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "missing", self.missing or (0,) * len(self.leads))
         object.__setattr__(self, "signal", np.asarray(self.signal, dtype=np.float64))
         object.__setattr__(self, "leads", tuple(canonical_lead(lead) for lead in self.leads))
         if self.signal.ndim != 2 or len(self.signal) != len(self.leads):
@@ -110,7 +113,12 @@ class Recording:
             return self
         wanted = {canonical_lead(lead) for lead in leads}
         rows = [i for i, lead in enumerate(self.leads) if lead in wanted]
-        return dataclasses.replace(self, signal=self.signal[rows], leads=tuple(self.leads[i] for i in rows))
+        return dataclasses.replace(
+            self,
+            signal=self.signal[rows],
+            leads=tuple(self.leads[i] for i in rows),
+            missing=tuple(self.missing[i] for i in rows),
+        )
 
 
 def read_recording(header_file: Path) -> Recording:
@@ -200,7 +208,7 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
     warnings: list[str] = []
     if header.samples not in (None, adc.shape[1]):
         warnings.append(f"header announces {header.samples} samples, signal has {adc.shape[1]}")
-    values = _without_gaps(header, adc, warnings)
+    values, missing = _without_gaps(header, adc, warnings)
     gains = _gains(header, values, name or header.name, warnings)
     baselines = np.array([line.baseline for line in header.signals])
     return Recording(
@@ -211,6 +219,7 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
         age=header.age,
         sex=header.sex,
         diagnoses=header.diagnoses,
+        missing=missing,
         digest=_digest(adc),
         warnings=tuple(warnings),
     )
@@ -244,11 +253,15 @@ def _digest(adc: npt.NDArray[np.generic]) -> str:
     return hashlib.sha256(kept.tobytes()).hexdigest()
 
 
-def _without_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> npt.NDArray[np.float64]:
-    """ADC units with missing samples (NaN, infinite, huge, or WFDB's value for none) bridged by straight lines.
+def _without_gaps(
+    header: Header, adc: npt.NDArray[np.generic], warnings: list[str]
+) -> tuple[npt.NDArray[np.float64], tuple[int, ...]]:
+    """ADC units with missing samples bridged by straight lines, and how many each lead misses.
 
-    A lead without a single sample becomes its baseline, 0 mV.
+    Missing are NaN, infinite and huge ones, and WFDB's value for none. A lead without a single sample becomes
+    its baseline, 0 mV.
     """
+    counts = []
     values = adc.astype(np.float64, order="C")  # NumPy sums in the order of memory, which files differ in
     for row, line in zip(values, header.signals, strict=True):
         missing = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
@@ -259,7 +272,8 @@ def _without_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[s
             present = np.flatnonzero(~missing)
             row[missing] = np.interp(np.flatnonzero(missing), present, row[present])
             warnings.append(f"lead {line.lead}: {missing.sum()} missing samples bridged")
-    return values
+        counts.append(int(missing.sum()))
+    return values, tuple(counts)
 
 
 def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings: list[str]) -> npt.NDArray[np.float64]:

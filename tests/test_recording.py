@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
@@ -313,6 +314,16 @@ def test_plain_wfdb_reads_as_the_matlab_file_does(write_record, tmp_path: Path, 
     np.testing.assert_allclose(read.signal, expected.signal, atol=1e-12)
     assert (read.leads, read.sampling_rate) == (expected.leads, expected.sampling_rate)
     assert read.warnings == expected.warnings
+
+
+def test_missing_samples_are_counted_by_lead_and_follow_their_leads() -> None:
+    signal = np.stack([ECG[0], ECG[1], ECG[0]])
+    signal[0, 100:110] = -32768
+    signal[1] = -32768
+    recording = recording_from_samples(header(leads=("I", "II", "V1"), samples=signal.shape[1]), signal)
+    assert recording.missing == (10, signal.shape[1], 0)
+    assert recording.with_leads(("V1", "I")).missing == (10, 0)
+    assert dataclasses.replace(recording, missing=()).missing == (0, 0, 0)
 
 
 @pytest.mark.parametrize("value", [20060577422537.0, 123456789.123, 0.1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +41,7 @@ WIDTH, LEFT, HEAD, ROW, LANE, TRACK, FOOT = 275.0, 20.0, 15.0, 30.0, 6.0, 17.0, 
 ABOVE, BELOW = 15.0, 5.0  # paper beyond the rows: R waves of V4 rise higher than S waves of II fall
 SHOWN = 10.0  # s on a sheet
 COLUMN = SHOWN / 4
-# What heartbeats.recording warns of a lead, and the same on paper.
 NO_SAMPLES = "no samples"
-MENDED = (
-    (re.compile(r"lead (.+) holds no samples: .*"), NO_SAMPLES),
-    (re.compile(r"lead (.+): \d+ missing samples bridged"), "gaps bridged"),
-)
 # With no more leads than this a recording has each over the whole width.
 FEW_LEADS = 4
 
@@ -120,10 +114,11 @@ def mended(recording: Recording) -> dict[str, str]:
 
     A limb lead that is computed has what lead I or II has.
     """
+    samples = recording.signal.shape[1]
     found: dict[str, str] = {}
-    for pattern, remark in reversed(MENDED):
-        matches = [match[1] for warning in recording.warnings if (match := pattern.fullmatch(warning))]
-        found |= dict.fromkeys(matches, remark)
-        if {"I", "II"} & set(matches):
-            found |= {lead: remark for lead in LIMB_LEADS if lead not in recording.leads}
+    for lead, missing in sorted(zip(recording.leads, recording.missing, strict=True), key=lambda item: -item[1]):
+        if missing:
+            remark = NO_SAMPLES if missing == samples else "gaps bridged"
+            computed = [limb for limb in LIMB_LEADS if limb not in recording.leads] if lead in ("I", "II") else []
+            found = dict.fromkeys((lead, *computed), remark) | found
     return found
