@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,50 +29,59 @@ Made = TypeVar("Made")
 
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
+GROUP, AHEAD = 8, 4
 
 
 def read_ahead(
     header_files: Iterable[Path],
     *,
-    ahead: int = 64,
     prepare: Callable[[Path], Prepared | Failure] = prepare_file,
+    group: int = GROUP,
+    ahead: int = AHEAD,
 ) -> Iterator[Prepared | Failure]:
     """Prepare recordings on all cores (:func:`map_ahead`).
 
     Args:
-        ahead: how many recordings are held at the most, each a few hundred kilobytes.
         prepare: what the workers do with a header file; a function that they can import.
     """
-    return map_ahead(prepare, header_files, ahead=ahead)
+    return map_ahead(prepare, header_files, group=group, ahead=ahead)
 
 
 def map_ahead(
-    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, ahead: int = 64
+    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, group: int, ahead: int = AHEAD
 ) -> Iterator[Made | Failure]:
-    """What ``make`` makes of header files on all cores, in order, with at most ``ahead`` of them under way or waiting.
+    """What ``make`` makes of header files on all cores, in order, a bounded number ahead.
 
     A recording that ends its worker (a fault in a library, or too large for the memory) becomes a :class:`Failure`.
     Those that were under way beside it are made once more, each alone in a process.
 
     Args:
         make: a function that the workers can import.
+        group: how many header files a worker is given at once: handing over one costs a quarter of a preparation.
+        ahead: how many groups a core are under way or waiting at the most; prepared, a recording has a few hundred
+            kilobytes.
     """
-    waiting: deque[tuple[Path, Future[Made | Failure]]] = deque()
-    for header_file in header_files:
-        waiting.append((header_file, _submit(make, header_file)))
-        if len(waiting) >= ahead:
-            yield _finished(*waiting.popleft(), make)
+    left = iter(header_files)
+    waiting: deque[tuple[list[Path], Future[list[Made | Failure]]]] = deque()
+    while files := list(islice(left, group)):
+        waiting.append((files, _submit(make, files)))
+        if len(waiting) >= ahead * cores():
+            yield from _finished(*waiting.popleft(), make)
     while waiting:
-        yield _finished(*waiting.popleft(), make)
+        yield from _finished(*waiting.popleft(), make)
 
 
-def _submit(make: Callable[[Path], Made | Failure], header_file: Path) -> Future[Made | Failure]:
+def _submit(make: Callable[[Path], Made | Failure], files: list[Path]) -> Future[list[Made | Failure]]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
         workers = get_reusable_executor(cores(), timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),))
         with suppress(BrokenProcessPool):
-            future: Future[Made | Failure] = workers.submit(make, header_file)
+            future: Future[list[Made | Failure]] = workers.submit(_make_each, make, files)
             return future
+
+
+def _make_each(make: Callable[[Path], Made | Failure], files: list[Path]) -> list[Made | Failure]:
+    return [make(file) for file in files]
 
 
 def _end_with(parent: int) -> None:
@@ -86,14 +96,18 @@ def _end_with(parent: int) -> None:
 
 
 def _finished(
-    header_file: Path, future: Future[Made | Failure], make: Callable[[Path], Made | Failure]
-) -> Made | Failure:
+    files: list[Path], future: Future[list[Made | Failure]], make: Callable[[Path], Made | Failure]
+) -> list[Made | Failure]:
     try:
         return future.result()
     except BrokenProcessPool:
-        with ProcessPoolExecutor(max_workers=1) as worker:
-            try:
-                alone: Future[Made | Failure] = worker.submit(make, header_file)
-                return alone.result()
-            except BrokenProcessPool:
-                return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")
+        return [_made_alone(file, make) for file in files]
+
+
+def _made_alone(header_file: Path, make: Callable[[Path], Made | Failure]) -> Made | Failure:
+    with ProcessPoolExecutor(max_workers=1) as worker:
+        try:
+            alone: Future[Made | Failure] = worker.submit(make, header_file)
+            return alone.result()
+        except BrokenProcessPool:
+            return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")

@@ -27,14 +27,15 @@ def header_files(write_record) -> list[Path]:
     return [write_record(f"A000{i}", dx=str(i)) for i in range(8)]
 
 
-@pytest.mark.parametrize("ahead", [1, 3, 64])
-def test_recordings_come_in_order_as_prepared(header_files, ahead):
-    for item, path in zip(read_ahead(header_files, ahead=ahead), header_files, strict=True):
+@pytest.mark.parametrize(("group", "ahead"), [(1, 1), (3, 1), (3, 2), (8, 4)])
+def test_recordings_come_in_order_as_prepared(header_files, group, ahead):
+    for item, path in zip(read_ahead(header_files, group=group, ahead=ahead), header_files, strict=True):
         assert item.name == path.stem
         np.testing.assert_array_equal(item.signal, prepare_file(path).signal)
 
 
-def test_no_more_than_the_bound_are_taken_ahead(header_files):
+def test_no_more_than_the_bound_are_taken_ahead(header_files, monkeypatch):
+    monkeypatch.setattr("heartbeats.read_ahead.cores", lambda: 1)
     taken = []
 
     def taking():
@@ -42,16 +43,19 @@ def test_no_more_than_the_bound_are_taken_ahead(header_files):
             taken.append(path)
             yield path
 
-    items = read_ahead(taking(), ahead=3)
-    next(items)
-    assert len(taken) == 3
+    items = read_ahead(taking(), group=2, ahead=2)
     next(items)
     assert len(taken) == 4
-    assert len(list(items)) == 6
+    next(items)
+    assert len(taken) == 4
+    next(items)
+    assert len(taken) == 6
+    assert len(list(items)) == 5
 
 
-def test_a_recording_that_ends_its_process_fails_alone(header_files):
-    items = list(read_ahead(header_files, ahead=4, prepare=ending_its_process))
+@pytest.mark.parametrize("group", [1, 4])
+def test_a_recording_that_ends_its_process_fails_alone(header_files, group):
+    items = list(read_ahead(header_files, group=group, prepare=ending_its_process))
     assert [item.name for item in items] == [path.stem for path in header_files]
     assert [item.name for item in items if isinstance(item, Failure)] == ["A0002", "A0005"]
     assert "ended the process" in items[2].reason

@@ -96,7 +96,9 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
     entries: dict[str, Entry | Failure] = {}
     make = partial(_draw, model_directory=model_directory)
     places = _places(header_files)
-    drawn = tqdm(map_ahead(make, header_files), total=len(header_files), desc="drawing", unit="recording", disable=None)
+    drawn = tqdm(
+        map_ahead(make, header_files, group=1), total=len(header_files), desc="drawing", unit="recording", disable=None
+    )
     taken: set[str] = set()
     from_where: dict[str, str] = {}
     for header_file, made in zip(header_files, drawn, strict=True):
