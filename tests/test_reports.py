@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -14,27 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, ecg
 
 import evaluate_model
-from heartbeats import entry
-from heartbeats.classifier import Evidence
-from heartbeats.cohort import build_cohort, describe_cohort
-from heartbeats.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
-from heartbeats.entry import train_entry
+from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, read_weights
 from heartbeats.outputs import Diagnosis, unclassified, write_output
-from heartbeats.pages import training_report
-from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, draws, measures_by_draw, resampled
+from heartbeats.pages.bootstrap import resampled
 from heartbeats.pages.evaluation import evaluation
 from heartbeats.pages.score_report import score_report
 from heartbeats.scoring import Submission, challenge_metric, confusion_matrix, read_submission
-from heartbeats.validation import (
-    VALIDATION_FILE,
-    Validation,
-    ValidationError,
-    read_validation,
-    write_validation,
-)
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = read_weights()
@@ -95,102 +80,6 @@ def written(value: float) -> str:
 @pytest.fixture(scope="module")
 def page() -> str:
     return score_report(submission(), Path("LABELS"), Path("OUTPUTS"))
-
-
-# The bootstrap
-
-
-@pytest.mark.parametrize("levels", [2, 5, 10**9])
-@pytest.mark.parametrize("recordings", [1, 2, 60])
-def test_with_weights_of_1_every_measure_is_that_of_the_scoring(recordings, levels):
-    answers = submission(recordings, levels=levels)
-    scores = answers.score()
-    by_draw = measures_by_draw(answers, iter([np.ones((2, recordings))]))
-    assert set(by_draw) == {field.name for field in dataclasses.fields(scores)} - {"classes"}
-    for name, values in by_draw.items():
-        for value in values:
-            np.testing.assert_allclose(value, getattr(scores, name), rtol=0, atol=1e-12, err_msg=name)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_recording_drawn_n_times_counts_as_n_recordings(seed):
-    answers = submission(seed=seed)
-    times = np.random.default_rng(seed).integers(0, 4, 60)
-    rows = np.repeat(np.arange(60), times)
-    repeated = dataclasses.replace(
-        answers, labels=answers.labels[rows], binary=answers.binary[rows], scalar=answers.scalar[rows]
-    )
-    for name, values in measures_by_draw(answers, iter([times[None].astype(float)])).items():
-        np.testing.assert_allclose(values[0], getattr(repeated.score(), name), rtol=0, atol=1e-12, err_msg=name)
-
-
-def test_as_many_recordings_are_drawn_as_there_are_and_the_same_every_time():
-    first, second = (np.concatenate(list(draws(30))) for _ in range(2))
-    assert first.shape == (DRAWS, 30)
-    np.testing.assert_array_equal(first, second)
-    assert set(first.sum(axis=1)) == {30}
-    assert len(np.unique(first, axis=0)) > DRAWS / 2
-
-
-def test_intervals_hold_the_measure_and_narrow_with_more_recordings():
-    few, many = submission(60), submission(2000)
-    widths = []
-    for answers in (few, many):
-        low, high = resampled(answers).measures["challenge_metric"]
-        assert low < answers.score().challenge_metric < high
-        widths.append(high - low)
-    assert widths[1] < widths[0] / 3
-
-
-def test_what_is_undefined_has_no_interval():
-    ends = resampled(submission())
-    assert np.isnan(ends.auroc_classes[:, ABSENT]).all()
-    assert np.isfinite(np.delete(ends.auroc_classes, ABSENT, axis=1)).all()
-    nobody = submission(0)
-    assert all(np.isnan(ends).all() for ends in resampled(nobody).measures.values())
-
-
-@pytest.mark.parametrize("positive", [LEAST - 1, LEAST])
-def test_a_handful_of_recordings_has_no_interval(positive):
-    """A class of few positives: drawing the same few again and again says little of others, and flatters AUPRC."""
-    answers = submission()
-    labels = answers.labels.copy()
-    labels[:, 0] = np.arange(len(labels)) < positive
-    ends = resampled(dataclasses.replace(answers, labels=labels))
-    for of_class in (ends.auroc_classes, ends.auprc_classes, ends.f_measure_classes):
-        assert np.isfinite(of_class[:, 0]).all() == (positive >= LEAST)
-        assert np.isfinite(of_class[:, 1]).all()
-    for name, of_mean in ends.measures.items():
-        over_classes = name not in ("accuracy", "challenge_metric")
-        assert np.isfinite(of_mean).all() == (positive >= LEAST or not over_classes), name
-
-
-def test_the_score_of_a_handful_of_recordings_has_no_interval():
-    few = submission(LEAST - 1)
-    assert all(np.isnan(ends).all() for ends in resampled(few).measures.values())
-    assert np.isnan(challenge_interval(few, np.ones(LEAST - 1, dtype=np.bool_))).all()
-    shown = evaluation(few)
-    assert shown["score"][1] == ""
-    assert all(pair[1] == "" for _, _, pair in shown["sources"])
-
-
-@pytest.mark.parametrize("names", [("1", "2"), ("1|3", "2")])
-def test_what_a_missing_probability_counts_is_said_as_the_scorer_takes_it(names):
-    answers = submission()
-    weights = dataclasses.replace(WEIGHTS, names=(*names, *WEIGHTS.names[2:]))
-    incomplete = dataclasses.replace(answers, weights=weights, incomplete=np.arange(60) < 1)
-    page = score_report(incomplete, Path("labels"), Path("outputs"))
-    assert ("scorer of 2021" in page) == ("|" in names[0])
-    assert ("scorer of 2020" in page) == ("|" not in names[0])
-
-
-def test_the_interval_of_a_source_is_of_its_recordings_alone():
-    answers = submission()
-    chosen = np.array([name.startswith("A") for name in answers.names])
-    own = dataclasses.replace(answers, labels=answers.labels[chosen], binary=answers.binary[chosen])
-    expected = challenge_interval(own, np.ones(chosen.sum(), dtype=np.bool_))
-    np.testing.assert_array_equal(challenge_interval(answers, chosen), expected)
-    assert expected[0] < challenge_metric(own.labels, own.binary, WEIGHTS) < expected[1]
 
 
 # The page of scores
@@ -283,6 +172,16 @@ def test_answers_that_are_no_probabilities_are_not_calibrated():
     answers = submission()
     answers.scalar[3, 5] = 17.0
     assert evaluation(answers)["calibration"] is None
+
+
+@pytest.mark.parametrize("names", [("1", "2"), ("1|3", "2")])
+def test_what_a_missing_probability_counts_is_said_as_the_scorer_takes_it(names):
+    answers = submission()
+    weights = dataclasses.replace(WEIGHTS, names=(*names, *WEIGHTS.names[2:]))
+    incomplete = dataclasses.replace(answers, weights=weights, incomplete=np.arange(60) < 1)
+    page = score_report(incomplete, Path("labels"), Path("outputs"))
+    assert ("scorer of 2021" in page) == ("|" in names[0])
+    assert ("scorer of 2020" in page) == ("|" not in names[0])
 
 
 # What every report keeps
@@ -415,190 +314,3 @@ def test_without_a_report_nothing_that_draws_is_loaded(folders):
     assert done.stderr == "\n"
     loads = "import sys, driver, team_code; sys.exit(bool({'jinja2', 'matplotlib'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", loads], cwd=ROOT, check=True, timeout=120)
-
-
-# The page of a training
-
-
-def test_the_report_says_what_the_model_file_says(model_directory):
-    model = json.loads((model_directory / "model.json").read_text())
-    page = (model_directory / "report.html").read_text(encoding="utf-8")
-    tables = Page(page).tables
-    count = sum(model["cohort"]["validation"]["sources"].values())
-    measures = [row[1] for row in tables[f"{count:,} recordings"][1:]]
-    names = ("challenge_metric", "auroc", "auprc", "accuracy", "f_measure", "f_beta_measure", "g_beta_measure")
-    assert measures == [written(model["validation_scores"][name]) for name in names]
-    assert tables["Challenge score after each step of the decision"][-1][1] == measures[0]
-    sources = {row[0]: row[1:3] for row in tables["Recordings by source"][1:]}
-    assert sum(int(training) for training, _ in sources.values()) == sum(
-        model["cohort"]["training"]["sources"].values()
-    )
-    assert sum(int(validation) for _, validation in sources.values()) == count
-    added = {name: int(number) for name, number in tables["Labels added to training recordings"][1:]}
-    assert added == model["relabelling"]["added"]
-    assert f"<strong>{model['threshold']:.2f}</strong>" in page
-    assert "optimistic" in page
-    assert page.count("Learning curve of network") == 3
-    used = dict(tables["Versions and hardware"][1:])
-    assert used["torch"] == model["versions"]["torch"]
-    changed = {name: paper for name, _, paper in tables["Settings, and the paper's where another was chosen"][1:]}
-    assert (changed["network.width"], changed["training.batch_size"]) == ("64", "")
-
-
-def test_the_report_is_made_again_by_the_same_call(simulated, model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir() if path.is_file()}
-    (tmp_path / "model/report.html").unlink()
-    train_entry(simulated, tmp_path / "model", TINY)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir() if path.is_file()} == before
-
-
-def test_a_report_that_fails_fails_no_training_and_is_told(simulated, model_directory, tmp_path, monkeypatch, caplog):
-    shutil.copytree(model_directory, tmp_path / "model")
-    (tmp_path / "model/report.html").unlink()
-    table = (tmp_path / "model" / VALIDATION_FILE).read_text()
-    (tmp_path / "model" / VALIDATION_FILE).write_text(table[: len(table) // 2])
-    assert train_entry(simulated, tmp_path / "model", TINY).threshold
-    assert "report.html could not be made; the model is complete" in caplog.text
-    assert "validation.csv is not a table of validation recordings, or is damaged" in caplog.text
-    assert not (tmp_path / "model/report.html").exists()
-    assert not list((tmp_path / "model").rglob("*.tmp"))
-
-
-def test_another_training_leaves_no_earlier_report_beside_its_model(simulated, model_directory, tmp_path, monkeypatch):
-    """Killed while the new model is written, it leaves no report that is of neither."""
-    shutil.copytree(model_directory, tmp_path / "model")
-    monkeypatch.setattr(entry, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    longer = dataclasses.replace(TINY, decision=dataclasses.replace(TINY.decision, bradycardia_rule=False))
-    with pytest.raises(KeyboardInterrupt):
-        train_entry(simulated, tmp_path / "model", longer)
-    assert not (tmp_path / "model/report.html").exists()
-    assert not (tmp_path / "model/model.json").exists()
-
-
-def test_a_training_without_validation_recordings_says_so(write_record, tmp_path):
-    for i in range(4):
-        write_record(f"A000{i}", ecg(rate=60), folder=tmp_path / "data", comments="")
-    train_entry(tmp_path / "data", tmp_path / "model", TINY)
-    page = (tmp_path / "model/report.html").read_text(encoding="utf-8")
-    assert "No recordings were left to validate with" in page
-    assert "threshold is the paper's" in " ".join(page.split())
-    assert "Measures" not in {text for _, text in Page(page).headings}
-    assert Page(page).tables["Recordings by source"][1][1:] == ["4", "0", "500 Hz", "10 s", "unknown", "unknown"]
-
-
-def test_a_search_that_told_no_threshold_is_not_called_one(model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    path = tmp_path / "model/model.json"
-    model = json.loads(path.read_text())
-    assert "searched on the same validation recordings" in training_report.training_report(tmp_path / "model")
-    model["threshold_search"]["challenge_scores"] = [None] * 99
-    path.write_text(json.dumps(model))
-    page = training_report.training_report(tmp_path / "model")
-    assert "searched on the same validation recordings" not in page
-    assert "split by signal, not by patient" in page
-
-
-def test_names_that_are_left_out_are_folded_counted_and_escaped(model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    path = tmp_path / "model/model.json"
-    model = json.loads(path.read_text())
-    model["cohort"]["left_out"] = {"unusable": ["<script>"], "source incart": [f"I{i:04d}" for i in range(1234)]}
-    path.write_text(json.dumps(model))
-    page = training_report.training_report(tmp_path / "model")
-    assert "&lt;script&gt;" in page
-    assert "<script" not in page
-    assert "<summary>source incart: 1,234 recordings</summary>" in page
-    assert f"and {1234 - training_report.NAMED:,} more" in page
-    assert "I0199" in page
-    assert "I0200" not in page
-
-
-def test_a_training_that_diverged_has_a_report_too(model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    log = tmp_path / "model/training.jsonl"
-    log.write_text(re.sub(r'"loss": [\d.e-]+', '"loss": NaN', log.read_text()))
-    validation = read_validation(tmp_path / "model" / VALIDATION_FILE)
-    validation.probabilities[:] = np.nan
-    write_validation(tmp_path / "model" / VALIDATION_FILE, validation)
-    page = training_report.training_report(tmp_path / "model")
-    assert "loss nan at first" in page
-    assert "No recording was classified" in page
-
-
-def test_one_long_recording_among_many_does_not_squeeze_the_rest():
-    drawn, alone = (
-        training_report._histogram({"particulars": {"x": {"seconds": counts}}}, "seconds", 5, label="s", what="lengths")
-        for counts in ({"10": 999, "1800": 1}, {"10": 1, "1800": 1})
-    )
-    assert drawn["note"] == "1 above 10 not shown"
-    assert alone["note"] == ""
-
-
-def handmade() -> Validation:
-    """Four recordings: a right and a wrong answer of Brady where the rule is false, nothing, and a sure one."""
-    labels, probabilities = np.zeros((4, 27), dtype=np.bool_), np.full((4, 27), 0.1)
-    brady, sinus = CLASSES.index(BRADYCARDIA), CLASSES.index(SINUS_RHYTHM)
-    labels[0, brady] = labels[1, sinus] = labels[2, sinus] = labels[3, 0] = True
-    probabilities[[0, 1], brady] = 0.8
-    probabilities[3, 0] = 0.9
-    return Validation(("A0001", "A0002", "E00003", "E,4"), labels, probabilities, Evidence(np.zeros(4, dtype=np.bool_)))
-
-
-def test_what_the_rule_took_back_and_the_fallback_gave_is_counted():
-    found = training_report._steps(handmade(), 0.5, TINY.decision)
-    assert (found["answered"], found["taken"], found["taken_rightly"]) == (2, 2, 1)
-    assert (found["given"], found["given_rightly"]) == (3, 2)
-    assert len(found["scores"]) == 3
-    off = dataclasses.replace(TINY.decision, bradycardia_rule=False, sinus_rhythm_fallback=False)
-    found = training_report._steps(handmade(), 0.5, off)
-    assert (found["taken"], found["given"], len(found["scores"])) == (0, 0, 1)
-
-
-@pytest.mark.parametrize("pvc", [None, np.array([True, False, True, False])])
-def test_validation_recordings_are_read_as_they_were_written(tmp_path, pvc):
-    validation = dataclasses.replace(handmade(), evidence=Evidence(np.array([True, False, False, True]), pvc))
-    validation.probabilities[:] = np.random.default_rng(0).random((4, 27))
-    write_validation(tmp_path / "v.csv", validation)
-    read = read_validation(tmp_path / "v.csv")
-    assert read.names == validation.names
-    np.testing.assert_array_equal(read.labels, validation.labels)
-    np.testing.assert_array_equal(read.probabilities, validation.probabilities)
-    np.testing.assert_array_equal(read.evidence.bradycardia, validation.evidence.bradycardia)
-    np.testing.assert_array_equal(read.evidence.pvc, pvc)
-
-
-@pytest.mark.parametrize(
-    "change", [lambda t: "", lambda t: t[:-40], lambda t: t.replace(",0,", ",x,"), lambda t: t[9:]]
-)
-def test_a_damaged_table_of_validation_recordings_is_refused(tmp_path, change):
-    write_validation(tmp_path / "v.csv", handmade())
-    (tmp_path / "v.csv").write_text(change((tmp_path / "v.csv").read_text()))
-    with pytest.raises(ValidationError, match=r"v\.csv"):
-        read_validation(tmp_path / "v.csv")
-
-
-# The cohort in counts
-
-
-def test_a_cohort_is_described_by_what_its_headers_say(write_record, tmp_path):
-    data = tmp_path / "data"
-    write_record("E00001", folder=data, comments="#Age: 61\n#Sex: Female\n", dx="426177001,164889003")
-    write_record("E00002", ecg(seconds=7.4), folder=data, comments="#Age: NaN\n#Sex: Unknown\n")
-    write_record("A0001", ecg(sampling_rate=250, rate=70), folder=data, sampling_rate=250)
-    write_record("I0001", folder=data)
-    described = describe_cohort(build_cohort(data, tmp_path / "store", TINY))
-    assert described["particulars"]["georgia"] == {
-        "sampling_rates": {"500": 2},
-        "seconds": {"7": 1, "10": 1},
-        "ages": {"61": 1, "unknown": 1},
-        "sexes": {"Female": 1, "unknown": 1},
-    }
-    assert described["particulars"]["cpsc"]["sampling_rates"] == {"250": 1}
-    both = [described[part]["labels"].get("georgia", {}) for part in ("training", "validation")]
-    counts = {name: sum(part.get(name, 0) for part in both) for name in ("SB", "AF", "NSR", "LAD")}
-    assert counts == {"SB": 1, "AF": 1, "NSR": 1, "LAD": 0}
-    assert described["left_out"] == {"source incart": ["I0001"]}
-    for part in ("training", "validation"):
-        for name, count in described[part]["classes"].items():
-            assert count == sum(labels[name] for labels in described[part]["labels"].values())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.stats
 
 from heartbeats import unet
-from heartbeats.diagnoses import snomed_codes
+from heartbeats.diagnoses import PVC, snomed_codes
 from heartbeats.experiments.mit_bih import Annotated, truth
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text, source_of
 from heartbeats.prepared import Failure, Prepared, prepare_file
@@ -38,7 +38,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
 Row = dict[str, int | str]
 
-PVC_CODES = ("427172004", "17338001", "164884008")  # PVC and VPB, scored as one; CPSC's PVC, not scored in 2020
+PVC_CODES = (*PVC, "164884008")  # CPSC's own is not scored in 2020
 TOLERANCE = 0.150  # s (ANSI/AAMI EC57)
 BOOTSTRAPS = 2000
 
