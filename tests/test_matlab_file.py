@@ -1,6 +1,7 @@
 """MATLAB files of every version are read or refused, and never harm the reader."""
 
 import random
+import struct
 import zlib
 
 import numpy as np
@@ -36,15 +37,34 @@ def test_shapes_survive(path, shape):
 
 @pytest.mark.parametrize("number", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
 def test_version_4_is_read(path, number):
-    scipy.io.savemat(path, {"val": SIGNAL.astype(number)}, format="4")
-    np.testing.assert_array_equal(read_matlab_variable(path, "val"), SIGNAL.astype(number))
+    variables = {"before": np.zeros((2, 2)) * 1j, "text": "other", "val": SIGNAL.astype(number)}
+    scipy.io.savemat(path, variables, format="4")
+    read = read_matlab_variable(path, "val")
+    assert read.dtype == number
+    np.testing.assert_array_equal(read, SIGNAL.astype(number))
 
 
-@pytest.mark.parametrize("variable", [{"value": SIGNAL}, {"val": "text"}, {"val": {"a": 1}}, {"val": SIGNAL * 1j}])
-def test_a_file_without_such_an_array_is_refused(path, variable):
-    scipy.io.savemat(path, variable)
-    with pytest.raises(MatlabFileError, match=r"no variable 'val'|not an array of real numbers"):
-        read_matlab_variable(path, "val")
+def test_version_4_of_the_other_byte_order_is_read(path):
+    path.write_bytes(struct.pack(">5i", 1030, 3, 20, 0, 4) + b"val\0" + SIGNAL.astype(">i2").tobytes("F"))
+    np.testing.assert_array_equal(read_matlab_variable(path, "val"), SIGNAL)
+    np.testing.assert_array_equal(scipy.io.loadmat(path)["val"], SIGNAL)
+
+
+def test_a_sample_of_version_4_that_spells_the_mark_of_version_5_is_a_sample(path):
+    scipy.io.savemat(path, {"val": np.full((3, 40), 0x4D49, np.int16)}, format="4")
+    assert path.read_bytes()[126:128] == b"IM"
+    np.testing.assert_array_equal(read_matlab_variable(path, "val"), scipy.io.loadmat(path)["val"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "versions"),
+    [({"value": SIGNAL}, "45"), ({"val": "text"}, "45"), ({"val": SIGNAL * 1j}, "45"), ({"val": {"a": 1}}, "5")],
+)
+def test_a_file_without_such_an_array_is_refused(path, variable, versions):
+    for version in versions:
+        scipy.io.savemat(path, variable, format=version)
+        with pytest.raises(MatlabFileError, match=r"no variable 'val'|not an array of real numbers"):
+            read_matlab_variable(path, "val")
 
 
 @pytest.mark.parametrize(
@@ -71,13 +91,13 @@ def test_a_file_beyond_the_limit_is_refused_unread(path):
         read_matlab_variable(path, "val")
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_every_single_damaged_byte_is_survived(path, compressed):
+@pytest.mark.parametrize(("version", "compressed"), [("4", False), ("5", False), ("5", True)])
+def test_every_single_damaged_byte_is_survived(path, version, compressed):
     """scipy.io.loadmat ends the process on some of these."""
-    scipy.io.savemat(path, {"val": SIGNAL[:, :6]}, do_compression=compressed)
+    scipy.io.savemat(path, {"val": SIGNAL[:, :6]}, format=version, do_compression=compressed)
     whole = path.read_bytes()
     draws = random.Random(0)
-    for position in range(120, len(whole)):
+    for position in range(120 if version == "5" else 0, len(whole)):
         for value in (0, 1, 14, 15, 127, 255, draws.randrange(256)):
             path.write_bytes(whole[:position] + bytes([value]) + whole[position + 1 :])
             try:
@@ -87,8 +107,9 @@ def test_every_single_damaged_byte_is_survived(path, compressed):
             assert read.size <= 18
 
 
-def test_every_length_of_a_cut_file_is_refused(path):
-    scipy.io.savemat(path, {"val": SIGNAL})
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_every_length_of_a_cut_file_is_refused(path, version):
+    scipy.io.savemat(path, {"val": SIGNAL}, format=version)
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
