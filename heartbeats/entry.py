@@ -301,5 +301,5 @@ def _describe_device() -> str:
 
 
 def _describe_versions() -> dict[str, str]:
-    packages: Iterable[str] = ("torch", "numpy", "scipy", "PyWavelets", "wfdb", "sleepecg", "safetensors")
+    packages: Iterable[str] = ("torch", "numpy", "scipy", "wfdb", "sleepecg", "safetensors")
     return {"heartbeats": __version__, "python": platform.python_version()} | {p: version(p) for p in packages}

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import sleepecg
 
-from heartbeats.preprocessing import SAMPLING_RATE, resample, select_leads
+from heartbeats.preprocessing import SAMPLING_RATE, resample, select_lead
 from heartbeats.recording import Recording
 
 __all__ = ["bradycardia_rule", "final_bradycardia", "r_peaks", "recording_has_bradycardia", "rr_intervals"]
@@ -71,5 +71,5 @@ def final_bradycardia(ensemble: npt.NDArray[np.bool_], rule: npt.NDArray[np.bool
 
 def recording_has_bradycardia(recording: Recording) -> bool:
     """Algorithm 1 on lead I of the whole recording; a missing lead I is computed as for the networks, or flat."""
-    lead_i = select_leads(recording.signal, recording.leads)[0][0]
+    lead_i, _ = select_lead(recording.signal, recording.leads, "I")
     return bradycardia_rule(rr_intervals(lead_i, sampling_rate=recording.sampling_rate))

@@ -12,12 +12,21 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-import pywt
 import scipy.signal
 
 from heartbeats.recording import Recording, RecordingError
 
-__all__ = ["LEADS", "SAMPLING_RATE", "SECONDS", "denoise", "fixed_length", "prepare", "resample", "select_leads"]
+__all__ = [
+    "LEADS",
+    "SAMPLING_RATE",
+    "SECONDS",
+    "denoise",
+    "fixed_length",
+    "prepare",
+    "resample",
+    "select_lead",
+    "select_leads",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,8 +34,14 @@ LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 SAMPLING_RATE = 500  # Hz
 SECONDS = 30
 
-WAVELET = "bior2.6"
 LEVEL = 8
+# The low-pass filter of the wavelet bior2.6 (Cohen, Daubechies and Feauveau 1992), divided by the square root of 2.
+LOW_PASS = np.array([-5, 10, 34, -78, -123, 324, 700, 324, -123, -78, 34, 10, -5]) / 1024
+REACH = len(LOW_PASS) - 1
+SHORTEST = (REACH + 1) * 2**LEVEL  # samples
+BLOCK = 8
+# Column k filters samples 2k to 2k + 12.
+FILTERS = np.stack([np.pad(LOW_PASS, (2 * k, 2 * (BLOCK - 1 - k))) for k in range(BLOCK)], axis=1)
 
 # Each limb lead as a combination of I and II: Einthoven's law and Goldberger's equations (the paper's [4] and [5]).
 LIMB_LEADS = {
@@ -48,9 +63,9 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
     signal = resample(signal, sampling_rate=recording.sampling_rate)
-    signal = (denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE]
+    signal = (denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE] * 1000.0
     limits = np.iinfo(np.int16)
-    microvolts = np.clip(np.rint(signal * 1000.0), limits.min, limits.max).astype(np.int16)
+    microvolts = np.clip(np.rint(signal, out=signal), limits.min, limits.max, out=signal).astype(np.int16)
     if not microvolts.any():
         warnings = (*warnings, "all leads are flat: the answer says nothing")
     return microvolts, warnings
@@ -69,33 +84,32 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
     Raises:
         RecordingError: not one of the eight leads is there or can be computed.
     """
-    row = {lead: i for i, lead in reversed(list(enumerate(leads)))}
-    selected = np.zeros((len(LEADS), signal.shape[1]))
-    warnings, missing = [], []
-    for i, lead in enumerate(LEADS):
-        if lead in row:
-            selected[i] = signal[row[lead]]
-        elif (combination := _combination_for(lead, [name for name in row if name in LIMB_LEADS])) is not None:
-            for name, factor in combination.items():
-                selected[i] += factor * signal[row[name]]
-            warnings.append(f"lead {lead} is missing: computed from {', '.join(combination)}")
-        else:
+    rows, warnings, missing = [], [], []
+    for lead in LEADS:
+        row, sources = select_lead(signal, leads, lead)
+        rows.append(row)
+        if not sources:
             missing.append(lead)
+        elif lead not in sources:
+            warnings.append(f"lead {lead} is missing: computed from {', '.join(sources)}")
     if len(missing) == len(LEADS):
         raise RecordingError(f"none of the leads {', '.join(LEADS)} among {', '.join(leads)}")
     if missing:
         warnings.append(f"leads missing, taken as 0 mV: {', '.join(missing)}")
-    return selected, tuple(warnings)
+    return np.stack(rows), tuple(warnings)
 
 
-def _combination_for(lead: str, present: Sequence[str]) -> dict[str, float] | None:
-    """The limb leads present, with the factors whose sum is ``lead``; ``None`` where they do not determine it."""
-    if lead not in LIMB_LEADS or not present:
-        return None
-    equations = np.array([LIMB_LEADS[name] for name in present]).T
-    wanted = np.array(LIMB_LEADS[lead])
-    factors = np.linalg.lstsq(equations, wanted)[0]
-    return dict(zip(present, factors, strict=True)) if np.allclose(equations @ factors, wanted) else None
+def select_lead(signal: Floats, leads: Sequence[str], wanted: str) -> tuple[Floats, tuple[str, ...]]:
+    """One lead of a signal as in :func:`select_leads`, and the leads it is made of: zeros, of none."""
+    if wanted in leads:
+        return signal[leads.index(wanted)], (wanted,)
+    present = tuple(lead for lead in LIMB_LEADS if lead in leads)
+    if wanted in LIMB_LEADS and present:
+        equations, whole = np.array([LIMB_LEADS[lead] for lead in present]).T, np.array(LIMB_LEADS[wanted])
+        factors = np.linalg.lstsq(equations, whole)[0]
+        if np.allclose(equations @ factors, whole):
+            return factors @ signal[[leads.index(lead) for lead in present]], present
+    return np.zeros(signal.shape[1]), ()
 
 
 def resample(signal: Floats, *, sampling_rate: float) -> Floats:
@@ -121,17 +135,51 @@ def denoise(signal: Floats) -> Floats:
     complex, P and T wave, are kept. Bands overlap: a sine is attenuated by 22 dB at 0.4 Hz, 18 dB at 0.5 Hz, 2 to 4 dB
     at 1 Hz, 1 dB at 100 Hz, 8 dB at 150 Hz and 33 dB at 200 Hz.
 
+    As the transform loses nothing, the signal without its details of level 1 is what its approximation of level 1 gives
+    on the way back, and neither the details that are kept nor those that are not are ever needed: half of the work.
+
     A signal shorter than the eight levels' filters reach (6.7 s) is continued by its mirror image and cut again.
     """
-    samples = signal.shape[-1]
-    needed = (pywt.Wavelet(WAVELET).dec_len - 1) * 2**LEVEL
-    if samples < needed:
-        signal = np.pad(signal, [(0, 0), (0, needed - samples)], mode="symmetric")
-    coefficients = pywt.wavedec(signal, WAVELET, mode="symmetric", level=LEVEL, axis=-1)
-    for removed in (0, -1):
-        coefficients[removed] = np.zeros_like(coefficients[removed])
-    denoised: Floats = pywt.waverec(coefficients, WAVELET, mode="symmetric", axis=-1)
-    return denoised[..., :samples]
+    samples = signal.shape[1]
+    if samples < SHORTEST:
+        signal = np.pad(signal, [(0, 0), (0, SHORTEST - samples)], mode="symmetric")
+    approximations = [_approximation(signal)]
+    while len(approximations) < LEVEL:
+        approximations.append(_approximation(approximations[-1]))
+    wander = approximations.pop()
+    for finer in reversed(approximations):
+        wander = _interpolated(wander)[:, : finer.shape[1]]
+    return _interpolated(approximations[0] - wander)[:, :samples]
+
+
+def _approximation(signal: Floats) -> Floats:
+    """A level's approximation of the level below, shape (leads, (samples + 13) // 2), the ends continued by mirroring.
+
+    Divided by the square root of 2, so that means stay as they are. Computed as matrix products of blocks of samples
+    with banded matrices, a third of the time of a loop over samples.
+    """
+    leads, samples = signal.shape
+    length = (samples + REACH + 1) // 2
+    blocks = -(-length // BLOCK) + 1
+    extended = np.zeros((leads, blocks * 2 * BLOCK))
+    extended[:, :REACH] = signal[:, REACH - 1 :: -1]
+    extended[:, REACH : REACH + samples] = signal
+    extended[:, REACH + samples : 2 * REACH + samples] = signal[:, : -REACH - 1 : -1]
+    windows = extended.reshape(leads, blocks, 2 * BLOCK)
+    own, following = FILTERS[: 2 * BLOCK], FILTERS[2 * BLOCK :]
+    approximation: Floats = windows[:, :-1] @ own
+    approximation += windows[:, 1:, : len(following)] @ following
+    return approximation.reshape(leads, -1)[:, :length]
+
+
+def _interpolated(approximation: Floats) -> Floats:
+    """The level below as its approximation alone gives it, shape (leads, 2 * length - 12): straight lines between."""
+    known = approximation[:, 3:-2]
+    signal = np.empty((len(known), 2 * known.shape[1] - 2))
+    signal[:, ::2] = known[:, :-1]
+    np.add(known[:, :-1], known[:, 1:], out=signal[:, 1::2])
+    signal[:, 1::2] *= 0.5
+    return signal
 
 
 def fixed_length(signals: Sequence[npt.NDArray[np.int16]], samples: int) -> npt.NDArray[np.float32]:

@@ -30,6 +30,8 @@ Made = TypeVar("Made")
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
 GROUP, AHEAD = 8, 4
+# There is a worker for each core: were each to use several threads, they would wait for one another.
+ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def read_ahead(
@@ -61,22 +63,24 @@ def map_ahead(
         ahead: how many groups a core are under way or waiting at the most; prepared, a recording has a few hundred
             kilobytes.
     """
-    left = iter(header_files)
+    left, workers = iter(header_files), cores()  # counting the cores takes as long as writing eight signals
     waiting: deque[tuple[list[Path], Future[list[Made | Failure]]]] = deque()
     while files := list(islice(left, group)):
-        waiting.append((files, _submit(make, files)))
-        if len(waiting) >= ahead * cores():
+        waiting.append((files, _submit(make, files, workers)))
+        if len(waiting) >= ahead * workers:
             yield from _finished(*waiting.popleft(), make)
     while waiting:
         yield from _finished(*waiting.popleft(), make)
 
 
-def _submit(make: Callable[[Path], Made | Failure], files: list[Path]) -> Future[list[Made | Failure]]:
+def _submit(make: Callable[[Path], Made | Failure], files: list[Path], workers: int) -> Future[list[Made | Failure]]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
-        workers = get_reusable_executor(cores(), timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),))
+        executor = get_reusable_executor(
+            workers, timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),), env=ALONE
+        )
         with suppress(BrokenProcessPool):
-            future: Future[list[Made | Failure]] = workers.submit(_make_each, make, files)
+            future: Future[list[Made | Failure]] = executor.submit(_make_each, make, files)
             return future
 
 

@@ -7,7 +7,6 @@ leaves is whole or is cut away by the next, and a later run prepares only what i
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import hashlib
 import json
@@ -128,19 +127,19 @@ def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, IndexLine]:
 
 
 def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) -> IndexLine:
-    content = prepared.signal.astype(SAMPLE_TYPE).tobytes()
+    content = np.ascontiguousarray(prepared.signal, SAMPLE_TYPE).data
     entry = IndexLine(
         key=key,
         name=prepared.name,
         start=signals.tell(),
-        end=signals.tell() + len(content),
+        end=signals.tell() + content.nbytes,
         bradycardia=prepared.bradycardia,
         digest=prepared.digest,
         warnings=prepared.warnings,
     )
     signals.write(content)
     signals.flush()
-    index.write(json.dumps(dataclasses.asdict(entry)).encode() + b"\n")
+    index.write(json.dumps(vars(entry)).encode() + b"\n")
     index.flush()
     return entry
 

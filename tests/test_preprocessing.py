@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import pywt
 import scipy.signal
 from conftest import TWELVE, ecg
 
@@ -134,6 +135,17 @@ def test_odd_rates_need_no_huge_filter(rate: float, monkeypatch) -> None:
     monkeypatch.setattr(scipy.signal, "resample_poly", lambda x, up, down, **_: used.append(max(up, down)) or x)
     resample(np.zeros((1, 5000)), sampling_rate=rate)
     assert max(used) <= 2000
+
+
+@pytest.mark.parametrize("samples", [500, 3327, 3328, 3329, 5000, 5001, 7777, 14_998, 15_000])
+def test_denoising_is_pywavelets_transform_without_the_removed_coefficients(samples: int) -> None:
+    signal = np.random.default_rng(samples).normal(size=(3, samples)).cumsum(axis=1)
+    long_enough = np.pad(signal, [(0, 0), (0, max(0, 3328 - samples))], mode="symmetric")
+    coefficients = pywt.wavedec(long_enough, "bior2.6", mode="symmetric", level=8, axis=-1)
+    for removed in (0, -1):
+        coefficients[removed] = np.zeros_like(coefficients[removed])
+    expected = pywt.waverec(coefficients, "bior2.6", mode="symmetric", axis=-1)[:, :samples]
+    np.testing.assert_allclose(denoise(signal), expected, atol=1e-11)
 
 
 @pytest.mark.parametrize("seconds", [1, 5, 6.7, 10, 30])

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from heartbeats.prepared import Failure, Prepared, prepare_file
-from heartbeats.read_ahead import read_ahead
+from heartbeats.read_ahead import map_ahead, read_ahead
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,6 +52,15 @@ def test_no_more_than_the_bound_are_taken_ahead(header_files, monkeypatch):
     next(items)
     assert len(taken) == 6
     assert len(list(items)) == 5
+
+
+def threads(header_file: Path) -> int:
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return max(library["num_threads"] for library in threadpoolctl.threadpool_info())
+
+
+def test_a_worker_uses_one_thread(header_files):
+    assert set(map_ahead(threads, header_files, group=2)) == {1}
 
 
 @pytest.mark.parametrize("group", [1, 4])

@@ -24,8 +24,8 @@ from heartbeats.heart_rate import BRADY_INTERVAL, r_peaks
 from heartbeats.pages.layout import rhythm_lead
 from heartbeats.pages.saliency import Saliency, integrated_gradients
 from heartbeats.prepared import prepare_recording
-from heartbeats.preprocessing import select_leads
-from heartbeats.recording import Recording, RecordingError
+from heartbeats.preprocessing import select_lead
+from heartbeats.recording import Recording
 from heartbeats.settings import DecisionSettings
 
 __all__ = ["Answer", "Comparison", "Rhythm", "answer", "compare", "reasons", "rhythm"]
@@ -53,10 +53,7 @@ class Rhythm:
 
 def rhythm(recording: Recording) -> Rhythm:
     """R peaks in lead I, where the bradycardia rule looks for them; where it shows none, in the rhythm strip's lead."""
-    try:
-        lead_i = select_leads(recording.signal, recording.leads)[0][0]
-    except RecordingError:
-        lead_i = np.zeros(recording.signal.shape[1])
+    lead_i, _ = select_lead(recording.signal, recording.leads, "I")
     rate = recording.sampling_rate
     peaks = r_peaks(lead_i, sampling_rate=rate)
     if peaks.size:
