@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_datasets import GOOD, hefei_set, ptbxl_set, signal_text  # noqa: F401 - fixtures among them
+from published_sets import GOOD, signal_text, write_hefei, write_ptbxl
 from test_unet import rhythm, write_mitdb_record
 
 from heartbeats.experiments.mit_bih import DS1, DS2
@@ -75,8 +75,8 @@ def give(page: str, clone: Path, request: pytest.FixtureRequest) -> None:
         data: Path = request.getfixturevalue("ecg_data")
         (clone / "ludb").symlink_to(data / "ludb")
     if page == "external-sets.md":
-        request.getfixturevalue("hefei_set")([GOOD], {"1001.txt": signal_text()})
-        request.getfixturevalue("ptbxl_set")({})
+        write_hefei(clone / "hefei", [GOOD], {"1001.txt": signal_text()})
+        write_ptbxl(clone / "ptb-xl", {})
     if page in ("results.md", "pvc-unet.md", "scaling.md"):
         simulate_cohort(clone / "challenge", records=60, seed=3)
     if page == "results.md":
