@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def read_submission(label_directory: Path, output_directory: Path, weights: Rewa
     """Read a folder of output files beside a folder of headers.
 
     Raises:
-        OutputError: a recording has no output file, or one that cannot be read.
+        OutputError: a recording has no output file, or one that cannot be read, or shares it with another.
         NotADirectoryError, FileNotFoundError: a folder is missing, or holds no headers.
     """
     weights = weights or read_weights()
@@ -118,6 +119,9 @@ def read_submission(label_directory: Path, output_directory: Path, weights: Rewa
     if not headers:
         raise FileNotFoundError(f"{label_directory}: no header files (.hea) to score against")
     names = [header.rpartition("/")[2].removesuffix(".hea") for header in headers]
+    if len(set(names)) < len(names):
+        name, count = Counter(names).most_common(1)[0]
+        raise OutputError(f"{label_directory}: {count} headers are of {name}, whose output file answers for one")
     present = set(os.listdir(output_directory))  # noqa: PTH208 - names are wanted, not paths
     if missing := [f"{name}.csv" for name in names if f"{name}.csv" not in present]:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")

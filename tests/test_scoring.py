@@ -175,6 +175,14 @@ def test_a_missing_output_file_is_named(write_record, tmp_path: Path) -> None:
         evaluate(tmp_path, tmp_path)
 
 
+def test_two_headers_of_one_output_file_are_named(write_record, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_record("A0001", folder=tmp_path / folder)
+    (tmp_path / "A0001.csv").write_text(OUTPUT)
+    with pytest.raises(OutputError, match="2 headers are of A0001"):
+        evaluate(tmp_path, tmp_path)
+
+
 def test_a_header_that_cannot_be_read_is_named(write_record, tmp_path: Path) -> None:
     """A score without one of the recordings would be another score."""
     write_record("A0001")
