@@ -8,7 +8,8 @@ called a recording PVC if any sample was marked, and left the network out of its
   neighbours in it, and the lowest level of the network, at 3.9 Hz, sees all of them.
 - Each window is scaled by its own beats (:func:`normalised`), because amplitudes of lead II differ between patients
   more than between the beats of one.
-- The beats marked for training are the V annotations of the MIT-BIH Arrhythmia Database instead of the authors' own.
+- The beats marked for training are the V annotations of the MIT-BIH Arrhythmia Database instead of the authors' own;
+  recordings without them come from the Challenge, as theirs did.
 - A second output marks all other beats. Only training uses it: it makes the network look for every beat and compare.
 - What is marked for less than 0.2 s is passed over (:func:`above`).
 

@@ -13,7 +13,10 @@ from heartbeats.prepared import prepare_file
 @pytest.fixture(scope="module")
 def rows(simulated, model_directory, tmp_path_factory):
     out = tmp_path_factory.mktemp("pvc")
-    pvc_challenge.main([str(simulated), str(out), str(model_directory)])
+    names = [path.stem for path in find_headers(simulated)]
+    lines = [f"{name},{'1,' if i % 2 else ',1'}" for i, name in enumerate(names)]
+    (out / "pvc_unet.csv").write_text("\n".join(["record,windows_fp,windows_tn", *lines]) + "\n")
+    pvc_challenge.main([str(simulated), str(out), str(out / "pvc_unet.csv"), str(model_directory)])
     with (out / "pvc_challenge.csv").open(newline="") as file:
         return {(row["who"], row["recordings"]): row for row in csv.DictReader(file)}
 
@@ -25,9 +28,19 @@ def test_networks_and_u_net_answer_for_the_recordings_that_the_model_did_not_see
     unseen = [p for p in prepared if source_of(p.name) == "incart" or is_validation(p.digest, 0.2, seed=0)]
     assert int(networks["labelled"]) + int(networks["unlabelled"]) == len(unseen)
     assert (networks["labelled"], networks["unlabelled"]) == (unet["labelled"], unet["unlabelled"])
+    marked = {path.stem for path in find_headers(simulated)[1::2]}
+    assert int(unet["found"]) + int(unet["falsely_found"]) == len(marked & {p.name for p in unseen})
 
 
 def test_a_folder_without_recordings_is_named(tmp_path, model_directory):
     with pytest.raises(SystemExit) as ended:
-        pvc_challenge.main([str(tmp_path), str(tmp_path / "out"), str(model_directory)])
+        pvc_challenge.main([str(tmp_path), str(tmp_path / "out"), str(tmp_path / "pvc_unet.csv"), str(model_directory)])
     assert str(tmp_path) in str(ended.value.code)
+
+
+def test_a_recording_that_the_u_net_has_not_marked_is_named(tmp_path, simulated, model_directory):
+    marked = tmp_path / "pvc_unet.csv"
+    marked.write_text("record,windows_tp\nX1,1\n")
+    with pytest.raises(SystemExit) as ended:
+        pvc_challenge.main([str(simulated), str(tmp_path / "out"), str(marked), str(model_directory)])
+    assert find_headers(simulated)[0].stem in str(ended.value.code)

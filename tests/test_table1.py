@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM
-from heartbeats.experiments import table1
-from heartbeats.experiments.intervals import Answers, estimate
+from heartbeats.experiments import ablations, table1
+from heartbeats.experiments.intervals import Answers, estimate, estimate_difference
 from heartbeats.experiments.table1 import AS_PAPER, FULL, ROWS, TEST, UNSEEN, Scored
 from heartbeats.header import find_headers
 
@@ -130,6 +130,38 @@ def answers(right: int, wrong: int, name: str) -> Answers:
     binary = labels.copy()
     binary[right:] = False
     return Answers(tuple(f"{name}{i}" for i in range(right + wrong)), labels, binary)
+
+
+def test_a_difference_is_of_the_same_recordings():
+    """Two trainings that err on the same recordings differ by 0, whatever recordings are drawn."""
+    one, other = answers(8, 2, "A"), answers(5, 5, "A")
+    same = estimate_difference([one, other], [one, other])
+    assert (same.mean, same.low, same.high) == (0, 0, 0)
+    worse = estimate_difference([other, other], [one, one])
+    assert worse.mean == pytest.approx(other.score() - one.score())
+    assert worse.low < worse.mean < worse.high <= 0
+    with pytest.raises(ValueError, match="other recordings"):
+        estimate_difference([one], [answers(8, 2, "B")])
+
+
+def test_ablations_are_compared_with_the_paper_s_choices_on_what_was_not_trained_on(made, simulated):
+    out, arguments = made
+    again = [str(simulated), str(out.parent / "ABLATIONS"), *arguments[2:4], "--leave-out", "georgia"]
+    ablations.main([*again, "--only", "bce", "--only", "12-leads"])
+    with (out.parent / "ABLATIONS/ablations.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["ablation"], line["set"]) for line in lines] == list(
+        itertools.product(("paper", "bce", "12-leads"), (TEST, "georgia, left out"))
+    )
+    for line in lines:
+        score = float(line["challenge score"]) - float(lines[line["set"] != TEST]["challenge score"])
+        assert float(line["difference"]) == pytest.approx(score, abs=2e-4)
+        assert float(line["difference low"]) <= float(line["difference"]) <= float(line["difference high"])
+    model = json.loads((out.parent / "ABLATIONS/12-leads/seed0/model.json").read_text())
+    assert model["settings"]["network"]["leads"] == 12
+    text = (out.parent / "ABLATIONS/ablations.md").read_text()
+    assert "--only bce --only 12-leads" in text
+    assert "`network.leads=12`" in text
 
 
 def test_intervals_hold_the_mean_and_shrink_with_more_recordings():

@@ -13,10 +13,12 @@ from hypothesis.extra.numpy import arrays
 from safetensors import safe_open
 
 from heartbeats import unet
-from heartbeats.experiments import pvc_unet
+from heartbeats.experiments import pvc_unet, pvc_windows
 from heartbeats.experiments.mit_bih import Annotated, read_annotated, read_records, truth
+from heartbeats.experiments.pvc_labels import annotated_without_pvc
 from heartbeats.experiments.pvc_measures import beat_counts, beats_marked, window_counts
 from heartbeats.experiments.pvc_windows import draw_windows, random_filter, varied_window
+from heartbeats.prepared import Prepared
 from heartbeats.preprocessing import prepare
 from heartbeats.recording import Recording
 from heartbeats.training import save_tensors
@@ -297,6 +299,43 @@ def test_every_other_window_drawn_holds_a_premature_beat():
     assert answers[1::2, 0].any(axis=1).all()
 
 
+def test_recordings_are_drawn_by_the_root_of_their_length(monkeypatch):
+    long, short = annotated({1.0: "V"}, 90, name="long"), annotated({1.0: "N"}, 10, name="short")
+    drawn = []
+    monkeypatch.setattr(pvc_windows, "varied_window", lambda leads, _: drawn.append(leads[1, 0]) or leads[0])
+    long.leads[1], short.leads[1] = 1, 2
+    draw_windows([long, *[short] * 3], [truth(long), *[truth(short)] * 3], np.random.default_rng(0), 2000)
+    assert drawn[1::2] == [1] * 1000
+    assert np.mean(np.array(drawn[::2]) == 1) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("row", [1, 2, 3])
+def test_lead_ii_is_mixed_with_every_other_lead(row):
+    leads = np.random.default_rng(0).normal(scale=300, size=(4, WINDOW)).astype(np.int16)
+    windows = [varied_window(leads, np.random.default_rng(seed)) for seed in range(400)]
+    assert 5 < sum(abs(np.corrcoef(window, leads[row])[0, 1]) > 0.2 for window in windows) < 150
+
+
+def test_a_recording_without_premature_beats_is_all_other_beats():
+    signal = np.stack([lead_with(rhythm(12), 12, seed) for seed in range(8)])
+    recording = Prepared("E1", signal, bradycardia=False, digest="", warnings=())
+    record = annotated_without_pvc(recording, frozenset({"426783006"}))
+    np.testing.assert_array_equal(record.leads, signal[[1, 0, 2, 3, 4, 5, 6, 7]])
+    np.testing.assert_allclose(record.beats, [500 * at for at in rhythm(12)], atol=10)
+    answers = truth(record)
+    assert not answers[0].any()
+    assert answers[1].any()
+    assert answers[2].all()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(12, "427172004"), (12, "164884008"), (12, "10370003"), (9, "426783006")]
+)
+def test_no_recording_with_ventricular_beats_or_shorter_than_a_window_is_learned_from(seconds, code):
+    recording = Prepared("E1", np.ones((8, 500 * seconds), np.int16), bradycardia=False, digest="", warnings=())
+    assert annotated_without_pvc(recording, frozenset({"426783006", code})) is None
+
+
 @pytest.fixture
 def short_training(monkeypatch):
     monkeypatch.setattr(pvc_unet, "WINDOWS", 64)
@@ -357,6 +396,42 @@ def test_the_experiment_writes_weights_report_and_counts(tmp_path, short_trainin
     network = unet.load(tmp_path / "out/pvc_unet.safetensors")
     record = read_annotated(tmp_path / "5.hea")
     assert {key: str(value) for key, value in window_counts(record, network).items()}.items() <= rows[4].items()
+
+
+def test_no_network_marks_what_it_was_trained_on_but_the_kept_one(tmp_path, monkeypatch, write_record):
+    monkeypatch.setattr(pvc_unet, "DS1", ("1", "2", "3", "4"))
+    monkeypatch.setattr(pvc_unet, "DS2", ("5",))
+    for i in range(1, 6):
+        write_mitdb_record(tmp_path, str(i), rhythm(30, (9,)), seed=i)
+    for i, dx in enumerate(["427172004", *["426783006"] * 6]):
+        write_record(name=f"E0000{i}", folder=tmp_path / "challenge", dx=dx)
+    trained, marking = [], []
+
+    def training(records, **_):
+        trained.append({record.name for record in records})
+        network = UNet().eval()
+        network.number = len(trained) - 1
+        return network
+
+    def marks(network, lead):
+        marking.append(network.number)
+        return np.zeros(len(lead), bool)
+
+    monkeypatch.setattr(pvc_unet, "train", training)
+    monkeypatch.setattr(unet, "mark", marks)
+    assert pvc_unet.main([str(tmp_path), str(tmp_path / "out"), "--challenge", str(tmp_path / "challenge")]) == 0
+    challenge = [f"E0000{i}" for i in range(7)]
+    assert trained[3] == {"1", "2", "3", "4", *challenge[1:]}
+    for name, number in zip(challenge, marking[-7:], strict=True):
+        assert number < 3
+        assert name not in trained[number]
+    assert set().union(*trained[:3]) == trained[3]
+
+
+def test_neighbours_and_recordings_of_the_same_samples_are_in_one_fold():
+    assert pvc_unet._thirds(list("abcdef")) == [0, 0, 1, 1, 2, 2]
+    assert pvc_unet._thirds(list("abcdea")) == [0, 0, 1, 1, 2, 0]
+    assert pvc_unet._thirds([]) == []
 
 
 def test_a_missing_database_is_named(tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from heartbeats.diagnoses import RewardWeights, read_weights
 from heartbeats.scoring import challenge_metric
 
-__all__ = ["Answers", "Estimate", "estimate"]
+__all__ = ["Answers", "Estimate", "estimate", "estimate_difference"]
 
 BOOTSTRAPS = 2000
 
@@ -49,14 +49,34 @@ def estimate(runs: Sequence[Answers]) -> Estimate:
 
     A recording that several trainings answered is drawn for all of them or for none, since its difficulty is its own.
     """
+    means = [np.mean([runs[i].score(drawn) for i, drawn in draw]) for draw in _draws(runs)]
+    return _estimate(np.mean([run.score() for run in runs]), means)
+
+
+def estimate_difference(runs: Sequence[Answers], others: Sequence[Answers]) -> Estimate:
+    """The mean over trainings of how much more ``runs`` score than ``others`` on the same recordings, as above.
+
+    Raises:
+        ValueError: a training and its other answered other recordings.
+    """
+    if [run.names for run in runs] != [other.names for other in others]:
+        raise ValueError("answers to be compared are of other recordings")
+    means = [np.mean([runs[i].score(drawn) - others[i].score(drawn) for i, drawn in draw]) for draw in _draws(runs)]
+    return _estimate(np.mean([run.score() - other.score() for run, other in zip(runs, others, strict=True)]), means)
+
+
+def _draws(runs: Sequence[Answers]) -> Iterator[list[tuple[int, npt.NDArray[np.intp]]]]:
+    """Of each bootstrap the trainings, by number, and of each of them the recordings, by number."""
     names = sorted({name for run in runs for name in run.names})
     place = {name: i for i, name in enumerate(names)}
     of_run = [np.array([place[name] for name in run.names], dtype=np.intp) for run in runs]
     rng = np.random.default_rng(0)
-    means = []
     for _ in range(BOOTSTRAPS):
         times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)))
         chosen = rng.integers(len(runs), size=len(runs))
-        means.append(np.mean([runs[i].score(np.repeat(np.arange(len(of_run[i])), times[of_run[i]])) for i in chosen]))
-    low, high = np.nanpercentile(means, [2.5, 97.5])
-    return Estimate(float(np.mean([run.score() for run in runs])), float(low), float(high))
+        yield [(int(i), np.repeat(np.arange(len(of_run[i])), times[of_run[i]])) for i in chosen]
+
+
+def _estimate(mean: np.floating, bootstrapped: Sequence[np.floating]) -> Estimate:
+    low, high = np.nanpercentile(bootstrapped, [2.5, 97.5])
+    return Estimate(float(mean), float(low), float(high))

@@ -34,10 +34,10 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Annotated:
-    """A MIT-BIH record, prepared as the networks' leads are.
+    """A record with its beats, prepared as the networks' leads are.
 
     Attributes:
-        leads: int16 in microvolts, 500 Hz, shape (2, samples); the first row is MLII.
+        leads: int16 in microvolts, 500 Hz, shape (leads, samples), two at least; the first row is MLII or II.
         beats: samples of the R marks, shape (beats,).
         symbols: their annotations, shape (beats,).
         flutter: samples within annotated ventricular flutter, shape (samples,).

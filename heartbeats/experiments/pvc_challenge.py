@@ -1,12 +1,13 @@
 """Premature ventricular beats in Challenge recordings, with the U-Net and without it.
 
-    python -m heartbeats.experiments.pvc_challenge DATA OUT MODEL [MODEL...]
+    python -m heartbeats.experiments.pvc_challenge DATA OUT MARKED MODEL [MODEL...]
 
-The answer of each MODEL's networks is set beside the U-Net's, on the recordings that the model was not trained on. A
+The answer of each MODEL's networks is set beside the U-Net's, on the recordings that the model was not trained on.
+MARKED is pvc_unet.csv of heartbeats.experiments.pvc_unet, where a U-Net has marked each recording of DATA (its first
+30 s; any marked sample means PVC) that was not trained on it: the one that is kept was trained on many of them. A
 recording counts as having PVC if it is labelled with any of three codes: 427172004 or 17338001, which the Challenge of
 2020 scores as one class, or 164884008, CPSC's, which it does not score: CPSC's recordings teach the networks nothing of
-it. The U-Net marks the first 30 s, and any marked sample means PVC (paper, Discussion). Writes OUT/pvc_challenge.md and
-OUT/pvc_challenge.csv.
+it. Writes OUT/pvc_challenge.md and OUT/pvc_challenge.csv.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats import collective, unet
+from heartbeats import collective
 from heartbeats.classifier import Classifier, ModelError, load
 from heartbeats.cohort import is_validation
 from heartbeats.diagnoses import CLASSES, PVC
-from heartbeats.experiments.pvc_measures import Labelled, labelled_recordings, share
+from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
+from heartbeats.experiments.pvc_measures import share
 from heartbeats.files import write_text
 from heartbeats.header import source_of
 from heartbeats.prepared import Failure
@@ -47,23 +49,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
     parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("marked", type=Path, metavar="MARKED", help="pvc_unet.csv")
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
     options = parser.parse_args(arguments)
     try:
         models = {path.name: load(path, device=collective.device()) for path in options.models}
-        labelled, failures = labelled_recordings(options.data, unet.load())
+        labelled, failures = labelled_recordings(options.data)
         if not labelled.recordings:
             raise FileNotFoundError(f"{options.data}: no recordings that can be marked")
+        marked = _read_marked(options.marked, labelled)
         options.out.mkdir(parents=True, exist_ok=True)
-    except (ModelError, OSError) as error:
+    except (ModelError, OSError, ValueError) as error:
         sys.exit(f"pvc_challenge: {error}")
-    rows = [row for name, model in models.items() for row in _rows_of(name, model, labelled)]
-    command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT"
+    rows = [row for name, model in models.items() for row in _rows_of(name, model, labelled, marked)]
+    command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT {options.marked.name}"
     command += "".join(f" {path.name}" for path in options.models)
     text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", failures)
     write_text(options.out / "pvc_challenge.md", text)
     write_text(options.out / "pvc_challenge.csv", _csv(rows))
     print(text, end="")
+
+
+def _read_marked(path: Path, labelled: Labelled) -> Bools:
+    """Whether the U-Net has marked each recording, shape (recordings,).
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it has no outcome for one of the recordings.
+    """
+    with path.open(newline="") as file:
+        rows = {row.get("record", ""): row for row in csv.DictReader(file)}
+    marked = []
+    for recording in labelled.recordings:
+        outcomes = [key for key, count in rows.get(recording.name, {}).items() if key.startswith("windows_") and count]
+        if len(outcomes) != 1:
+            raise ValueError(f"{path}: no outcome for {recording.name}; write it anew from the same recordings")
+        marked.append(outcomes[0].endswith("p"))
+    return np.array(marked, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -85,7 +107,7 @@ def _row(who: str, recordings: str, has_pvc: Bools, answered: Bools) -> Row:
     )  # fmt: skip
 
 
-def _rows_of(name: str, classifier: Classifier, labelled: Labelled) -> list[Row]:
+def _rows_of(name: str, classifier: Classifier, labelled: Labelled, marked: Bools) -> list[Row]:
     """A model's networks and the U-Net on the recordings that the model was not trained on."""
     settings = classifier.settings
     unseen = [
@@ -101,7 +123,7 @@ def _rows_of(name: str, classifier: Classifier, labelled: Labelled) -> list[Row]
     answered = np.array([any(diagnosis.labels[j] for j in columns) for diagnosis in diagnoses], dtype=np.bool_)
     has_pvc = labelled.has_pvc[unseen]
     where = f"not trained on by {name}"
-    return [_row("networks", where, has_pvc, answered), _row("U-Net", where, has_pvc, labelled.marked[unseen])]
+    return [_row("networks", where, has_pvc, answered), _row("U-Net", where, has_pvc, marked[unseen])]
 
 
 def _markdown(rows: Sequence[Row], made: str, failures: Sequence[Failure]) -> str:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
 from heartbeats import unet
-from heartbeats.diagnoses import PVC, snomed_codes
 from heartbeats.experiments.mit_bih import Annotated, truth
-from heartbeats.header import find_headers, parse_diagnoses, read_header_text, source_of
-from heartbeats.prepared import Failure, Prepared, prepare_file
+from heartbeats.experiments.pvc_labels import PVC_CODES, Labelled
+from heartbeats.header import source_of
+from heartbeats.prepared import Failure
 from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.unet import LEAD, WINDOW, UNet
 
 __all__ = [
-    "PVC_CODES",
-    "Labelled",
     "Row",
     "beat_counts",
     "beat_measures",
     "beats_marked",
     "challenge_lines",
     "challenge_rows",
-    "labelled_recordings",
     "mitdb_lines",
     "share",
     "table",
@@ -38,7 +33,6 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating]
 Row = dict[str, int | str]
 
-PVC_CODES = (*PVC, "164884008")  # CPSC's own is not scored in 2020
 TOLERANCE = 0.150  # s (ANSI/AAMI EC57)
 BOOTSTRAPS = 2000
 
@@ -116,44 +110,13 @@ def beat_measures(counts: Floats) -> Floats:
     return np.stack([_ratio(tp, tp + fn), _ratio(tp, tp + fp), _ratio(2 * tp, 2 * tp + fp + fn)], axis=-1)
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """Prepared Challenge recordings, the PVC codes of each, and whether the U-Net marks it, shape (recordings,)."""
-
-    recordings: tuple[Prepared, ...]
-    codes: tuple[frozenset[str], ...]
-    marked: Bools
-
-    @property
-    def has_pvc(self) -> Bools:
-        """Whether a recording is labelled with any of the codes, shape (recordings,)."""
-        return np.array([bool(codes) for codes in self.codes], dtype=np.bool_)
-
-
-def labelled_recordings(folder: Path, network: UNet) -> tuple[Labelled, list[Failure]]:
-    """The recordings of a folder, their first 30 s marked, and those that cannot be used.
-
-    Raises:
-        NotADirectoryError: there is no such folder.
-    """
-    recordings, codes, failures = [], [], []
-    for header_file in find_headers(folder):
-        prepared = prepare_file(header_file)
-        if isinstance(prepared, Failure):
-            failures.append(prepared)
-        else:
-            recordings.append(prepared)
-            codes.append(frozenset(snomed_codes(parse_diagnoses(read_header_text(header_file)))) & set(PVC_CODES))
-    marked = [bool(unet.mark(network, recording.signal[LEAD]).any()) for recording in recordings]
-    return Labelled(tuple(recordings), tuple(codes), np.array(marked, dtype=np.bool_)), failures
-
-
-def challenge_rows(labelled: Labelled) -> list[Row]:
-    """A row a recording: whether the U-Net's PVC is that of the labels."""
+def challenge_rows(labelled: Labelled, networks: Sequence[UNet]) -> list[Row]:
+    """A row a recording: whether its network's PVC, any sample of the first 30 s marked, is that of the labels."""
     rows: list[Row] = []
-    for recording, codes, marked in zip(labelled.recordings, labelled.codes, labelled.marked, strict=True):
+    for recording, codes, network in zip(labelled.recordings, labelled.codes, networks, strict=True):
+        marked = bool(unet.mark(network, recording.signal[LEAD]).any())
         row: Row = {"data": source_of(recording.name), "record": recording.name, "codes": " ".join(sorted(codes))}
-        rows.append({**row, _outcome(bool(codes), bool(marked)): 1})
+        rows.append({**row, _outcome(bool(codes), marked): 1})
     return rows
 
 

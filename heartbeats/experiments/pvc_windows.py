@@ -33,21 +33,23 @@ def draw_windows(
     """A batch: normalised windows, shape (size, samples), and what to answer, shape (size, 3, samples).
 
     Half of the windows hold a premature ventricular beat somewhere, from records drawn by the root of how many they
-    have (one record has a quarter of all of them); the others are anywhere in any record. They are varied
-    (:func:`varied_window`), and half have white noise added.
+    have (one record has a quarter of all of them); the others are anywhere, in records drawn by the root of their
+    length (21 of half an hour count as much as 280 of 10 s). They are varied (:func:`varied_window`), and half have
+    white noise added.
 
     Args:
         truths: of each record, as :func:`heartbeats.experiments.mit_bih.truth`.
     """
     premature = [record.beats[record.symbols == "V"] for record in records]
-    shares = np.sqrt([len(beats) for beats in premature])
+    by_beats = np.sqrt([len(beats) for beats in premature])
+    by_length = np.sqrt([record.leads.shape[1] for record in records])
     windows, answers = [], []
     for i in range(size):
+        shares = by_beats if i % 2 else by_length
+        chosen = int(draws.choice(len(records), p=shares / shares.sum()))
         if i % 2:
-            chosen = int(draws.choice(len(records), p=shares / shares.sum()))
             start = int(draws.choice(premature[chosen])) - int(draws.integers(WINDOW))
         else:
-            chosen = int(draws.integers(len(records)))
             start = int(draws.integers(records[chosen].leads.shape[1]))
         start = min(max(start, 0), records[chosen].leads.shape[1] - WINDOW)
         windows.append(varied_window(records[chosen].leads[:, start : start + WINDOW], draws))
@@ -59,14 +61,14 @@ def draw_windows(
 
 
 def varied_window(leads: npt.NDArray[np.int16], draws: np.random.Generator) -> npt.NDArray[np.float32]:
-    """One lead, shape (samples,), made of two, shape (2, samples), all in microvolts.
+    """One lead, shape (samples,), made of several, shape (leads, samples), all in microvolts.
 
-    Half of the time it is not the first but its mixture with the second at a random angle, as if the electrodes lay
+    Half of the time it is not the first but its mixture with another at a random angle, as if the electrodes lay
     elsewhere. Nine times of ten it goes through a :func:`random_filter`: all beats get another shape, and most get
     wider.
     """
     angle = draws.uniform(-np.pi / 2, np.pi / 2) if draws.integers(2) else 0.0
-    lead, other = leads.astype(np.float32)
+    lead, other = leads[[0, int(draws.integers(1, len(leads)))]].astype(np.float32)
     window: Floats = np.cos(angle) * lead + np.sin(angle) * other
     if draws.random() < FILTERED:
         window -= np.median(window)

@@ -16,9 +16,8 @@ scored: column "as the paper". Beside it stands the score with a threshold from 
 20 % one from either half for the other, for external sets one from the 20 %, which is the paper's too, for the full
 training set one from the first external set. Recordings without one of the 27 labels are left out, as in the paper.
 
-Writes OUT/table1.csv, OUT/table1.md and OUT/table1.svg. --set changes any setting, which is how the ablations are made:
-training.loss="bce" or "focal", preparation.denoising=false, network.leads=12, network.squeeze_excitation=false,
-relabelling.enabled=false.
+Writes OUT/table1.csv, OUT/table1.md and OUT/table1.svg. --set changes any setting; those that readers of the paper
+ask about are in heartbeats.experiments.ablations.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ from heartbeats.store import stored
 mpl.use("svg")  # it needs no screen
 from matplotlib import pyplot as plt
 
-__all__ = ["main"]
+__all__ = ["TEST", "UNSEEN", "Scored", "answers", "command", "main", "parser", "scored_seeds", "settings_of"]
 
 TEST, EXTERNAL, FULL = "20 % test", "external", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
@@ -121,31 +120,34 @@ class Scored:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, score, and write the table."""
-    options = _options(arguments)
+    options = parser("table1", __doc__).parse_args(arguments)
     log = logging.getLogger("heartbeats")
     log.setLevel(logging.INFO)
     log.addHandler(handler := logging.StreamHandler())
     try:
-        settings = _settings(options)
-        seeds = [_seed_sets(options, settings, seed) for seed in range(options.seeds)]
+        seeds = scored_seeds(options)
     except (CohortError, SettingsError, OSError) as error:
         sys.exit(f"table1: {error}")
     finally:
         log.removeHandler(handler)
-    table = {row: {name: _cell(seeds, row, name) for name in seeds[0]} for row in ROWS}
+    table = {
+        row: {name: {key: estimate(runs) for key, runs in answers(seeds, row, name).items()} for name in seeds[0]}
+        for row in ROWS
+    }
     counts = {name: round(np.mean([len(sets[name].names) for sets in seeds])) for name in seeds[0]}
     options.out.mkdir(parents=True, exist_ok=True)
     write_text(options.out / "table1.csv", _csv(table))
-    text = _markdown(table, counts, options, settings)
+    text = _markdown(table, counts, options, settings_of(options))
     write_text(options.out / "table1.md", text)
     replace_file(options.out / "table1.svg", lambda path: _plot(table, path))
     print(text)
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """The options of the experiments that train once per seed and score several sets."""
     parser = argparse.ArgumentParser(
-        prog="python -m heartbeats.experiments.table1",
-        description=__doc__,
+        prog=f"python -m heartbeats.experiments.{module}",
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
@@ -157,10 +159,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
-    return parser.parse_args(arguments)
+    return parser
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def scored_seeds(options: argparse.Namespace) -> list[dict[str, Scored]]:
+    """Train what is missing, and let the networks of each seed see each of the sets.
+
+    Raises:
+        CohortError, SettingsError, OSError: that cannot be done.
+    """
+    settings = settings_of(options)
+    return [_seed_sets(options, settings, seed) for seed in range(options.seeds)]
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
     """The settings of the options; one store of prepared signals serves all seeds."""
     settings = read_settings(options.config) if options.config else Settings()
     tables = settings.to_dict()
@@ -214,17 +226,17 @@ def _seen(classifier: Classifier, header_files: list[Path], settings: Settings) 
     )
 
 
-def _cell(seeds: list[dict[str, Scored]], row: str, name: str) -> dict[str, Estimate]:
-    """A row's estimates on one set, by where the threshold comes from."""
+def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str, list[Answers]]:
+    """What a row answers on one set, an item a seed, by where the threshold comes from."""
     as_paper = [sets[name].answers(row, sets[TEST].threshold(row)) for sets in seeds]
-    cell = {AS_PAPER: estimate(as_paper)}
     if name == TEST:
-        cell[UNSEEN] = estimate([_by_halves(sets[TEST], row) for sets in seeds])
-    elif name != FULL:
-        cell = {UNSEEN: cell[AS_PAPER]}  # the 20 % are not scored here
-    elif externals := [other for other in seeds[0] if other not in (TEST, FULL)]:
-        cell[UNSEEN] = estimate([sets[FULL].answers(row, sets[externals[0]].threshold(row)) for sets in seeds])
-    return cell
+        return {AS_PAPER: as_paper, UNSEEN: [_by_halves(sets[TEST], row) for sets in seeds]}
+    if name != FULL:
+        return {UNSEEN: as_paper}  # the 20 % are not scored here
+    if externals := [other for other in seeds[0] if other not in (TEST, FULL)]:
+        unseen = [sets[FULL].answers(row, sets[externals[0]].threshold(row)) for sets in seeds]
+        return {AS_PAPER: as_paper, UNSEEN: unseen}
+    return {AS_PAPER: as_paper}
 
 
 def _paper(row: str, name: str) -> float:
@@ -261,15 +273,10 @@ def _csv(table: Table) -> str:
 
 def _markdown(table: Table, counts: dict[str, int], options: argparse.Namespace, settings: Settings) -> str:
     """A table a set, with the command, the date and the paper's figures."""
-    command = f"python -m heartbeats.experiments.table1 {options.data.name} OUT --seeds {options.seeds}"
-    command += f" --config {options.config.name}" if options.config else ""
-    command += f" --leave-out {options.leave_out}" if options.leave_out else ""
-    command += "".join(f" --external {folder.name}" for folder in options.external)
-    command += "".join(f" --set '{text}'" for text in options.set)
     lines = [
         "# Table 1",
         "",
-        f"    {command}",
+        f"    {command('table1', options)}",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}; width {settings.network.width}, {settings.training.epochs} epochs. Challenge "
         "scores, the mean over the seeds; in brackets 95 % intervals of a bootstrap over seeds and recordings.",
@@ -288,6 +295,15 @@ def _markdown(table: Table, counts: dict[str, int], options: argparse.Namespace,
             figures = " | ".join(str(sets[name][threshold]) for threshold in thresholds)
             lines.append(f"| {row} | {figures} | {_paper(row, name):.3f} |")
     return "\n".join(lines) + "\n"
+
+
+def command(module: str, options: argparse.Namespace) -> str:
+    """The command that made a result, without the paths of the machine."""
+    text = f"python -m heartbeats.experiments.{module} {options.data.name} OUT --seeds {options.seeds}"
+    text += f" --config {options.config.name}" if options.config else ""
+    text += f" --leave-out {options.leave_out}" if options.leave_out else ""
+    text += "".join(f" --external {folder.name}" for folder in options.external)
+    return text + "".join(f" --set '{changed}'" for changed in options.set)
 
 
 def _plot(table: Table, path: Path) -> None:

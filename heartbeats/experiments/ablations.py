@@ -1,0 +1,131 @@
+"""What each of the paper's choices brings: trainings without it beside trainings with all of them.
+
+    python -m heartbeats.experiments.ablations DATA OUT [--only NAME]... [--external FOLDER]... [--leave-out SOURCE]
+        [--config FILE] [--seeds N] [--set TABLE.KEY=VALUE]...
+
+Trains as heartbeats.experiments.table1 does, each ablation into a folder of its own (OUT/paper, OUT/bce, ...), and
+compares "30 s + 10 s + rule" at thresholds from recordings that are not scored. A difference is taken seed by seed on
+the same recordings, its interval by bootstrap over seeds and recordings. Writes OUT/ablations.md and OUT/ablations.csv.
+
+How the three losses relate is said in heartbeats/sign_loss.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from heartbeats.cohort import CohortError
+from heartbeats.experiments import table1
+from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
+from heartbeats.experiments.table1 import FULL, UNSEEN
+from heartbeats.files import write_text
+from heartbeats.settings import SettingsError
+
+__all__ = ["main"]
+
+PAPER = "paper"
+ABLATIONS = {
+    PAPER: (),
+    "bce": ('training.loss="bce"',),
+    "focal": ('training.loss="focal"',),
+    "no-denoising": ("preparation.denoising=false",),
+    "12-leads": ("network.leads=12",),
+    "no-relabelling": ("relabelling.enabled=false",),
+    "no-se": ("network.squeeze_excitation=false",),
+}
+ROW = "30 s + 10 s + rule"
+
+
+@dataclass(frozen=True)
+class Line:
+    """An ablation on one set: its score, and how much more than the paper's that is."""
+
+    ablation: str
+    name: str
+    recordings: int
+    score: Estimate
+    difference: Estimate
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is missing, compare, and write the table."""
+    parser = table1.parser("ablations", __doc__)
+    parser.add_argument("--only", choices=list(ABLATIONS)[1:], action="append", help="this one; default: all")
+    options = parser.parse_args(arguments)
+    log = logging.getLogger("heartbeats")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler := logging.StreamHandler())
+    try:
+        found = {name: _answers(options, name) for name in (PAPER, *(options.only or list(ABLATIONS)[1:]))}
+    except (CohortError, SettingsError, OSError) as error:
+        sys.exit(f"ablations: {error}")
+    finally:
+        log.removeHandler(handler)
+    lines = [
+        Line(
+            ablation,
+            name,
+            round(sum(len(run.names) for run in runs) / len(runs)),
+            estimate(runs),
+            estimate_difference(runs, found[PAPER][name]),
+        )
+        for ablation, sets in found.items()
+        for name, runs in sets.items()
+    ]
+    text = _markdown(lines, options)
+    write_text(options.out / "ablations.csv", _csv(lines))
+    write_text(options.out / "ablations.md", text)
+    print(text, end="")
+
+
+def _answers(options: argparse.Namespace, ablation: str) -> dict[str, list[Answers]]:
+    """What an ablation's trainings answer on each set but that with training recordings, an item a seed."""
+    changed = vars(options) | {"out": options.out / ablation, "set": [*options.set, *ABLATIONS[ablation]]}
+    seeds = table1.scored_seeds(argparse.Namespace(**changed))
+    return {name: table1.answers(seeds, ROW, name)[UNSEEN] for name in seeds[0] if name != FULL}
+
+
+def _csv(lines: Sequence[Line]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    estimates = [f"{what}{end}" for what in ("challenge score", "difference") for end in ("", " low", " high")]
+    writer.writerow(["ablation", "set", "recordings", *estimates])
+    for line in lines:
+        figures = [f"{value:.4f}" for e in (line.score, line.difference) for value in (e.mean, e.low, e.high)]
+        writer.writerow([line.ablation, line.name, line.recordings, *figures])
+    return written.getvalue()
+
+
+def _markdown(lines: Sequence[Line], options: argparse.Namespace) -> str:
+    settings = table1.settings_of(options)
+    names = dict.fromkeys(line.name for line in lines)
+    text = [
+        "# Ablations",
+        "",
+        f"    {table1.command('ablations', options)}" + "".join(f" --only {name}" for name in options.only or ()),
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}; width {settings.network.width}, {settings.training.epochs} epochs. Challenge "
+        f'scores of "{ROW}" at thresholds from recordings that are not scored, the mean over the seeds; below, how '
+        "much more than with all of the paper's choices. In brackets 95 % intervals of a bootstrap over seeds and "
+        "recordings.",
+    ]
+    for name in names:
+        of_set = [line for line in lines if line.name == name]
+        text += ["", f"## {name[0].upper()}{name[1:]}: {of_set[0].recordings} recordings", ""]
+        text += ["| ablation | settings | challenge score | difference |", "|" + " --- |" * 4]
+        for line in of_set:
+            changed = " ".join(f"`{setting}`" for setting in ABLATIONS[line.ablation])
+            difference = "" if line.ablation == PAPER else str(line.difference)
+            text.append(f"| {line.ablation} | {changed} | {line.score} | {difference} |")
+    return "\n".join(text) + "\n"
+
+
+if __name__ == "__main__":
+    main()
