@@ -3,9 +3,10 @@
     python -m heartbeats.experiments.ablations DATA OUT [--only NAME]... [--external FOLDER]... [--leave-out SOURCE]
         [--config FILE] [--seeds N] [--set TABLE.KEY=VALUE]...
 
-Trains as heartbeats.experiments.table1 does, each ablation into a folder of its own (OUT/paper, OUT/bce, ...), and
-compares "30 s + 10 s + rule" at thresholds from recordings that are not scored. A difference is taken seed by seed on
-the same recordings, its interval by bootstrap over seeds and recordings. Writes OUT/ablations.md and OUT/ablations.csv.
+Trains as heartbeats.experiments.table1 does, each ablation into a folder of its own (OUT/paper, OUT/bce, ...; prepared
+signals are in OUT/prepared), and compares "30 s + 10 s + rule" at thresholds from recordings that are not scored. A
+difference is taken seed by seed on the same recordings, its interval by bootstrap over seeds and recordings. Writes
+OUT/ablations.md and OUT/ablations.csv.
 
 How the three losses relate is said in heartbeats/sign_loss.py.
 """
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _answers(options: argparse.Namespace, ablation: str) -> dict[str, list[Answers]]:
     """What an ablation's trainings answer on each set but that with training recordings, an item a seed."""
     changed = vars(options) | {"out": options.out / ablation, "set": [*options.set, *ABLATIONS[ablation]]}
-    seeds = table1.scored_seeds(argparse.Namespace(**changed))
+    seeds = table1.scored_seeds(argparse.Namespace(**changed), store="../../prepared")
     return {name: table1.answers(seeds, ROW, name)[UNSEEN] for name in seeds[0] if name != FULL}
 
 

@@ -162,18 +162,22 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def scored_seeds(options: argparse.Namespace) -> list[dict[str, Scored]]:
+def scored_seeds(options: argparse.Namespace, store: str = "../prepared") -> list[dict[str, Scored]]:
     """Train what is missing, and let the networks of each seed see each of the sets.
+
+    Args:
+        store: the folder of prepared signals that all seeds share, seen from a model's folder.
 
     Raises:
         CohortError, SettingsError, OSError: that cannot be done.
     """
     settings = settings_of(options)
+    settings = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, store=store))
     return [_seed_sets(options, settings, seed) for seed in range(options.seeds)]
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings of the options; one store of prepared signals serves all seeds."""
+    """The settings that the options make."""
     settings = read_settings(options.config) if options.config else Settings()
     tables = settings.to_dict()
     for text in options.set:
@@ -183,7 +187,6 @@ def settings_of(options: argparse.Namespace) -> Settings:
             raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
         for table, values in changed.items():
             tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values
-    tables["cohort"]["store"] = str(options.out.resolve() / "prepared")
     if options.leave_out:
         tables["cohort"]["excluded_sources"] = (*tables["cohort"]["excluded_sources"], options.leave_out)
     settings = settings_from_dict(tables)
@@ -195,8 +198,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def _seed_sets(options: argparse.Namespace, settings: Settings, seed: int) -> dict[str, Scored]:
     """Train one seed, and let its networks see each of the sets."""
     settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, seed=seed))
-    classifier = train_entry(options.data, options.out / f"seed{seed}", settings)
-    full = _seen(classifier, find_headers(options.data), settings)
+    directory = options.out / f"seed{seed}"
+    classifier = train_entry(options.data, directory, settings)
+    full = _seen(classifier, find_headers(options.data), settings, directory)
     fraction = settings.cohort.validation_fraction
     test = full.part(np.array([is_validation(digest, fraction, seed=seed) for digest in full.digests]))
     everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
@@ -204,16 +208,16 @@ def _seed_sets(options: argparse.Namespace, settings: Settings, seed: int) -> di
     if options.leave_out:
         of_source = [path for path in find_headers(options.data) if source_of(path.stem) == options.leave_out]
         externals = {f"{options.leave_out}, left out": of_source} | externals
-    scored = {name: _seen(classifier, header_files, everything) for name, header_files in externals.items()}
+    scored = {name: _seen(classifier, header_files, everything, directory) for name, header_files in externals.items()}
     return {TEST: test, **scored, FULL: full}
 
 
-def _seen(classifier: Classifier, header_files: list[Path], settings: Settings) -> Scored:
+def _seen(classifier: Classifier, header_files: list[Path], settings: Settings, directory: Path) -> Scored:
     """What the networks make of recordings with a scored label; those that cannot be used are left out."""
     selected, labels, *_ = select_recordings(header_files, settings.cohort)
     if not selected:
         raise CohortError("no recordings with a scored label to score")
-    prepared = stored(selected, Path(settings.cohort.store), settings.preparation)
+    prepared = stored(selected, directory / settings.cohort.store, settings.preparation)
     kept = np.array([isinstance(recording, Prepared) for recording in prepared])
     recordings = [recording for recording in prepared if isinstance(recording, Prepared)]
     signals = [recording.signal for recording in recordings]
