@@ -34,6 +34,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+NAMED = 10  # recordings in a line of the log
+
 
 class CohortError(Exception):
     """A folder of recordings does not make a cohort to train with."""
@@ -83,7 +85,8 @@ class Cohort:
 def build_cohort(data_directory: Path, store_directory: Path, settings: Settings) -> Cohort:
     """Find, select, prepare and split the recordings of a folder.
 
-    Every recording that is left out is counted and named in the log, with the reason.
+    Recordings that are left out or warned of are counted in the log, with the reason, and named there by ones and tens;
+    all of their names are in :func:`describe_cohort`.
 
     Raises:
         CohortError: no recording is left to train with.
@@ -91,20 +94,16 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
     """
     selected, labels, left_out, particulars = select_recordings(find_headers(data_directory), settings.cohort)
     prepared = stored(selected, store_directory, settings.preparation)
-    warned: dict[str, list[str]] = {}
     for recording in prepared:
         if isinstance(recording, Failure):
             left_out.setdefault("unusable", []).append(f"{recording.name} ({recording.reason})")
-        else:
-            for warning in recording.warnings:
-                warned.setdefault(warning, []).append(recording.name)
-    for warning, names in warned.items():
-        log.warning("%s (%d recordings): %s", warning, len(names), ", ".join(names))
-    for reason, names in left_out.items():
-        log.info("left out, %s (%d recordings): %s", reason, len(names), ", ".join(names))
-
     kept = [not isinstance(recording, Failure) for recording in prepared]
     recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
+    for warning, names in _warned(recordings).items():
+        log.warning("%s (%d recordings): %s", warning, len(names), _some(names))
+    for reason, names in left_out.items():
+        log.info("left out, %s (%d recordings): %s", reason, len(names), _some(names))
+
     fraction = settings.cohort.validation_fraction
     validation = np.array(
         [is_validation(recording.digest, fraction, seed=settings.training.seed) for recording in recordings], np.bool_
@@ -157,8 +156,25 @@ def is_validation(digest: str, fraction: float, *, seed: int) -> bool:
     return int.from_bytes(drawn[:8]) < fraction * 2**64
 
 
+def _warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
+    """Names of recordings by what had to be assumed or mended."""
+    warned: dict[str, list[str]] = {}
+    for recording in recordings:
+        for warning in recording.warnings:
+            warned.setdefault(warning, []).append(recording.name)
+    return warned
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of them: a line of ten thousand is read by nobody."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more, all of them in model.json" if more > 0 else "")
+
+
 def describe_cohort(cohort: Cohort) -> dict[str, Any]:
     """A cohort in counts, as JSON takes them: who trains, who validates, who is left out, and their particulars.
+
+    ``left_out`` and ``warned`` have the names of recordings by reason.
 
     ``labels`` has a count per source and class, ``particulars`` per source how many recordings have each sampling rate
     (Hz), length (whole seconds), age (whole years) and sex, ``unknown`` where the header does not say.
@@ -190,6 +206,7 @@ def describe_cohort(cohort: Cohort) -> dict[str, Any]:
         "validation": counts(cohort.validation),
         "particulars": {source: particulars(source) for source in sorted(set(sources.tolist()))},
         "left_out": cohort.left_out,
+        "warned": _warned(cohort.recordings),
     }
 
 

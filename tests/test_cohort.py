@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import ecg
 
-from heartbeats.cohort import CohortError, build_cohort, is_validation
+from heartbeats.cohort import CohortError, build_cohort, describe_cohort, is_validation
 from heartbeats.diagnoses import CLASSES
 from heartbeats.header import find_headers
 from heartbeats.recording import read_recording
@@ -39,6 +39,21 @@ def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_a
         assert name in log
     assert set(cohort.sources) == {"georgia"}
     assert [CLASSES[j] for j in np.flatnonzero(cohort.labels.all(axis=0))] == ["164889003", "426177001"]
+
+
+def test_of_many_ten_are_named_in_the_log_and_all_in_the_model(folder, write_record, tmp_path, caplog):
+    for i in range(12):
+        write_record(f"A01{i:02}", folder=folder / "cpsc", dx="164884008")
+        write_record(f"E01{i:02}", ecg(leads=1), leads=("I",), folder=folder / "georgia")
+    with caplog.at_level(logging.INFO):
+        cohort = build_cohort(folder, tmp_path / "store", SETTINGS)
+    assert "no scored label (13 recordings): A0001, A0100, " in caplog.text
+    assert "A0108 and 3 more, all of them in model.json" in caplog.text
+    assert "E0109 and 2 more, all of them in model.json" in caplog.text
+    assert "A0109" not in caplog.text
+    described = describe_cohort(cohort)
+    assert described["left_out"]["no scored label"] == ["A0001", *(f"A01{i:02}" for i in range(12))]
+    assert [f"E01{i:02}" for i in range(12)] in described["warned"].values()
 
 
 def test_a_header_that_cannot_be_read_is_left_out_and_named(folder, tmp_path):

@@ -131,9 +131,12 @@ def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
             _histogram(cohort, "ages", 10, label="years", what="ages"),
             _histogram(cohort, "seconds", 5, label="seconds", what="lengths"),
         ],
-        "left_out": [
-            (reason, len(names), names[:NAMED], max(0, len(names) - NAMED))
-            for reason, names in cohort["left_out"].items()
+        "named": [
+            (
+                title,
+                [(reason, len(names), names[:NAMED], max(0, len(names) - NAMED)) for reason, names in named.items()],
+            )
+            for title, named in (("Left out", cohort["left_out"]), ("Used with a reservation", cohort["warned"]))
         ],
     }
 
