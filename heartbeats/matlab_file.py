@@ -63,7 +63,7 @@ def _read_4(content: bytes, name: str) -> npt.NDArray[np.generic]:
         order = "<" if content[position + 2 : position + 4] == b"\0\0" else ">"  # the type is below 5000
         kind, rows, columns, imaginary, length = struct.unpack_from(f"{order}5i", content, position)
         machine, precision, form = kind // 1000, kind // 10 % 100, kind % 10
-        if machine != (order == ">") or precision >= len(_NUMBERS_4) or min(kind, rows, columns, length) < 0:
+        if machine != (order == ">") or precision >= len(_NUMBERS_4) or min(kind, rows, columns, length - 1) < 0:
             raise MatlabFileError("damaged, or no MATLAB file")
         start = position + 20 + length
         number = np.dtype(order + _NUMBERS_4[precision])

@@ -169,7 +169,7 @@ def _approximation(signal: Floats) -> Floats:
     own, following = FILTERS[: 2 * BLOCK], FILTERS[2 * BLOCK :]
     approximation: Floats = windows[:, :-1] @ own
     approximation += windows[:, 1:, : len(following)] @ following
-    return approximation.reshape(leads, -1)[:, :length]
+    return approximation.reshape(leads, (blocks - 1) * BLOCK)[:, :length]
 
 
 def _interpolated(approximation: Floats) -> Floats:

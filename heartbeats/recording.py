@@ -264,7 +264,7 @@ def _without_gaps(
     """
     counts = []
     values = adc.astype(np.float64)
-    lowest, highest = adc.min(axis=1), adc.max(axis=1)  # NaN where a sample is
+    lowest, highest = values.min(axis=1), values.max(axis=1)  # NaN where a sample is
     for i, (row, line) in enumerate(zip(values, header.signals, strict=True)):
         none = NO_SAMPLE.get(line.format, -math.inf)
         if (

@@ -191,6 +191,15 @@ def test_missing_samples_are_bridged_by_straight_lines(missing: float) -> None:
     assert recording.warnings == ("lead I: 12 missing samples bridged",)
 
 
+@pytest.mark.parametrize("number", ["f2", "f4", "f8", ">f8"])
+@pytest.mark.parametrize("missing", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_is_bridged_in_every_type_of_number(number: str, missing: float) -> None:
+    samples = ECG.astype(number)
+    samples[0, 10] = missing
+    recording = recording_from_samples(header(), samples)
+    assert recording.missing == (1, *[0] * (len(ECG) - 1))
+
+
 @pytest.mark.parametrize("missing", [-32768, np.nan])
 def test_a_lead_without_samples_is_0_mv(missing: float) -> None:
     samples = ECG.astype(np.float64)

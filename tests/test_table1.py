@@ -158,8 +158,11 @@ def test_ablations_are_compared_with_the_paper_s_choices_on_what_was_not_trained
         score = float(line["challenge score"]) - float(lines[line["set"] != TEST]["challenge score"])
         assert float(line["difference"]) == pytest.approx(score, abs=2e-4)
         assert float(line["difference low"]) <= float(line["difference"]) <= float(line["difference high"])
-    model = json.loads((out.parent / "ABLATIONS/12-leads/seed0/model.json").read_text())
-    assert model["settings"]["network"]["leads"] == 12
+    folder = out.parent / "ABLATIONS"
+    models = [json.loads((folder / name / "seed0/model.json").read_text()) for name in ("paper", "bce", "12-leads")]
+    assert [model["settings"]["training"]["loss"] for model in models] == ["sign", "bce", "sign"]
+    assert [model["settings"]["network"]["leads"] for model in models] == [8, 8, 12]
+    assert [path.parent for path in folder.rglob("index.jsonl")] == [folder / "prepared"]
     text = (out.parent / "ABLATIONS/ablations.md").read_text()
     assert "--only bce --only 12-leads" in text
     assert "`network.leads=12`" in text

@@ -329,11 +329,23 @@ def test_a_recording_without_premature_beats_is_all_other_beats():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "code"), [(12, "427172004"), (12, "164884008"), (12, "10370003"), (9, "426783006")]
+    "code", ["427172004", "17338001", "164884008", "10370003", "164895002", "425856008", "13640000", "74390002"]
 )
-def test_no_recording_with_ventricular_beats_or_shorter_than_a_window_is_learned_from(seconds, code):
-    recording = Prepared("E1", np.ones((8, 500 * seconds), np.int16), bradycardia=False, digest="", warnings=())
-    assert annotated_without_pvc(recording, frozenset({"426783006", code})) is None
+def test_no_recording_with_ventricular_beats_is_learned_from(code):
+    assert annotated_without_pvc(constant(seconds=12), frozenset({"426783006", code})) is None
+
+
+@pytest.mark.parametrize("code", ["251168009", "251173003", "284470004", "426761007", "67198005"])
+def test_recordings_with_supraventricular_beats_are_learned_from(code):
+    assert annotated_without_pvc(constant(seconds=10), frozenset({"426783006", code})) is not None
+
+
+def test_no_recording_shorter_than_a_window_is_learned_from():
+    assert annotated_without_pvc(constant(seconds=9), frozenset({"426783006"})) is None
+
+
+def constant(seconds: int) -> Prepared:
+    return Prepared("E1", np.ones((8, 500 * seconds), np.int16), bradycardia=False, digest="", warnings=())
 
 
 @pytest.fixture
@@ -405,7 +417,7 @@ def test_no_network_marks_what_it_was_trained_on_but_the_kept_one(tmp_path, monk
         write_mitdb_record(tmp_path, str(i), rhythm(30, (9,)), seed=i)
     for i, dx in enumerate(["427172004", *["426783006"] * 6]):
         write_record(name=f"E0000{i}", folder=tmp_path / "challenge", dx=dx)
-    trained, marking = [], []
+    trained, marking, measured = [], [], []
 
     def training(records, **_):
         trained.append({record.name for record in records})
@@ -417,12 +429,24 @@ def test_no_network_marks_what_it_was_trained_on_but_the_kept_one(tmp_path, monk
         marking.append(network.number)
         return np.zeros(len(lead), bool)
 
+    def threshold(records, networks):
+        measured.extend((record.name, network.number) for record, network in zip(records, networks, strict=True))
+        return 0.5
+
+    def row(data, record, network):
+        measured.append((record.name, network.number))
+        return {"data": data, "record": record.name, "windows_unclear": 0}
+
     monkeypatch.setattr(pvc_unet, "train", training)
     monkeypatch.setattr(unet, "mark", marks)
+    monkeypatch.setattr(pvc_unet, "best_threshold", threshold)
+    monkeypatch.setattr(pvc_unet, "mitdb_row", row)
     assert pvc_unet.main([str(tmp_path), str(tmp_path / "out"), "--challenge", str(tmp_path / "challenge")]) == 0
     challenge = [f"E0000{i}" for i in range(7)]
     assert trained[3] == {"1", "2", "3", "4", *challenge[1:]}
-    for name, number in zip(challenge, marking[-7:], strict=True):
+    assert sorted(name for name, _ in measured) == sorted("112233445")
+    assert measured[-1] == ("5", 3)
+    for name, number in [*measured[:-1], *zip(challenge, marking, strict=True)]:
         assert number < 3
         assert name not in trained[number]
     assert set().union(*trained[:3]) == trained[3]

@@ -19,8 +19,8 @@ from heartbeats.unet import LEAD, WINDOW
 __all__ = ["PVC_CODES", "Labelled", "annotated_without_pvc", "labelled_recordings"]
 
 PVC_CODES = (*PVC, "164884008")  # CPSC's own is not scored in 2020
-# Labels of other beats that ventricles or pacemakers begin: such a recording teaches neither that they are premature
-# ventricular ones nor that they are not.
+# Labels of other beats that ventricles or pacemakers begin, named as in the organisers' mapping of 2021: such a
+# recording teaches neither that they are premature ventricular ones nor that they are not.
 OTHER_VENTRICULAR = {
     "11157007": "ventricular bigeminy",
     "251180001": "ventricular trigeminy",
@@ -30,11 +30,12 @@ OTHER_VENTRICULAR = {
     "61277005": "accelerated idioventricular rhythm",
     "49260003": "idioventricular rhythm",
     "13640000": "fusion beats",
-    "251168009": "R on T",
     "164895002": "ventricular tachycardia",
+    "425856008": "paroxysmal ventricular tachycardia",
     "164896001": "ventricular fibrillation",
     "111288001": "ventricular flutter",
-    "195060002": "ventricular pre-excitation",
+    "195060002": "ventricular pre excitation",
+    "74390002": "wolff parkinson white pattern",
     "10370003": "pacing rhythm",
     "251266004": "ventricular pacing pattern",
 }
