@@ -182,7 +182,7 @@ def test_what_training_did_is_in_the_json(model_directory):
     assert len(search["challenge_scores"]) == len(search["thresholds"]) == 99
     assert set(model["relabelling"]["added"]) <= set(model["cohort"]["training"]["classes"])
     assert sum(model["relabelling"]["added"].values()) > 0
-    assert {"left_out", "particulars", "training", "validation"} == set(model["cohort"])
+    assert {"left_out", "particulars", "training", "validation", "warned"} == set(model["cohort"])
     assert len(model["validation_scores"]) == 7
     assert model["versions"]["torch"].startswith("2.13.0")
     assert not (model_directory / "checkpoints").exists()
