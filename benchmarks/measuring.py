@@ -43,7 +43,7 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> str:
 def watch(command: Sequence[str], folder: Path) -> tuple[int, float]:
     """Run a command; the peak of its processes' memory in bytes, and the seconds it took."""
     started, peak = time.monotonic(), 0
-    process = subprocess.Popen(command, cwd=folder)
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     while process.poll() is None:
         peak = max(peak, sum(map(proportional_set_size, family(process.pid))))
         time.sleep(0.05)

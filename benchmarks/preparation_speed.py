@@ -89,7 +89,11 @@ def measure_speed(data: Path, scratch: Path, repeats: int) -> None:
         return float(done.stdout)
 
     measured = interleaved(
-        repeats, partial(storing, 1), partial(storing, 2), partial(total, bare, files), partial(total, unjudged, files)
+        repeats,
+        partial(storing, 1),
+        partial(storing, 2),
+        partial(total, bare, files),
+        partial(total, without_rule, files),
     )
     one, two, alone, without = (np.array(column) for column in zip(*measured, strict=True))
     print(f"storing {TIMED} recordings: one core {np.median(one):.2f} s, two cores {np.median(two):.2f} s")
@@ -118,7 +122,7 @@ def bare(header_file: Path) -> None:
     pywt.waverec(coefficients, "bior2.6", axis=-1)
 
 
-def unjudged(header_file: Path) -> None:
+def without_rule(header_file: Path) -> None:
     """Reading and preparing without the bradycardia rule."""
     prepare(read_recording(header_file))
 

@@ -100,7 +100,11 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
 
 
 def select_lead(signal: Floats, leads: Sequence[str], wanted: str) -> tuple[Floats, tuple[str, ...]]:
-    """One lead of a signal as in :func:`select_leads`, and the leads it is made of: zeros, of none."""
+    """One lead of a signal in mV, shape (leads, samples), computed where :func:`select_leads` says.
+
+    Returns:
+        The lead, shape (samples,), zero where it is missing; and the leads that it is made of: itself, others, or none.
+    """
     if wanted in leads:
         return signal[leads.index(wanted)], (wanted,)
     present = tuple(lead for lead in LIMB_LEADS if lead in leads)

@@ -171,7 +171,7 @@ def experiment(options: argparse.Namespace) -> tuple[list[str], list[Row]]:
     fold_of = [i % FOLDS for i in range(len(ds1))] + _thirds([recording.digest for recording in labelled.recordings])
     folds = [
         train(
-            [record for record, its in zip([*ds1, *without], fold_of, strict=True) if record and its != fold],
+            [record for record, other in zip([*ds1, *without], fold_of, strict=True) if record and other != fold],
             epochs=options.epochs,
             seed=options.seed,
         )

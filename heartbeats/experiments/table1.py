@@ -177,7 +177,11 @@ def scored_seeds(options: argparse.Namespace, store: str = "../prepared") -> lis
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that the options make."""
+    """The settings that the options make.
+
+    Raises:
+        SettingsError: the file cannot be read, a setting or its value is none, or there are not two members.
+    """
     settings = read_settings(options.config) if options.config else Settings()
     tables = settings.to_dict()
     for text in options.set:
