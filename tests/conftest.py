@@ -1,6 +1,7 @@
 """Fixtures: real recordings where ``ECG_DATA`` names them, records written by hand, a small trained model."""
 
 import os
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -78,13 +79,20 @@ def ecg(*, leads: int = 12, sampling_rate: float = 500, seconds: float = 10, rat
 
 
 # Every part of the entry, as small as it gets.
-TINY: Settings = settings_from_dict(
-    {
-        "network": {"width": 4, "blocks": [1, 1], "reduction": 2},
-        "training": {"seconds": [4.0, 2.0], "epochs": 2, "reduced_from_epoch": 2},
-        "relabelling": {"seconds": 2.0, "probability": 0.2},
-    }
-)
+TINY_TOML = """
+[network]
+width = 4
+blocks = [1, 1]
+reduction = 2
+[training]
+seconds = [4.0, 2.0]
+epochs = 2
+reduced_from_epoch = 2
+[relabelling]
+seconds = 2.0
+probability = 0.2
+"""
+TINY: Settings = settings_from_dict(tomllib.loads(TINY_TOML))
 
 
 @pytest.fixture(scope="session")

@@ -16,18 +16,22 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from heartbeats.cohort import CohortError
-from heartbeats.experiments import table1
 from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
-from heartbeats.experiments.table1 import FULL, UNSEEN
+from heartbeats.experiments.trainings import (
+    FULL,
+    UNSEEN,
+    answers,
+    command,
+    options_parser,
+    reported,
+    scored_seeds,
+    settings_of,
+)
 from heartbeats.files import write_text
-from heartbeats.settings import SettingsError
 
 __all__ = ["main"]
 
@@ -57,18 +61,11 @@ class Line:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, compare, and write the table."""
-    parser = table1.parser("ablations", __doc__)
+    parser = options_parser("ablations", __doc__)
     parser.add_argument("--only", choices=list(ABLATIONS)[1:], action="append", help="this one; default: all")
     options = parser.parse_args(arguments)
-    log = logging.getLogger("heartbeats")
-    log.setLevel(logging.INFO)
-    log.addHandler(handler := logging.StreamHandler())
-    try:
+    with reported("ablations"):
         found = {name: _answers(options, name) for name in (PAPER, *(options.only or list(ABLATIONS)[1:]))}
-    except (CohortError, SettingsError, OSError) as error:
-        sys.exit(f"ablations: {error}")
-    finally:
-        log.removeHandler(handler)
     lines = [
         Line(
             ablation,
@@ -89,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _answers(options: argparse.Namespace, ablation: str) -> dict[str, list[Answers]]:
     """What an ablation's trainings answer on each set but that with training recordings, an item a seed."""
     changed = vars(options) | {"out": options.out / ablation, "set": [*options.set, *ABLATIONS[ablation]]}
-    seeds = table1.scored_seeds(argparse.Namespace(**changed), store="../../prepared")
-    return {name: table1.answers(seeds, ROW, name)[UNSEEN] for name in seeds[0] if name != FULL}
+    seeds = scored_seeds(argparse.Namespace(**changed), store="../../prepared")
+    return {name: answers(seeds, ROW, name)[UNSEEN] for name in seeds[0] if name != FULL}
 
 
 def _csv(lines: Sequence[Line]) -> str:
@@ -105,12 +102,12 @@ def _csv(lines: Sequence[Line]) -> str:
 
 
 def _markdown(lines: Sequence[Line], options: argparse.Namespace) -> str:
-    settings = table1.settings_of(options)
+    settings = settings_of(options)
     names = dict.fromkeys(line.name for line in lines)
     text = [
         "# Ablations",
         "",
-        f"    {table1.command('ablations', options)}" + "".join(f" --only {name}" for name in options.only or ()),
+        f"    {command('ablations', options)}" + "".join(f" --only {name}" for name in options.only or ()),
         "",
         f"{datetime.now(UTC):%Y-%m-%d}; width {settings.network.width}, {settings.training.epochs} epochs. Challenge "
         f'scores of "{ROW}" at thresholds from recordings that are not scored, the mean over the seeds; below, how '

@@ -1,0 +1,236 @@
+"""Trainings, one a seed, and what the rows of the paper's Table 1 answer by their networks on each set."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.classifier import Classifier, Evidence, decide, search_threshold
+from heartbeats.cohort import CohortError, is_validation, select_recordings
+from heartbeats.diagnoses import read_weights
+from heartbeats.entry import train_entry
+from heartbeats.experiments.intervals import Answers
+from heartbeats.header import find_headers, source_of
+from heartbeats.prepared import Prepared
+from heartbeats.scoring import merge_equivalent
+from heartbeats.settings import DecisionSettings, Settings, SettingsError, read_settings, settings_from_dict
+from heartbeats.store import stored
+
+__all__ = [
+    "AS_PAPER",
+    "FULL",
+    "ROWS",
+    "TEST",
+    "UNSEEN",
+    "Scored",
+    "answers",
+    "command",
+    "options_parser",
+    "reported",
+    "scored_seeds",
+    "settings_of",
+]
+
+TEST, FULL = "20 % test", "full training"
+AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
+# Which members, and whether the rule, make a row.
+ROWS = {
+    "30 s": ((0,), False),
+    "10 s": ((1,), False),
+    "30 s + 10 s": ((0, 1), False),
+    "30 s + 10 s + rule": ((0, 1), True),
+}
+HALVES_SEED = 2  # of the rule that halves the 20 %, another than the split's
+
+Labels = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A set of recordings as one seed's networks see it.
+
+    Attributes:
+        names, digests: of the recordings.
+        labels: as published, shape (recordings, 27).
+        rule: the bradycardia rule, shape (recordings,).
+        members: probabilities, shape (members, recordings, 27).
+    """
+
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    labels: Labels
+    rule: Labels
+    members: Floats
+
+    def part(self, chosen: Labels) -> Scored:
+        """The recordings chosen, shape (recordings,)."""
+        kept = np.flatnonzero(chosen)
+        names, digests = (tuple(values[i] for i in kept) for values in (self.names, self.digests))
+        return Scored(names, digests, self.labels[kept], self.rule[kept], self.members[:, kept])
+
+    def threshold(self, row: str) -> float:
+        """The threshold of best challenge score on these recordings."""
+        probabilities, decision = self._of(row)
+        return search_threshold(probabilities, Evidence(self.rule), self.labels, decision).threshold
+
+    def _of(self, row: str) -> tuple[Floats, DecisionSettings]:
+        """A row's probabilities, and how it decides."""
+        members, rule = ROWS[row]
+        return self.members[list(members)].mean(axis=0), DecisionSettings(bradycardia_rule=rule)
+
+    def answers(self, row: str, threshold: float) -> Answers:
+        """What a row of the table answers at a threshold."""
+        probabilities, decision = self._of(row)
+        labels = decide(probabilities, Evidence(self.rule), threshold, decision)
+        weights = read_weights()
+        return Answers(self.names, merge_equivalent(self.labels, weights), merge_equivalent(labels, weights))
+
+
+def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """The options of the experiments that train once per seed and score several sets."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m heartbeats.experiments.{module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for models and results")
+    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
+    parser.add_argument(
+        "--external", type=Path, action="append", default=[], metavar="FOLDER", help="other recordings to score"
+    )
+    parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
+    return parser
+
+
+@contextmanager
+def reported(program: str) -> Iterator[None]:
+    """Show the trainings' log on stderr, and end the program, with one line of reason, where one cannot be done."""
+    log = logging.getLogger("heartbeats")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler := logging.StreamHandler())
+    try:
+        yield
+    except (CohortError, SettingsError, OSError) as error:
+        sys.exit(f"{program}: {error}")
+    finally:
+        log.removeHandler(handler)
+
+
+def scored_seeds(options: argparse.Namespace, store: str = "../prepared") -> list[dict[str, Scored]]:
+    """Train what is missing, and let the networks of each seed see each of the sets.
+
+    Args:
+        store: the folder of prepared signals that all seeds share, seen from a model's folder.
+
+    Raises:
+        CohortError, SettingsError, OSError: that cannot be done.
+    """
+    settings = settings_of(options)
+    settings = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, store=store))
+    return [_seed_sets(options, settings, seed) for seed in range(options.seeds)]
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings that the options make.
+
+    Raises:
+        SettingsError: the file cannot be read, a setting or its value is none, or there are not two members.
+    """
+    settings = read_settings(options.config) if options.config else Settings()
+    tables = settings.to_dict()
+    for text in options.set:
+        try:
+            changed = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
+        for table, values in changed.items():
+            tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values
+    if options.leave_out:
+        tables["cohort"]["excluded_sources"] = (*tables["cohort"]["excluded_sources"], options.leave_out)
+    settings = settings_from_dict(tables)
+    if len(settings.training.seconds) != 2:
+        raise SettingsError("training.seconds must name two members, the long and the short")
+    return settings
+
+
+def _seed_sets(options: argparse.Namespace, settings: Settings, seed: int) -> dict[str, Scored]:
+    """Train one seed, and let its networks see each of the sets."""
+    settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, seed=seed))
+    directory = options.out / f"seed{seed}"
+    classifier = train_entry(options.data, directory, settings)
+    full = _seen(classifier, find_headers(options.data), settings, directory)
+    fraction = settings.cohort.validation_fraction
+    test = full.part(np.array([is_validation(digest, fraction, seed=seed) for digest in full.digests]))
+    everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
+    externals = {folder.name: find_headers(folder) for folder in options.external}
+    if options.leave_out:
+        of_source = [path for path in find_headers(options.data) if source_of(path.stem) == options.leave_out]
+        externals = {f"{options.leave_out}, left out": of_source} | externals
+    scored = {name: _seen(classifier, header_files, everything, directory) for name, header_files in externals.items()}
+    return {TEST: test, **scored, FULL: full}
+
+
+def _seen(classifier: Classifier, header_files: list[Path], settings: Settings, directory: Path) -> Scored:
+    """What the networks make of recordings with a scored label; those that cannot be used are left out."""
+    selected, labels, *_ = select_recordings(header_files, settings.cohort)
+    if not selected:
+        raise CohortError("no recordings with a scored label to score")
+    prepared = stored(selected, directory / settings.cohort.store, settings.preparation)
+    kept = np.array([isinstance(recording, Prepared) for recording in prepared])
+    recordings = [recording for recording in prepared if isinstance(recording, Prepared)]
+    signals = [recording.signal for recording in recordings]
+    return Scored(
+        names=tuple(recording.name for recording in recordings),
+        digests=tuple(recording.digest for recording in recordings),
+        labels=labels[kept],
+        rule=np.array([recording.bradycardia for recording in recordings], dtype=np.bool_),
+        members=np.stack([m.inference.probabilities(signals, seconds=m.seconds) for m in classifier.members]),
+    )
+
+
+def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str, list[Answers]]:
+    """What a row answers on one set, an item a seed, by where the threshold comes from."""
+    as_paper = [sets[name].answers(row, sets[TEST].threshold(row)) for sets in seeds]
+    if name == TEST:
+        return {AS_PAPER: as_paper, UNSEEN: [_by_halves(sets[TEST], row) for sets in seeds]}
+    if name != FULL:
+        return {UNSEEN: as_paper}  # the 20 % are not scored here
+    if externals := [other for other in seeds[0] if other not in (TEST, FULL)]:
+        unseen = [sets[FULL].answers(row, sets[externals[0]].threshold(row)) for sets in seeds]
+        return {AS_PAPER: as_paper, UNSEEN: unseen}
+    return {AS_PAPER: as_paper}
+
+
+def _by_halves(test: Scored, row: str) -> Answers:
+    """Each half of the recordings answered at the threshold of the other half."""
+    first = np.array([is_validation(digest, 0.5, seed=HALVES_SEED) for digest in test.digests])
+    one, two = test.part(first), test.part(~first)
+    halves = one.answers(row, two.threshold(row)), two.answers(row, one.threshold(row))
+    return Answers(
+        names=halves[0].names + halves[1].names,
+        labels=np.concatenate([half.labels for half in halves]),
+        binary=np.concatenate([half.binary for half in halves]),
+    )
+
+
+def command(module: str, options: argparse.Namespace) -> str:
+    """The command that made a result, without the paths of the machine."""
+    text = f"python -m heartbeats.experiments.{module} {options.data.name} OUT --seeds {options.seeds}"
+    text += f" --config {options.config.name}" if options.config else ""
+    text += f" --leave-out {options.leave_out}" if options.leave_out else ""
+    text += "".join(f" --external {folder.name}" for folder in options.external)
+    return text + "".join(f" --set '{changed}'" for changed in options.set)
