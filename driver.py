@@ -5,8 +5,9 @@
     torchrun --standalone --nproc-per-node=N driver.py MODEL DATA OUT      the same by N processes, one a GPU
 
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
-its name and the reason go to stderr. The exit status is 1 only when nothing could be classified or the arguments are
-wrong. After a kill, --resume does what is left: recordings with an output file, of whichever model, are passed over.
+its name and the reason go to stderr. The exit status is 1 when nothing could be classified, an argument is wrong or a
+file cannot be written. After a kill, --resume does what is left: recordings with an output file, of whichever model,
+are passed over.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from heartbeats import collective, ranks
 from heartbeats.classifier import ModelError
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from team_code import load_model
 
 

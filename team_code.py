@@ -21,7 +21,6 @@ from heartbeats.diagnoses import CLASSES
 from heartbeats.entry import train_entry
 from heartbeats.header import parse_header
 from heartbeats.outputs import unclassified
-from heartbeats.prepared import prepare_recording
 from heartbeats.recording import RecordingError, recording_from_samples
 from heartbeats.settings import Settings
 
@@ -43,17 +42,15 @@ def training_code(
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     directory = Path(model_directory)
-    if not ranks.is_first():
-        with _log_to(logging.NullHandler()):
-            train_entry(Path(data_directory), directory, settings or Settings())
-        return
-    screen = logging.StreamHandler(sys.stdout)
-    screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    file = logging.FileHandler(
-        directory / "training.log", encoding="utf-8", delay=True
-    )  # the folder may yet be to make
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    with _log_to(screen, file):
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if ranks.is_first():
+        screen = logging.StreamHandler(sys.stdout)
+        screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        # delay: the folder may not exist yet.
+        file = logging.FileHandler(directory / "training.log", encoding="utf-8", delay=True)
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        handlers = [screen, file]
+    with _log_to(*handlers):
         train_entry(Path(data_directory), directory, settings or Settings())
 
 
@@ -100,8 +97,7 @@ def run_classifier(
     text = header if isinstance(header, str) else "\n".join(line.rstrip("\r\n") for line in header)
     parsed = parse_header(text)
     try:
-        read = recording_from_samples(parsed, recording)
-        prepared = prepare_recording(read.with_leads(model.leads), model.settings.preparation)
+        prepared = model.prepare(recording_from_samples(parsed, recording))
         for warning in prepared.warnings:
             print(f"{parsed.name}: {warning}", file=sys.stderr)
         diagnosis = model.classify([prepared])[0]

@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.measuring import interleaved, machine, ratio
 from heartbeats.classifier import Classifier, Member
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from heartbeats.header import find_headers
 from heartbeats.inference import BATCH_SIZE
 from heartbeats.prepared import Prepared, prepare_file

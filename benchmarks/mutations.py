@@ -45,7 +45,7 @@ from joblib.externals.loky import get_reusable_executor
 from benchmarks.damage import Seed, mutate, real_seeds, simulated_seeds
 from heartbeats.classifier import Classifier, Member
 from heartbeats.diagnoses import CLASSES
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from heartbeats.header import find_headers
 from heartbeats.outputs import OutputError, read_output
 from heartbeats.prepared import Failure, Prepared, prepare_file

@@ -6,6 +6,7 @@ is run when it is loaded.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ from heartbeats.files import write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.inference import InferenceNetwork
 from heartbeats.outputs import Diagnosis
-from heartbeats.prepared import Prepared
+from heartbeats.prepared import Prepared, prepare_recording
+from heartbeats.recording import Recording
 from heartbeats.scoring import challenge_metric, merge_equivalent
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
@@ -40,6 +42,8 @@ __all__ = [
     "ModelError",
     "ThresholdSearch",
     "decide",
+    "diagnoses",
+    "ensemble",
     "load",
     "save",
     "search_threshold",
@@ -90,30 +94,44 @@ class Classifier:
     settings: Settings
     leads: tuple[str, ...] | None = None
 
+    def prepare(self, recording: Recording) -> Prepared:
+        """A recording prepared as those that the networks were trained on, of the leads that may be read.
+
+        Raises:
+            RecordingError: none of these is a lead that the networks read.
+        """
+        return prepare_recording(recording.with_leads(self.leads), self.settings.preparation)
+
     def probabilities(self, recordings: Sequence[Prepared]) -> Floats:
         """The ensemble's probabilities, shape (recordings, 27)."""
-        signals = [recording.signal for recording in recordings]
-        each = [member.inference.probabilities(signals, seconds=member.seconds) for member in self.members]
-        mean: Floats = np.mean(each, axis=0)
-        return mean
-
-    def diagnoses(self, recordings: Sequence[Prepared], probabilities: Floats) -> list[Diagnosis]:
-        """The diagnoses that follow from probabilities, shape (recordings, 27)."""
-        evidence = Evidence.of(recordings, self.settings.decision)
-        labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
-        return [
-            Diagnosis(recording.name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
-            for recording, row, p in zip(recordings, labels, probabilities, strict=True)
-        ]
+        return ensemble(self.members, recordings)
 
     def classify(self, recordings: Sequence[Prepared]) -> list[Diagnosis]:
         """The diagnoses of recordings, in their order."""
-        return self.diagnoses(recordings, self.probabilities(recordings))
+        probabilities = self.probabilities(recordings)
+        evidence = Evidence.of(recordings, self.settings.decision)
+        labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
+        return diagnoses([recording.name for recording in recordings], labels, probabilities)
+
+
+def diagnoses(names: Sequence[str], labels: Labels, probabilities: Floats) -> list[Diagnosis]:
+    """Labels and probabilities, shape (recordings, 27), as outputs; ``names`` are the recordings'."""
+    return [
+        Diagnosis(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
+        for name, row, p in zip(names, labels, probabilities, strict=True)
+    ]
+
+
+def ensemble(members: Sequence[Member], recordings: Sequence[Prepared]) -> Floats:
+    """The mean of the members' probabilities, shape (recordings, 27)."""
+    signals = [recording.signal for recording in recordings]
+    mean: Floats = np.mean([m.inference.probabilities(signals, seconds=m.seconds) for m in members], axis=0)
+    return mean
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks besides the ensemble's probabilities, each of shape (recordings,).
+    """Evidence other than the ensemble's probabilities, each of shape (recordings,).
 
     Attributes:
         bradycardia: the bradycardia rule (Algorithm 1).
@@ -141,7 +159,7 @@ def _marking_network() -> unet.UNet:
 
 
 def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings: DecisionSettings) -> Labels:
-    """Labels, shape (recordings, 27), from probabilities of that shape and what else speaks.
+    """Labels, shape (recordings, 27), from probabilities of that shape and other evidence.
 
     In the paper's order: threshold, Algorithm 2, sinus rhythm for a recording that is left without a positive class.
     Where the U-Net decides, premature ventricular beats are what it marks, whatever the probabilities (Discussion).
@@ -165,6 +183,11 @@ class ThresholdSearch:
     thresholds: tuple[float, ...]
     challenge_scores: tuple[float, ...]
 
+    @property
+    def undecided(self) -> bool:
+        """Whether no threshold has a challenge score, so that the paper's is taken."""
+        return bool(np.isnan(self.challenge_scores).all())
+
 
 def search_threshold(
     probabilities: Floats, evidence: Evidence, labels: Labels, settings: DecisionSettings
@@ -176,7 +199,7 @@ def search_threshold(
 
     Args:
         probabilities: the ensemble's on the validation recordings, shape (recordings, 27).
-        evidence: what speaks besides them.
+        evidence: of the same recordings.
         labels: as published, shape (recordings, 27).
     """
     weights = read_weights()
@@ -187,9 +210,11 @@ def search_threshold(
             for t in THRESHOLDS
         ]
     )
-    best = np.flatnonzero(scores == np.max(scores))
-    threshold = float(THRESHOLDS[best[(len(best) - 1) // 2]]) if len(best) else PAPER_THRESHOLD
-    return ThresholdSearch(threshold, tuple(THRESHOLDS.tolist()), tuple(scores.tolist()))
+    search = ThresholdSearch(PAPER_THRESHOLD, tuple(THRESHOLDS.tolist()), tuple(scores.tolist()))
+    if search.undecided:
+        return search
+    best = np.flatnonzero(scores == scores.max())
+    return dataclasses.replace(search, threshold=float(THRESHOLDS[best[(len(best) - 1) // 2]]))
 
 
 def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> None:
@@ -244,8 +269,10 @@ def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None =
         threshold = float(model["threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks or garbles an entry ({error!r}): train again") from error
-    if tuple(member.seconds for member in members) != settings.training.seconds or not 0 <= threshold <= 1:
-        raise ModelError(f"{path} names other members than its settings, or a threshold that is no probability")
+    if tuple(member.seconds for member in members) != settings.training.seconds:
+        raise ModelError(f"{path} names other members than its settings: train again")
+    if not 0 <= threshold <= 1:
+        raise ModelError(f"{path} has a threshold that is no probability: train again")
     return Classifier(members, threshold, settings, leads=tuple(leads) if leads is not None else None)
 
 

@@ -26,9 +26,10 @@ __all__ = [
     "Cohort",
     "CohortError",
     "Particulars",
+    "Selection",
     "build_cohort",
     "describe_cohort",
-    "is_validation",
+    "falls_in_share",
     "select_recordings",
 ]
 
@@ -59,6 +60,23 @@ class Particulars:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Recordings to train or validate with, by what their headers say.
+
+    Attributes:
+        header_files: of those that are selected.
+        labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
+        particulars: of each recording.
+        left_out: names of those that are not selected, by reason.
+    """
+
+    header_files: tuple[Path, ...]
+    labels: npt.NDArray[np.bool_]
+    particulars: tuple[Particulars, ...]
+    left_out: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class Cohort:
     """Recordings with at least one scored label.
 
@@ -76,6 +94,11 @@ class Cohort:
     particulars: tuple[Particulars, ...]
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
+    def side(self, *, validating: bool) -> tuple[list[Prepared], npt.NDArray[np.bool_]]:
+        """The recordings that train, or those that validate, and their labels, shape (recordings, 27)."""
+        chosen = self.validation == validating
+        return list(compress(self.recordings, chosen)), self.labels[chosen]
+
     @property
     def sources(self) -> npt.NDArray[np.str_]:
         """The Challenge database of each recording, shape (recordings,)."""
@@ -85,15 +108,16 @@ class Cohort:
 def build_cohort(data_directory: Path, store_directory: Path, settings: Settings) -> Cohort:
     """Find, select, prepare and split the recordings of a folder.
 
-    Recordings that are left out or warned of are counted in the log, with the reason, and named there by ones and tens;
-    all of their names are in :func:`describe_cohort`.
+    Recordings that are left out or warned of are counted in the log, with the reason, and the first ten named;
+    :func:`describe_cohort` names all of them.
 
     Raises:
         CohortError: no recording is left to train with.
         OSError: the data cannot be read, or the store cannot be written.
     """
-    selected, labels, left_out, particulars = select_recordings(find_headers(data_directory), settings.cohort)
-    prepared = stored(selected, store_directory, settings.preparation)
+    selection = select_recordings(find_headers(data_directory), settings.cohort)
+    prepared = stored(selection.header_files, store_directory, settings.preparation)
+    left_out = selection.left_out
     for recording in prepared:
         if isinstance(recording, Failure):
             left_out.setdefault("unusable", []).append(f"{recording.name} ({recording.reason})")
@@ -106,22 +130,21 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
 
     fraction = settings.cohort.validation_fraction
     validation = np.array(
-        [is_validation(recording.digest, fraction, seed=settings.training.seed) for recording in recordings], np.bool_
+        [falls_in_share(recording.digest, fraction, draw=settings.training.seed) for recording in recordings], np.bool_
     )
     if not recordings or validation.all():
         counts = {f"left out, {reason}": len(names) for reason, names in left_out.items()}
         counts |= {"to validate with": len(recordings), "to train with": 0}
         named = "; ".join(f"{reason}: {count}" for reason, count in counts.items())
         raise CohortError(f"{data_directory}: no recordings to train with ({named})")
-    cohort = Cohort(recordings, labels[kept], validation, tuple(compress(particulars, kept)), left_out)
+    particulars = tuple(compress(selection.particulars, kept))
+    cohort = Cohort(recordings, selection.labels[kept], validation, particulars, left_out)
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
     return cohort
 
 
-def select_recordings(
-    header_files: Sequence[Path], settings: CohortSettings
-) -> tuple[list[Path], npt.NDArray[np.bool_], dict[str, list[str]], list[Particulars]]:
-    """The header files of recordings to train or validate with, their labels, what is left out by reason, particulars.
+def select_recordings(header_files: Sequence[Path], settings: CohortSettings) -> Selection:
+    """Select the recordings to train or validate with.
 
     Left out are the excluded sources, recordings without one of the 27 scored labels, and headers that cannot be read.
     """
@@ -143,17 +166,22 @@ def select_recordings(
         selected.append(path)
         diagnoses.append(header.diagnoses)
         particulars.append(Particulars.of(header))
-    return selected, label_matrix(diagnoses), left_out, particulars
+    return Selection(tuple(selected), label_matrix(diagnoses), tuple(particulars), left_out)
 
 
-def is_validation(digest: str, fraction: float, *, seed: int) -> bool:
-    """Whether a recording validates: a rule of its own samples and the seed alone.
+def falls_in_share(digest: str, share: float, *, draw: int | str) -> bool:
+    """Whether a recording falls into a share of all recordings: a rule of its own samples and the draw's name alone.
 
     It keeps its side whatever else is in the folder, whatever it is called, and two recordings of one signal (Q0048 and
-    A0101, E07509 and E07510) are on one side. The share of recordings that validate is ``fraction`` on average.
+    A0101, E07509 and E07510) are on one side. Draws of other names are independent.
+
+    Args:
+        digest: the recording's (:class:`heartbeats.recording.Recording`).
+        share: from 0 to 1; the part of the recordings that fall into it is so large on average.
+        draw: ``settings.training.seed`` draws who validates.
     """
-    drawn = hashlib.sha256(f"{seed} {digest}".encode()).digest()
-    return int.from_bytes(drawn[:8]) < fraction * 2**64
+    drawn = hashlib.sha256(f"{draw} {digest}".encode()).digest()
+    return int.from_bytes(drawn[:8]) < share * 2**64
 
 
 def _warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from torch import distributed
 
 from heartbeats import ranks
 
-__all__ = ["broadcast", "device", "first_before_others", "joined", "summed"]
+__all__ = ["broadcast", "device", "first_before_others", "joined", "summed", "wait_for_all"]
 
 # The others wait while the first prepares recordings, or scores: hours where they are many.
 PATIENCE = timedelta(days=2)
@@ -50,10 +50,15 @@ def joined() -> Iterator[None]:
 def first_before_others() -> Iterator[None]:
     """Let the first process do something before the others do the same: what it wrote, they find."""
     if not ranks.is_first():
-        summed(np.zeros(1))
+        wait_for_all()
     yield
     if ranks.is_first():
-        summed(np.zeros(1))
+        wait_for_all()
+
+
+def wait_for_all() -> None:
+    """Go on when all processes have come here."""
+    summed(np.zeros(1))
 
 
 def summed(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import os
 
 import joblib
 
-__all__ = ["cores", "is_first", "local_rank", "rank", "restarts", "world_size"]
+__all__ = ["bar_disabled", "cores", "is_first", "local_rank", "rank", "restarts", "world_size"]
 
 
 def _variable(name: str, alone: int) -> int:
@@ -30,6 +30,11 @@ def world_size() -> int:
 def is_first() -> bool:
     """Whether this is the process that writes and reports."""
     return rank() == 0
+
+
+def bar_disabled() -> bool | None:
+    """tqdm's ``disable``: only the first process shows a progress bar, and only on a terminal."""
+    return None if is_first() else True
 
 
 def restarts() -> int:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from itertools import compress
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from heartbeats import collective, ranks
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, EQUIVALENT
+from heartbeats.header import source_of
+from heartbeats.inference import InferenceNetwork
+from heartbeats.prepared import Prepared
+from heartbeats.settings import Settings
+from heartbeats.training import train_network
 
-__all__ = ["CPSC_CLASSES", "relabel"]
+__all__ = ["CPSC_CLASSES", "relabel", "train_and_relabel"]
+
+log = logging.getLogger(__name__)
 
 # CPSC 2018 annotated nine classes: normal, AF, I-AVB, LBBB, RBBB, PAC, PVC, and STD and STE, which 2020 did not score.
 # Its PVC has a code of its own (164884008) that 2020 did not score either; the diagnosis is here the scored PVC. Of a
@@ -36,3 +49,35 @@ def relabel(
     added = (probabilities > probability) & is_cpsc[:, None] & candidate & ~labels
     counts = dict(zip(ABBREVIATIONS.values(), added.sum(axis=0).tolist(), strict=True))
     return labels | added, {name: count for name, count in counts.items() if count}
+
+
+def train_and_relabel(
+    recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, directory: Path
+) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Labels after relabelling by a network that is trained on all of the recordings, as :func:`relabel` returns them.
+
+    Validation recordings are not to be among them: the Challenge scores labels as published.
+
+    Args:
+        labels: as published, bool, shape (recordings, 27).
+        directory: the model folder, for the network's checkpoints.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    is_cpsc = np.array([source_of(recording.name) == "cpsc" for recording in recordings])
+    if not is_cpsc.any():
+        log.info("relabelling: no CPSC recordings to relabel")
+        return labels, {}
+    seconds = settings.relabelling.seconds
+    network = train_network("relabelling", recordings, labels, settings, seconds=seconds, directory=directory)
+    added: dict[str, int] = {}
+    if ranks.is_first():
+        signals = [recording.signal for recording in compress(recordings, is_cpsc)]
+        probabilities = np.zeros(labels.shape)
+        probabilities[is_cpsc] = InferenceNetwork(network).probabilities(signals, seconds=seconds)
+        labels, added = relabel(labels, probabilities, is_cpsc, probability=settings.relabelling.probability)
+    labels = collective.broadcast(labels)
+    named = ", ".join(f"{name} {count}" for name, count in added.items()) or "nothing"
+    log.info("relabelling: added to %d CPSC recordings: %s", np.sum(is_cpsc), named)
+    return labels, added

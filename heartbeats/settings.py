@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from heartbeats.header import SOURCES
+
 __all__ = [
     "CohortSettings",
     "DecisionSettings",
@@ -44,6 +46,12 @@ class CohortSettings:
 
     def __post_init__(self) -> None:
         _require(0 < self.validation_fraction < 1, "cohort.validation_fraction must lie between 0 and 1")
+        known = (*SOURCES.values(), "other")
+        for source in self.excluded_sources:
+            _require(
+                source in known,
+                f"cohort.excluded_sources: no source is called {source!r}; there are {', '.join(known)}",
+            )
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class TrainingSettings:
     # The first epoch, counted from 1, that uses the reduced rate.
     reduced_from_epoch: int = 13
     loss: str = "sign"
+    # Draws the weights to begin with, the order of the recordings and dropout, and also which recordings validate.
     seed: int = 0
 
     def __post_init__(self) -> None:

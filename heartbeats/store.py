@@ -28,7 +28,7 @@ from heartbeats.read_ahead import read_ahead
 from heartbeats.recording import signal_files
 from heartbeats.settings import PreparationSettings
 
-__all__ = ["stored"]
+__all__ = ["PREPARING", "stored"]
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings, TrainingSettings
 from heartbeats.sign_loss import LOSS_FUNCTIONS, Loss
 
-__all__ = ["CHECKPOINTS", "EPOCH_LOG", "save_tensors", "train_network", "training_identity", "training_step"]
+__all__ = ["CHECKPOINTS", "EPOCH_LOG", "TRAINING", "data_digest", "save_tensors", "train_network", "training_step"]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def train_network(
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=device.type == "cuda")
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    identity = training_identity(name, recordings, labels, settings, seconds)
+    identity = _identity(name, recordings, labels, settings, seconds)
     done = _resume(checkpoint, identity, network, optimizer)
     if ranks.is_first():
         _forget_after(directory / EPOCH_LOG, name, done)
@@ -88,9 +88,10 @@ def train_network(
     truth = torch.from_numpy(labels.astype(np.float32)).to(device)
 
     batches = -(-len(recordings) // training.batch_size)
+    total, hidden = training.epochs * batches, ranks.bar_disabled()
     with (
         logging_redirect_tqdm([logging.getLogger("heartbeats")]),
-        tqdm(total=training.epochs * batches, initial=done * batches, unit="batch", disable=_unseen()) as bar,
+        tqdm(total=total, initial=done * batches, unit="batch", disable=hidden) as bar,
     ):
         for epoch in range(done + 1, training.epochs + 1):
             bar.set_description(f"{name}, epoch {epoch}/{training.epochs}")
@@ -107,21 +108,22 @@ def train_network(
     return network
 
 
-def _unseen() -> bool | None:
-    """Whether a progress bar is not to be shown: never but by the first process, and by it on a terminal only."""
-    return None if ranks.is_first() else True
-
-
-def training_identity(
-    name: str, recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, seconds: float
-) -> str:
-    """SHA-256 of all that a network's weights follow from: signals, labels, settings and the code of the training."""
-    tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training), name, seconds]
-    digest = hashlib.sha256(json.dumps([*tables, code_digest(*TRAINING)]).encode())
+def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -> str:
+    """SHA-256 of names, prepared signals and labels, bool, shape (recordings, 27)."""
+    digest = hashlib.sha256()
     for recording in recordings:
         digest.update(f"{recording.name} {zlib.crc32(recording.signal.tobytes())}".encode())
     digest.update(np.packbits(labels).tobytes())
     return digest.hexdigest()
+
+
+def _identity(
+    name: str, recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, seconds: float
+) -> str:
+    """SHA-256 of all that a network's weights follow from: signals, labels, settings and the code of the training."""
+    tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training)]
+    described = json.dumps([*tables, name, seconds, data_digest(recordings, labels), code_digest(*TRAINING)])
+    return hashlib.sha256(described.encode()).hexdigest()
 
 
 def _report(

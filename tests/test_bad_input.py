@@ -16,7 +16,7 @@ from conftest import TINY, ecg
 
 from heartbeats.cohort import select_recordings
 from heartbeats.diagnoses import CLASSES
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from heartbeats.header import find_headers
 from heartbeats.outputs import read_output
 from heartbeats.scoring import evaluate
@@ -161,9 +161,9 @@ def test_one_wrong_recording_is_named_and_costs_no_other(case, classifier, write
         assert not any(map(math.isnan, answer.probabilities)) or (i == 3 and not case.classified)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
 
-    selected, labels, left_out, _ = select_recordings(find_headers(data), TINY.cohort)
-    assert len(selected) == len(labels) == 4 + case.trains
-    assert sum(map(len, left_out.values())) == 1 - case.trains
+    selection = select_recordings(find_headers(data), TINY.cohort)
+    assert len(selection.header_files) == len(selection.labels) == 4 + case.trains
+    assert sum(map(len, selection.left_out.values())) == 1 - case.trains
 
     if (data / "A0003.hea").exists():
         assert math.isfinite(evaluate(data, out).f_measure)

@@ -19,7 +19,7 @@ from conftest import TWELVE, ecg
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from heartbeats.files import write_text
 from heartbeats.pages.score_report import score_report
 from heartbeats.scoring import read_submission

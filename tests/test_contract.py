@@ -17,7 +17,7 @@ from conftest import TINY, ecg
 import helper_code
 import team_code
 from heartbeats.diagnoses import CLASSES
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from heartbeats.files import InUseError, locked
 from heartbeats.header import find_headers
 from heartbeats.inference import InferenceNetwork

@@ -110,7 +110,7 @@ def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, 
 def test_two_processes_classify_every_recording_once(model_directory, simulated, tmp_path, after):
     """Also where one of them ends when it has written some of its outputs, and both are started again."""
     calls, script = tmp_path / "calls", tmp_path / "ending.py"
-    place = {"module": "heartbeats.entry", "function": "write_output", "script": "driver"}
+    place = {"module": "heartbeats.driving", "function": "write_output", "script": "driver"}
     script.write_text(ENDING.format(**place, calls=calls, after=after))
     done = torchrun(script, model_directory, simulated, tmp_path / "out", restarts=1)
     assert done.returncode == 0, done.stderr

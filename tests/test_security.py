@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.entry import classify_folder
+from heartbeats.driving import classify_folder
 from helper_code import get_recording_id, load_header
 
 ROOT = Path(__file__).parents[1]

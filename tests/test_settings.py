@@ -56,6 +56,7 @@ def test_a_file_names_only_what_it_changes(tmp_path):
         ("[preparation]\ndenoising = 1", "preparation.denoising"),
         ("[cohort]\nvalidation_fraction = 1.5", "cohort.validation_fraction"),
         ("[cohort]\nexcluded_sources = [1]", "cohort.excluded_sources"),
+        ("[cohort]\nexcluded_sources = ['Incart']", "no source is called 'Incart'; there are cpsc"),
         ("[relabelling]\nprobability = 80", "relabelling.probability"),
         ("[relabelling]\nseconds = 31", "relabelling.seconds"),
         ("network = 3", "network"),

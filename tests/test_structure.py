@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from heartbeats.entry import DECIDING
+from heartbeats.store import PREPARING
+from heartbeats.training import TRAINING
+
 PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
-    "settings", "files", "ranks", "header", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
+    "files", "ranks", "header", "settings", "matlab_file", "recording", "diagnoses", "outputs", "scoring",
     "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference", "unet",
     "feed", "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "validation",
-    "pages", "entry", "datasets", "experiments", "simulation", "show",
+    "pages", "entry", "driving", "datasets", "experiments", "simulation", "show",
 )  # fmt: skip
 
 
@@ -38,3 +42,31 @@ def test_a_module_imports_only_from_modules_before_it(module):
     files = [place] if place.exists() else sorted((PACKAGE / module).glob("*.py"))
     for path in files:
         assert imported(path) - {module} <= set(ORDER[: ORDER.index(module)]), path
+
+
+def imported_by(module: str) -> set[str]:
+    """A module and all that it imports, and they import; packages are left out."""
+    found, left = set(), {module}
+    while left:
+        found.add(name := left.pop())
+        left |= {other for other in imported(PACKAGE / f"{name}.py") if (PACKAGE / f"{other}.py").exists()} - found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("module", "digested", "others"),
+    [
+        # Settings have their values in the digests; files, ranks and what processes tell one another change no result.
+        ("prepared", PREPARING, {"settings", "files"}),
+        # What preparation and selection make of recordings is in the digest as signals and labels.
+        ("training", TRAINING, {*PREPARING, "diagnoses", "settings", "files", "ranks", "collective"}),
+        (
+            "entry",
+            {*PREPARING, *TRAINING, *DECIDING},
+            {"store", "read_ahead", "outputs", "settings", "files", "ranks", "collective"},
+        ),
+    ],
+)
+def test_what_is_kept_carries_the_digest_of_all_code_that_made_it(module, digested, others):
+    assert imported_by(module) - set(digested) == set(others) - set(digested)
+    assert set(digested) <= imported_by(module)

@@ -70,6 +70,8 @@ def test_a_second_run_trains_nothing_and_says_the_same_wherever_the_folder_is(ma
         (["--set", "training.seconds=[10.0]"], "two members"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--external", "absent"], "absent"),
+        (["--leave-out", "gorgia"], "no source is called 'gorgia'; there are cpsc"),
+        (["--leave-out", "incart", "--set", "cohort.excluded_sources=[]"], "incart, left out: no recordings"),
     ],
 )
 def test_what_is_wrong_is_named(made, arguments, named):

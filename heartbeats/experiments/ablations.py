@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +24,19 @@ from datetime import UTC, datetime
 from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
 from heartbeats.experiments.trainings import (
     FULL,
+    STORE,
     UNSEEN,
+    Plan,
     answers,
     command,
     options_parser,
+    plan_of,
     reported,
     scored_seeds,
-    settings_of,
+    with_changes,
 )
 from heartbeats.files import write_text
+from heartbeats.settings import Settings
 
 __all__ = ["main"]
 
@@ -65,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=list(ABLATIONS)[1:], action="append", help="this one; default: all")
     options = parser.parse_args(arguments)
     with reported("ablations"):
-        found = {name: _answers(options, name) for name in (PAPER, *(options.only or list(ABLATIONS)[1:]))}
+        plan = plan_of(options)
+        found = {name: _answers(plan, name) for name in (PAPER, *(options.only or list(ABLATIONS)[1:]))}
     lines = [
         Line(
             ablation,
@@ -77,16 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for ablation, sets in found.items()
         for name, runs in sets.items()
     ]
-    text = _markdown(lines, options)
-    write_text(options.out / "ablations.csv", _csv(lines))
-    write_text(options.out / "ablations.md", text)
+    text = _markdown(lines, options, plan.settings)
+    write_text(plan.out / "ablations.csv", _csv(lines))
+    write_text(plan.out / "ablations.md", text)
     print(text, end="")
 
 
-def _answers(options: argparse.Namespace, ablation: str) -> dict[str, list[Answers]]:
-    """What an ablation's trainings answer on each set but that with training recordings, an item a seed."""
-    changed = vars(options) | {"out": options.out / ablation, "set": [*options.set, *ABLATIONS[ablation]]}
-    seeds = scored_seeds(argparse.Namespace(**changed), store="../../prepared")
+def _answers(plan: Plan, ablation: str) -> dict[str, list[Answers]]:
+    """What an ablation's trainings answer on each set but that with training recordings, an item per seed."""
+    settings = with_changes(plan.settings, [f'cohort.store="../{STORE}"', *ABLATIONS[ablation]])
+    seeds = scored_seeds(dataclasses.replace(plan, out=plan.out / ablation, settings=settings))
     return {name: answers(seeds, ROW, name)[UNSEEN] for name in seeds[0] if name != FULL}
 
 
@@ -101,8 +107,7 @@ def _csv(lines: Sequence[Line]) -> str:
     return written.getvalue()
 
 
-def _markdown(lines: Sequence[Line], options: argparse.Namespace) -> str:
-    settings = settings_of(options)
+def _markdown(lines: Sequence[Line], options: argparse.Namespace, settings: Settings) -> str:
     names = dict.fromkeys(line.name for line in lines)
     text = [
         "# Ablations",

@@ -42,9 +42,9 @@ from heartbeats.experiments.trainings import (
     answers,
     command,
     options_parser,
+    plan_of,
     reported,
     scored_seeds,
-    settings_of,
 )
 from heartbeats.files import replace_file, write_text
 from heartbeats.settings import Settings
@@ -70,17 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, score, and write the table."""
     options = options_parser("table1", __doc__).parse_args(arguments)
     with reported("table1"):
-        seeds = scored_seeds(options)
+        plan = plan_of(options)
+        seeds = scored_seeds(plan)
     table = {
         row: {name: {key: estimate(runs) for key, runs in answers(seeds, row, name).items()} for name in seeds[0]}
         for row in ROWS
     }
     counts = {name: round(np.mean([len(sets[name].names) for sets in seeds])) for name in seeds[0]}
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_text(options.out / "table1.csv", _csv(table))
-    text = _markdown(table, counts, options, settings_of(options))
-    write_text(options.out / "table1.md", text)
-    replace_file(options.out / "table1.svg", lambda path: _plot(table, path))
+    plan.out.mkdir(parents=True, exist_ok=True)
+    write_text(plan.out / "table1.csv", _csv(table))
+    text = _markdown(table, counts, options, plan.settings)
+    write_text(plan.out / "table1.md", text)
+    replace_file(plan.out / "table1.svg", lambda path: _plot(table, path))
     print(text)
 
 

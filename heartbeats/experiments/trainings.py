@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.classifier import Classifier, Evidence, decide, search_threshold
-from heartbeats.cohort import CohortError, is_validation, select_recordings
+from heartbeats.cohort import CohortError, falls_in_share, select_recordings
 from heartbeats.diagnoses import read_weights
 from heartbeats.entry import train_entry
 from heartbeats.experiments.intervals import Answers
@@ -30,19 +30,23 @@ __all__ = [
     "AS_PAPER",
     "FULL",
     "ROWS",
+    "STORE",
     "TEST",
     "UNSEEN",
+    "Plan",
     "Scored",
     "answers",
     "command",
     "options_parser",
+    "plan_of",
     "reported",
     "scored_seeds",
-    "settings_of",
+    "with_changes",
 ]
 
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
+STORE = "../prepared"  # the prepared signals, which all seeds share, seen from a model's folder
 # Which members, and whether the rule, make a row.
 ROWS = {
     "30 s": ((0,), False),
@@ -50,7 +54,6 @@ ROWS = {
     "30 s + 10 s": ((0, 1), False),
     "30 s + 10 s + rule": ((0, 1), True),
 }
-HALVES_SEED = 2  # of the rule that halves the 20 %, another than the split's
 
 Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -79,6 +82,11 @@ class Scored:
         names, digests = (tuple(values[i] for i in kept) for values in (self.names, self.digests))
         return Scored(names, digests, self.labels[kept], self.rule[kept], self.members[:, kept])
 
+    def halves(self) -> tuple[Scored, Scored]:
+        """The recordings in two halves, by a rule of their samples that no split into training and validation uses."""
+        first = np.array([falls_in_share(digest, 0.5, draw="halves") for digest in self.digests], dtype=np.bool_)
+        return self.part(first), self.part(~first)
+
     def threshold(self, row: str) -> float:
         """The threshold of best challenge score on these recordings."""
         probabilities, decision = self._of(row)
@@ -95,6 +103,27 @@ class Scored:
         labels = decide(probabilities, Evidence(self.rule), threshold, decision)
         weights = read_weights()
         return Answers(self.names, merge_equivalent(self.labels, weights), merge_equivalent(labels, weights))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and on which sets it is scored.
+
+    Attributes:
+        data: the folder of Challenge recordings.
+        out: the folder of models and results.
+        settings: of the trainings, but for the seed.
+        seeds: how many trainings, of the seeds 0, 1, ...
+        leave_out: a source of ``data`` that is scored and not trained on.
+        external: folders of other recordings that are scored.
+    """
+
+    data: Path
+    out: Path
+    settings: Settings
+    seeds: int
+    leave_out: str | None
+    external: tuple[Path, ...]
 
 
 def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
@@ -130,73 +159,81 @@ def reported(program: str) -> Iterator[None]:
         log.removeHandler(handler)
 
 
-def scored_seeds(options: argparse.Namespace, store: str = "../prepared") -> list[dict[str, Scored]]:
-    """Train what is missing, and let the networks of each seed see each of the sets.
-
-    Args:
-        store: the folder of prepared signals that all seeds share, seen from a model's folder.
-
-    Raises:
-        CohortError, SettingsError, OSError: that cannot be done.
-    """
-    settings = settings_of(options)
-    settings = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, store=store))
-    return [_seed_sets(options, settings, seed) for seed in range(options.seeds)]
-
-
-def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that the options make.
+def plan_of(options: argparse.Namespace) -> Plan:
+    """What the options ask for.
 
     Raises:
         SettingsError: the file cannot be read, a setting or its value is none, or there are not two members.
     """
-    settings = read_settings(options.config) if options.config else Settings()
+    settings = with_changes(read_settings(options.config) if options.config else Settings(), options.set)
+    if len(settings.training.seconds) != 2:
+        raise SettingsError("training.seconds must name two members, the long and the short")
+    cohort = dataclasses.replace(settings.cohort, store=STORE)
+    if options.leave_out:
+        cohort = dataclasses.replace(cohort, excluded_sources=(*cohort.excluded_sources, options.leave_out))
+    settings = dataclasses.replace(settings, cohort=cohort)
+    return Plan(options.data, options.out, settings, options.seeds, options.leave_out, tuple(options.external))
+
+
+def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:
+    """Settings with others in their place, each written as in TOML: TABLE.KEY=VALUE.
+
+    Raises:
+        SettingsError: one is no TOML, or no setting.
+    """
     tables = settings.to_dict()
-    for text in options.set:
+    for text in changes:
         try:
             changed = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
         for table, values in changed.items():
             tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values
-    if options.leave_out:
-        tables["cohort"]["excluded_sources"] = (*tables["cohort"]["excluded_sources"], options.leave_out)
-    settings = settings_from_dict(tables)
-    if len(settings.training.seconds) != 2:
-        raise SettingsError("training.seconds must name two members, the long and the short")
-    return settings
+    return settings_from_dict(tables)
 
 
-def _seed_sets(options: argparse.Namespace, settings: Settings, seed: int) -> dict[str, Scored]:
+def scored_seeds(plan: Plan) -> list[dict[str, Scored]]:
+    """Train what is missing, and let the networks of each seed see each of the sets.
+
+    Raises:
+        CohortError, OSError: that cannot be done.
+    """
+    externals = {folder.name: find_headers(folder) for folder in plan.external}
+    if plan.leave_out:
+        of_source = [path for path in find_headers(plan.data) if source_of(path.stem) == plan.leave_out]
+        externals = {f"{plan.leave_out}, left out": of_source} | externals
+    for name, header_files in externals.items():
+        if not header_files:
+            raise CohortError(f"{name}: no recordings to score")
+    return [_seed_sets(plan, externals, seed) for seed in range(plan.seeds)]
+
+
+def _seed_sets(plan: Plan, externals: dict[str, list[Path]], seed: int) -> dict[str, Scored]:
     """Train one seed, and let its networks see each of the sets."""
-    settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, seed=seed))
-    directory = options.out / f"seed{seed}"
-    classifier = train_entry(options.data, directory, settings)
-    full = _seen(classifier, find_headers(options.data), settings, directory)
+    settings = dataclasses.replace(plan.settings, training=dataclasses.replace(plan.settings.training, seed=seed))
+    directory = plan.out / f"seed{seed}"
+    classifier = train_entry(plan.data, directory, settings)
+    full = _seen("training data", classifier, find_headers(plan.data), settings, directory)
     fraction = settings.cohort.validation_fraction
-    test = full.part(np.array([is_validation(digest, fraction, seed=seed) for digest in full.digests]))
+    test = full.part(np.array([falls_in_share(digest, fraction, draw=seed) for digest in full.digests]))
     everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
-    externals = {folder.name: find_headers(folder) for folder in options.external}
-    if options.leave_out:
-        of_source = [path for path in find_headers(options.data) if source_of(path.stem) == options.leave_out]
-        externals = {f"{options.leave_out}, left out": of_source} | externals
-    scored = {name: _seen(classifier, header_files, everything, directory) for name, header_files in externals.items()}
+    scored = {name: _seen(name, classifier, files, everything, directory) for name, files in externals.items()}
     return {TEST: test, **scored, FULL: full}
 
 
-def _seen(classifier: Classifier, header_files: list[Path], settings: Settings, directory: Path) -> Scored:
+def _seen(name: str, classifier: Classifier, header_files: list[Path], settings: Settings, directory: Path) -> Scored:
     """What the networks make of recordings with a scored label; those that cannot be used are left out."""
-    selected, labels, *_ = select_recordings(header_files, settings.cohort)
-    if not selected:
-        raise CohortError("no recordings with a scored label to score")
-    prepared = stored(selected, directory / settings.cohort.store, settings.preparation)
+    selection = select_recordings(header_files, settings.cohort)
+    if not selection.header_files:
+        raise CohortError(f"{name}: no recordings with a scored label to score")
+    prepared = stored(selection.header_files, directory / settings.cohort.store, settings.preparation)
     kept = np.array([isinstance(recording, Prepared) for recording in prepared])
     recordings = [recording for recording in prepared if isinstance(recording, Prepared)]
     signals = [recording.signal for recording in recordings]
     return Scored(
         names=tuple(recording.name for recording in recordings),
         digests=tuple(recording.digest for recording in recordings),
-        labels=labels[kept],
+        labels=selection.labels[kept],
         rule=np.array([recording.bradycardia for recording in recordings], dtype=np.bool_),
         members=np.stack([m.inference.probabilities(signals, seconds=m.seconds) for m in classifier.members]),
     )
@@ -217,8 +254,7 @@ def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str
 
 def _by_halves(test: Scored, row: str) -> Answers:
     """Each half of the recordings answered at the threshold of the other half."""
-    first = np.array([is_validation(digest, 0.5, seed=HALVES_SEED) for digest in test.digests])
-    one, two = test.part(first), test.part(~first)
+    one, two = test.halves()
     halves = one.answers(row, two.threshold(row)), two.answers(row, one.threshold(row))
     return Answers(
         names=halves[0].names + halves[1].names,

@@ -1,0 +1,92 @@
+"""The driver's job: with a model, a folder of recordings becomes a folder of outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from tqdm import tqdm
+
+from heartbeats import collective, ranks
+from heartbeats.classifier import Classifier
+from heartbeats.diagnoses import CLASSES
+from heartbeats.header import find_headers
+from heartbeats.outputs import Diagnosis, unclassified, write_output
+from heartbeats.prepared import Failure, Prepared, prepare_file
+from heartbeats.read_ahead import read_ahead
+
+__all__ = ["classify_folder"]
+
+BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
+
+
+def classify_folder(
+    classifier: Classifier, data_directory: Path, output_directory: Path, *, resume: bool = False
+) -> tuple[int, int]:
+    """Write an output file for every recording below a folder; returns how many were classified and how many not.
+
+    The next recordings are read and prepared while the networks run. One that cannot be classified gets labels 0 and
+    probabilities NaN, and is named with the reason on stderr. Of several recordings of one name the first is taken.
+    Under torchrun each process takes its share of the names, and the counts are those of all; if one ends and all are
+    started again, they go on as with ``resume``.
+
+    Args:
+        resume: leave out recordings whose output file is there already, and do not count them.
+
+    Raises:
+        OSError: there are no recordings, or the output folder cannot be written.
+    """
+    header_files = find_headers(data_directory)
+    if not header_files:
+        raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
+    output_directory.mkdir(parents=True, exist_ok=True)
+    first = {path.stem: path for path in reversed(header_files)}
+    failed = 0
+    if ranks.is_first():
+        for path in header_files:
+            if first[path.stem] != path:
+                failed += 1
+                _complain(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
+    # Shares are of all names, not of those that are left: while one process looks, others write.
+    share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
+    left = [path for name, path in share if not (resume and (output_directory / f"{name}.csv").exists())]
+    classified = 0
+    prepared = read_ahead(left, prepare=partial(prepare_file, settings=classifier.settings.preparation))
+    with tqdm(total=len(left), desc="classifying", unit="recording", disable=ranks.bar_disabled()) as bar:
+        while batch := list(islice(prepared, BATCH_SIZE)):
+            for answer in _answers(classifier, batch):
+                if isinstance(answer, Failure):
+                    failed += 1
+                    _complain(f"{answer.name}: not classified: {answer.reason}")
+                else:
+                    classified += 1
+                diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
+                write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
+            bar.update(len(batch))
+    classified, failed = map(int, collective.summed([classified, failed]))
+    return classified, failed
+
+
+def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Diagnosis | Failure]:
+    """The diagnoses of a batch, the failures in it passed on; what breaks the networks fails alone."""
+    prepared = [item for item in batch if isinstance(item, Prepared)]
+    for item in prepared:
+        for warning in item.warnings:
+            _complain(f"{item.name}: {warning}")
+    yield from (item for item in batch if isinstance(item, Failure))
+    try:
+        yield from classifier.classify(prepared)
+    except RuntimeError as error:
+        if len(prepared) == 1:
+            yield Failure(prepared[0].name, f"the networks failed: {error}")
+        else:
+            for item in prepared:
+                yield from _answers(classifier, [dataclasses.replace(item, warnings=())])
+
+
+def _complain(message: str) -> None:
+    tqdm.write(message, file=sys.stderr)

@@ -1,0 +1,31 @@
+"""A finished model is found by the same command as long as nothing that it follows from has changed."""
+
+import dataclasses
+import shutil
+
+import pytest
+from conftest import TINY
+
+from heartbeats.entry import train_entry
+
+
+@pytest.fixture
+def finished(model_directory, tmp_path):
+    """A finished model that a test may change."""
+    return shutil.copytree(model_directory, tmp_path / "model")
+
+
+def test_signals_stored_elsewhere_make_no_other_model(simulated, finished, monkeypatch):
+    monkeypatch.setattr("heartbeats.entry.train_and_relabel", None)
+    elsewhere = dataclasses.replace(TINY, cohort=dataclasses.replace(TINY.cohort, store="../elsewhere"))
+    assert train_entry(simulated, finished, elsewhere).threshold
+
+
+@pytest.mark.parametrize("what", ["WEIGHTS_FILE", "unet.WEIGHTS_FILE"])
+def test_other_reward_weights_or_another_u_net_make_another_model(simulated, finished, tmp_path, monkeypatch, what):
+    changed = tmp_path / "changed"
+    changed.write_bytes(b"other")
+    monkeypatch.setattr(f"heartbeats.entry.{what}", changed)
+    monkeypatch.setattr("heartbeats.entry.train_and_relabel", None)
+    with pytest.raises(TypeError, match="NoneType"):  # it would train
+        train_entry(simulated, finished, TINY)
