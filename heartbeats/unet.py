@@ -3,7 +3,7 @@
 The paper marked 160 recordings by hand, trained a U-Net (Ronneberger, Fischer and Brox 2015, its [11]) on lead II,
 called a recording PVC if any sample was marked, and left the network out of its entry. It says no more. Decided here:
 
-- Read is lead II as the entry's other networks read it (:mod:`heartbeats.preprocessing`): 500 Hz, denoised, int16 in
+- It reads lead II as the entry's other networks do (:mod:`heartbeats.preprocessing`): 500 Hz, denoised, int16 in
   microvolts, in windows of 10 s. A premature beat is told by its width and by when it comes: the window has its
   neighbours in it, and the lowest level of the network, at 3.9 Hz, sees all of them.
 - Each window is scaled by its own beats (:func:`normalised`), because amplitudes of lead II differ between patients

@@ -18,7 +18,7 @@ from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("quick-start.md", "paper.md", "data.md", "results.md", "changing.md")
-OTHERS = ("bad-input.md", "external-sets.md", "pvc-unet.md", "scaling.md", "dependencies.md")
+OTHERS = ("bad-input.md", "external-sets.md", "pvc-unet.md", "pvc-unet-trials.md", "scaling.md", "dependencies.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # In the place of configs/quick.toml, and of the width of the pages' own settings: what is tested is that they run.
