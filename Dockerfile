@@ -12,4 +12,7 @@ RUN pip install --no-cache-dir --no-compile -r requirements.txt
 # torch's optimisers ask for a folder that exists, and use it only to compile; else they need one in /tmp.
 ENV TORCHINDUCTOR_CACHE_DIR=/physionet
 
+# Where a GPU is given to containers by these variables instead of by --gpus.
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
 COPY . /physionet

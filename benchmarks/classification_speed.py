@@ -24,6 +24,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.measuring import interleaved, machine, ratio
+from heartbeats import collective
 from heartbeats.classifier import Classifier, Member
 from heartbeats.driving import classify_folder
 from heartbeats.header import find_headers
@@ -47,7 +48,8 @@ def main() -> None:
     print(machine())
     torch.manual_seed(0)
     settings = read_settings(options.config)
-    members = tuple(Member(seconds, SEResNet(settings.network).eval()) for seconds in settings.training.seconds)
+    networks = (SEResNet(settings.network).to(collective.device()).eval() for _ in settings.training.seconds)
+    members = tuple(map(Member, settings.training.seconds, networks))
     classifier = Classifier(members, 0.5, settings)
     with tempfile.TemporaryDirectory() as temporary:
         data, out = Path(temporary, "data"), Path(temporary, "out")
@@ -90,7 +92,8 @@ def plain(members: tuple[Member, ...], recordings: list[Prepared]) -> npt.NDArra
             samples = round(member.seconds * SAMPLING_RATE)
             for start in range(0, len(recordings), BATCH_SIZE):
                 batch = fixed_length([r.signal for r in recordings[start : start + BATCH_SIZE]], samples)
-                each.append(torch.sigmoid(member.network(torch.from_numpy(batch))).numpy())
+                logits = member.network(torch.from_numpy(batch).to(collective.device()))
+                each.append(torch.sigmoid(logits).cpu().numpy())
     mean: npt.NDArray[np.float64] = np.concatenate(each).reshape(len(members), len(recordings), -1).mean(axis=0)
     return mean
 

@@ -79,7 +79,7 @@ def measure(settings: Settings, signals: list[np.ndarray], seconds: float, rate:
     torch.manual_seed(0)
     network = SEResNet(settings.network).to(device).train()
     step = partial(training_step, network, adam(network), sign_loss)
-    ready = feed.batch(torch.arange(batch_size, device=device))
+    ready = feed.batch(torch.arange(min(batch_size, len(signals)), device=feed.numbers))
     operations = count_operations(network, ready)
     own = partial(fed, feed, truth, count, batch_size)
     runs: dict[str, Callable[[], float]] = {
@@ -88,10 +88,18 @@ def measure(settings: Settings, signals: list[np.ndarray], seconds: float, rate:
         LOADER: partial(timed, step, partial(loaded, signals[:count], truth, batch_size, samples)),
         FEEDING: partial(timed, feeding, own),
     }
-    if device.type == "cuda":
-        runs |= variants(network, ready, truth, count, batch_size)
     for run in runs.values():
-        run()  # whatever is chosen or compiled on the first call
+        run()  # whatever is chosen on the first call
+    if device.type == "cuda":
+        batches = partial(lying, ready, truth, count, batch_size)
+        for name, make in {"one CUDA graph, ready": graphed, "torch.compile, ready": compiled}.items():
+            try:
+                variant = make(deepcopy(network), ready)
+                run = partial(timed, partial(training_step, variant, adam(variant), sign_loss), batches)
+                run()  # captures, or compiles
+                runs[name] = run
+            except Exception as error:  # no compiler, or not this torch: the other figures are worth having
+                print(f"{seconds:g} s, {name}: not to be had: {error}")
     took = dict(zip(runs, zip(*interleaved(repeats, *runs.values()), strict=True), strict=True))
     print(f"{seconds:g} s: feeding over the steps on tensors that lie ready: {ratio(took.pop(FEEDING), took[READY])}")
     for name, column in took.items():
@@ -111,24 +119,26 @@ def adam(network: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), fused=next(network.parameters()).is_cuda)
 
 
-def variants(
-    network: SEResNet, ready: Tensor, truth: Tensor, count: int, batch_size: int
-) -> dict[str, Callable[[], float]]:
-    """Other ways to run the step on a GPU, on tensors that lie ready."""
-    batches = partial(lying, ready, truth, count, batch_size)
+def graphed(network: SEResNet, ready: Tensor) -> nn.Module:
+    """The network's kernels, forwards and backwards, launched as one CUDA graph."""
     with torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False):
-        graphed: nn.Module = torch.cuda.make_graphed_callables(deepcopy(network), (ready,))  # type: ignore[assignment]
-    compiled: nn.Module = torch.compile(deepcopy(network))  # type: ignore[assignment]
-    return {
-        "one CUDA graph, ready": partial(timed, partial(training_step, graphed, adam(graphed), sign_loss), batches),
-        "torch.compile, ready": partial(timed, partial(training_step, compiled, adam(compiled), sign_loss), batches),
-    }
+        made: nn.Module = torch.cuda.make_graphed_callables(network, (ready,))  # type: ignore[assignment]
+    return made
+
+
+def compiled(network: SEResNet, _ready: Tensor) -> nn.Module:
+    """The network by torch.compile, which needs a C compiler."""
+    made: nn.Module = torch.compile(network)  # type: ignore[assignment]
+    return made
 
 
 def fed(feed: Feed, truth: Tensor, count: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches as the training takes them."""
-    for part in torch.split(torch.randperm(count).to(truth.device), batch_size):
-        yield feed.batch(part), truth[part]
+    order = torch.randperm(count)
+    rows, numbers = order.to(truth.device), order.to(feed.numbers)
+    for start in range(0, count, batch_size):
+        part = slice(start, start + batch_size)
+        yield feed.batch(numbers[part]), truth[rows[part]]
 
 
 def lying(ready: Tensor, truth: Tensor, count: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -176,12 +186,14 @@ def matrix_rate(device: torch.device) -> float:
     """Floating-point operations a second in one large matrix product, the best of several."""
     size, kind = (8192, torch.bfloat16) if device.type == "cuda" else (2048, torch.float32)
     a = torch.randn(size, size, device=device, dtype=kind)
-    best = math.inf
-    for _ in range(10):
+    best, products = math.inf, 10
+    for _ in range(5):
         started = time.perf_counter()
-        (a @ a)[0, 0].item()
+        for _ in range(products):  # one after the other, and the device waited for once
+            product = a @ a
+        product[0, 0].item()
         best = min(best, time.perf_counter() - started)
-    return float(2 * size**3 / best)
+    return float(products * 2 * size**3 / best)
 
 
 def train(data: Path, config: Path) -> None:

@@ -23,13 +23,25 @@ PATIENCE = timedelta(days=2)
 
 
 def device() -> torch.device:
-    """This process's CUDA device where there are any, the CPU otherwise."""
-    return torch.device("cuda", ranks.local_rank()) if torch.cuda.is_available() else torch.device("cpu")
+    """This process's CUDA device where there are any, the CPU otherwise.
+
+    Raises:
+        OSError: there are fewer CUDA devices than processes.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if (number := ranks.local_rank()) >= (count := torch.cuda.device_count()):
+        raise OSError(f"there are {count} GPUs, and this is process {number + 1}: start one process per GPU")
+    return torch.device("cuda", number)
 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Join the other processes; within, they can wait for and tell one another."""
+    """Join the other processes; within, they can wait for and tell one another.
+
+    After a failure there is no farewell: NCCL's waits for processes that wait for this one, and torchrun ends them all
+    once this one has ended.
+    """
     if ranks.world_size() == 1:
         yield
         return
@@ -40,10 +52,8 @@ def joined() -> Iterator[None]:
     store, number, size = next(distributed.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
     store = distributed.PrefixStore(f"start {ranks.restarts()}", store)  # type: ignore[attr-defined]
     distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    yield
+    distributed.destroy_process_group()
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class SynchronisedBatchNorm(nn.BatchNorm1d):
         if not self.training:
             return super().forward(x)
         values = x.float()
-        totals: Tensor = _summed(torch.cat([values.sum(dim=(0, 2)), values.new_tensor([x.shape[0] * x.shape[2]])]))
+        totals: Tensor = _summed(torch.cat([values.sum(dim=(0, 2)), values.new_full((1,), x.shape[0] * x.shape[2])]))
         count, mean = totals[-1], totals[:-1] / totals[-1]
         centred = values - mean[:, None]
         variance = _summed(centred.square().sum(dim=(0, 2))) / count

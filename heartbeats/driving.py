@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from heartbeats import collective, ranks
@@ -38,7 +39,7 @@ def classify_folder(
         resume: leave out recordings whose output file is there already, and do not count them.
 
     Raises:
-        OSError: there are no recordings, or the output folder cannot be written.
+        OSError: there are no recordings, the output folder cannot be written, or the GPU has failed.
     """
     header_files = find_headers(data_directory)
     if not header_files:
@@ -81,7 +82,11 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
     try:
         yield from classifier.classify(prepared)
     except RuntimeError as error:
-        if len(prepared) == 1:
+        alone = len(prepared) == 1
+        if isinstance(error, torch.AcceleratorError) or (alone and isinstance(error, torch.OutOfMemoryError)):
+            # No recording's fault, and every later one would fail too.
+            raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
+        if alone:
             yield Failure(prepared[0].name, f"the networks failed: {error}")
         else:
             for item in prepared:

@@ -25,8 +25,10 @@ SHARE = 0.5
 class Feed(Protocol):
     """Something that gives batches."""
 
+    numbers: torch.device  # where the numbers of recordings are read: elsewhere, one would wait for the other
+
     def batch(self, chosen: Tensor) -> Tensor:
-        """The signals of these numbers: float32 in mV, shape (chosen, 8, samples), on the device."""
+        """The signals of these numbers, on ``numbers``: float32 in mV, shape (chosen, 8, samples), on the device."""
 
 
 class HostFeed:
@@ -34,6 +36,7 @@ class HostFeed:
 
     def __init__(self, signals: Sequence[npt.NDArray[np.int16]], samples: int, device: torch.device) -> None:
         self.signals, self.samples, self.device = signals, samples, device
+        self.numbers = torch.device("cpu")
 
     def batch(self, chosen: Tensor) -> Tensor:
         """See :class:`Feed`."""
@@ -53,22 +56,26 @@ class ResidentFeed:
         for signal, end, length in zip(signals, ends.tolist(), lengths.tolist(), strict=True):
             cut = torch.from_numpy(np.array(signal[:, :length], dtype=np.int16).reshape(-1))
             self.values[end - len(LEADS) * length : end] = cut
+        self.numbers = device
         self.lengths = lengths.to(device)
         self.starts = (ends - len(LEADS) * lengths).to(device)
         self.leads = torch.arange(len(LEADS), device=device)
         self.times = torch.arange(samples, device=device)
+        # On the device: CUDA multiplies by the reciprocal of a number that is on the CPU, which rounds otherwise.
+        self.microvolts = torch.tensor(1000.0, device=device)
 
     def batch(self, chosen: Tensor) -> Tensor:
-        """See :class:`Feed`; ``chosen`` on the device."""
+        """See :class:`Feed`."""
         length, start = self.lengths[chosen][:, None, None], self.starts[chosen][:, None, None]
         inside = self.times < length
         position = start + self.leads[:, None] * length + torch.where(inside, self.times, 0)
-        return torch.where(inside, self.values[position], 0).float() / 1000.0
+        return torch.where(inside, self.values[position], 0).float() / self.microvolts
 
 
 def make_feed(signals: Sequence[npt.NDArray[np.int16]], samples: int, device: torch.device) -> Feed:
     """A resident feed where the device is a GPU on whose memory the signals fit, else one from the host's."""
     if device.type == "cuda":
+        torch.cuda.empty_cache()  # what an earlier network left to the allocator is free
         needed = sum(2 * len(LEADS) * min(samples, signal.shape[1]) for signal in signals)
         if needed < SHARE * torch.cuda.mem_get_info(device)[0]:
             return ResidentFeed(signals, samples, device)

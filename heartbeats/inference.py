@@ -90,11 +90,13 @@ class InferenceNetwork:
         order = np.argsort(lengths, kind="stable")
         probabilities = np.empty((len(signals), len(CLASSES)))
         weight = self.head.weight
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
-            logits = self.logits(batch.to(weight.device, weight.dtype), samples)
-            probabilities[chosen] = torch.sigmoid(logits.double()).cpu().numpy()
+        # Neither TF32's ten bits on a GPU nor algorithms that add in another order each time.
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            for start in range(0, len(order), batch_size):
+                chosen = order[start : start + batch_size]
+                batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
+                logits = self.logits(batch.to(weight.device, weight.dtype), samples)
+                probabilities[chosen] = torch.sigmoid(logits.double()).cpu().numpy()
         return probabilities
 
     def logits(self, x: Tensor, length: int) -> Tensor:
@@ -164,7 +166,9 @@ def _recut(x: Tensor, extent: Extent, following: Extent, stride: int) -> tuple[T
     if present != wanted:
         left, constant = x[..., : extent.left], x[..., extent.left : extent.left + 1]
         right = x[..., x.shape[-1] - extent.right :]
-        x = torch.cat([left, constant.expand(*x.shape[:-1], wanted), right], dim=-1)
+        # What is expanded has no memory format, and would take channels last from the whole.
+        constant = constant.expand(*x.shape[:-1], wanted).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([left, constant, right], dim=-1)
     return x, dataclasses.replace(extent, removed=removed)
 
 

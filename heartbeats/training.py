@@ -1,7 +1,8 @@
 """Training one network (paper, section 2.4): epochs, schedule, checkpoints.
 
 Every random choice of an epoch follows from the seed, the network's name and the epoch's number, so that a run that was
-killed goes on from its last checkpoint to the very weights of an uninterrupted one (on a CPU, with as many threads).
+killed goes on from its last checkpoint to the very weights of an uninterrupted one, on a CPU with as many threads. On a
+GPU cuDNN is asked for algorithms that always add in the same order, which has not been put to the test.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,7 +61,7 @@ def train_network(
     """Train an SE-ResNet on recordings cut or zero-padded to ``seconds``, going on from its checkpoint if it has one.
 
     After each epoch a line goes to the log, the same as JSON to ``directory/training.jsonl``, and a checkpoint to
-    ``directory/checkpoints/NAME.safetensors``. On a CUDA device convolutions run in bfloat16 (autocast).
+    ``directory/checkpoints/NAME.safetensors``. On a CUDA device that has it convolutions run in bfloat16 (autocast).
 
     Args:
         name: distinguishes the networks of a model folder, in file names, logs and random numbers.
@@ -69,7 +71,7 @@ def train_network(
         The network, on :func:`heartbeats.collective.device`; the same in every process.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or is not the same for all processes.
     """
     training = settings.training
     device = collective.device()
@@ -81,6 +83,8 @@ def train_network(
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     identity = _identity(name, recordings, labels, settings, seconds)
     done = _resume(checkpoint, identity, network, optimizer)
+    if collective.summed([done])[0] != ranks.world_size() * done:
+        raise OSError(f"{checkpoint}: not all processes see the same checkpoint; they must share the model folder")
     if ranks.is_first():
         _forget_after(directory / EPOCH_LOG, name, done)
     signals = [recording.signal for recording in recordings]
@@ -91,6 +95,7 @@ def train_network(
     total, hidden = training.epochs * batches, ranks.bar_disabled()
     with (
         logging_redirect_tqdm([logging.getLogger("heartbeats")]),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True),
         tqdm(total=total, initial=done * batches, unit="batch", disable=hidden) as bar,
     ):
         for epoch in range(done + 1, training.epochs + 1):
@@ -159,14 +164,16 @@ def _epoch(
     """
     network.train()
     device = labels.device
-    order = torch.randperm(len(labels)).to(device)
+    order = torch.randperm(len(labels))
+    rows, numbers = order.to(device), order.to(feed.numbers)
     if not ranks.is_first():
         torch.manual_seed(torch.initial_seed() + ranks.rank())
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for batch in torch.split(order, settings.batch_size):
-        part = batch[ranks.rank() :: ranks.world_size()]
-        loss = LOSS_FUNCTIONS[settings.loss]
-        total += len(batch) * training_step(network, optimizer, loss, feed.batch(part), labels[part], len(batch))
+    loss = LOSS_FUNCTIONS[settings.loss]
+    for start in range(0, len(order), settings.batch_size):
+        count = min(settings.batch_size, len(order) - start)
+        part = slice(start + ranks.rank(), start + count, ranks.world_size())
+        total += count * training_step(network, optimizer, loss, feed.batch(numbers[part]), labels[rows[part]], count)
         bar.update()
     return float(collective.summed(total.item())) / len(order)
 
@@ -181,7 +188,7 @@ def training_step(
         y: labels 0 or 1, float32, shape (part, 27).
         batch_size: recordings in the whole batch.
     """
-    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.is_cuda):
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.is_cuda and _has_bfloat16()):
         logits = network(x)
     # The mean of no recording at all is NaN.
     loss = loss_function(logits.float(), y) * (len(x) / batch_size) if len(x) else logits.float().sum()
@@ -190,6 +197,12 @@ def training_step(
     (loss * ranks.world_size()).backward()
     optimizer.step()
     return loss.detach()
+
+
+@cache
+def _has_bfloat16() -> bool:
+    """Whether GPUs here multiply in bfloat16. Those before Ampere (the organisers' T4) emulate it, slowly."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _seed(seed: int, name: str, epoch: int) -> int:

@@ -1,6 +1,10 @@
 """Fixtures: real recordings where ``ECG_DATA`` names them, records written by hand, a small trained model."""
 
 import os
+
+# Tests are of the CPU wherever they run: those that ask for equal bytes hold there. Before torch is imported.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
