@@ -1,15 +1,14 @@
 """A trained network's probabilities, with less work than its layers as written and, up to rounding, the same result.
 
-Three things are done otherwise than in :class:`~heartbeats.se_resnet.SEResNet`, none of them an approximation:
+Three things differ from :class:`~heartbeats.se_resnet.SEResNet`, none of them an approximation:
 
 - Batch normalisation, a fixed scale and shift once training is over, is folded into the convolution before it.
 - Positions lie innermost but one and channels innermost ("channels last"), as the convolutions of oneDNN and cuDNN
   like them.
-- A signal shorter than the network's input has zeros appended. Over these each channel is constant, but for some
-  positions at either end that a convolution's window shares with the signal or with the padding at the input's end.
-  Before each block the constant stretch is cut to what is left of one position after the block, and the means over time
-  count that position as often as it stands there in full (:class:`Extent`). Of a 10 s recording's way through the 30 s
-  network half of all multiplications are left.
+- Zeros appended to a short signal give the same values at every position, except near the signal and near the input's
+  end. Of each such constant stretch only as many positions are computed as leave one after the next block; means over
+  time count that one as often as it would stand there (:class:`Extent`). For a 10 s recording in the 30 s network this
+  halves the multiplications.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation
 __all__ = ["BATCH_SIZE", "Extent", "InferenceNetwork"]
 
 BATCH_SIZE = 16
+POOLING = 3, 2  # kernel and stride of the max pooling after the stem
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,10 @@ class InferenceNetwork:
         extent = Extent(length, x.shape[-1])
         x = F.pad(x, (0, min(1, extent.constant)))
         extent = dataclasses.replace(extent, removed=length - x.shape[-1])
-        pooled = extent.after(15, 2).after(3, 2)
-        x, extent = _recut(x, extent, pooled, 4)
-        x = torch.relu_(self.stem(x))
-        x = F.max_pool2d(x, (1, 3), (1, 2), (0, 1))
-        extent = extent.after(15, 2).after(3, 2)
+        kernel, stride = POOLING
+        x, extent = _recut(x, extent, self.stem.extent(extent).after(kernel, stride), self.stem.stride * stride)
+        x = F.max_pool2d(torch.relu_(self.stem(x)), (1, kernel), (1, stride), (0, kernel // 2))
+        extent = self.stem.extent(extent).after(kernel, stride)
         for block in self.blocks:
             x, extent = block(x, extent)
         logits: Tensor = self.head(_mean(x, extent))
@@ -128,14 +127,16 @@ class FoldedBlock:
 
     def __call__(self, x: Tensor, extent: Extent) -> tuple[Tensor, Extent]:
         """From shape (batch, inputs, 1, positions) to (batch, channels, 1, fewer or as many), and the new extent."""
-        stride = self.conv1.stride
-        x, extent = _recut(x, extent, extent.after(7, stride).after(7, 1), stride)
+        x, extent = _recut(x, extent, self._extent(extent), self.conv1.stride)
         y = self.conv2(torch.relu_(self.conv1(x)))
-        extent = extent.after(7, stride).after(7, 1)
+        extent = self._extent(extent)
         if isinstance(self.se, SqueezeExcitation):
             y *= self.se.weights(_mean(y, extent))[:, :, None, None]
         y += x if self.skip is None else self.skip(x)
         return torch.relu_(y), extent
+
+    def _extent(self, extent: Extent) -> Extent:
+        return self.conv2.extent(self.conv1.extent(extent))
 
 
 class FoldedConvolution:
@@ -147,12 +148,15 @@ class FoldedConvolution:
         fused = fuse_conv_bn_eval(convolution, normalisation)
         self.weight = fused.weight.detach().unsqueeze(2).contiguous(memory_format=torch.channels_last)
         self.bias = fused.bias
-        self.stride = convolution.stride[0]
-        self.padding = convolution.kernel_size[0] // 2
+        self.kernel, self.stride = convolution.kernel_size[0], convolution.stride[0]
 
     def __call__(self, x: Tensor) -> Tensor:
         """From shape (batch, inputs, 1, positions) to (batch, channels, 1, ceil(positions / stride))."""
-        return F.conv2d(x, self.weight, self.bias, (1, self.stride), (0, self.padding))
+        return F.conv2d(x, self.weight, self.bias, (1, self.stride), (0, self.kernel // 2))
+
+    def extent(self, before: Extent) -> Extent:
+        """What the extent becomes."""
+        return before.after(self.kernel, self.stride)
 
 
 def _recut(x: Tensor, extent: Extent, following: Extent, stride: int) -> tuple[Tensor, Extent]:

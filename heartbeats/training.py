@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -108,7 +109,9 @@ def train_network(
             loss = _epoch(trained, optimizer, feed, truth, training, bar)
             took = time.monotonic() - started
             if ranks.is_first():
-                _report(directory / EPOCH_LOG, name, epoch, training.epochs, loss, rate, len(recordings), took)
+                speed, left = len(recordings) / took, (training.epochs - epoch) * took
+                line = EpochLine(name, epoch, loss, rate, took, speed, left)
+                _report(directory / EPOCH_LOG, line, training.epochs)
                 _save(checkpoint, identity, epoch, network, optimizer)
     return network
 
@@ -131,23 +134,26 @@ def _identity(
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def _report(
-    epoch_log: Path, name: str, epoch: int, epochs: int, loss: float, rate: float, recordings: int, took: float
-) -> None:
+@dataclass(frozen=True)
+class EpochLine:
+    """What the log says of an epoch; seconds are of that epoch, and those that the network's other epochs will take."""
+
+    network: str
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    recordings_per_second: float
+    seconds_left: float
+
+
+def _report(epoch_log: Path, line: EpochLine, epochs: int) -> None:
     """Write an epoch's line, before its checkpoint: what a kill leaves between the two, :func:`_forget_after` drops."""
-    line = {
-        "network": name,
-        "epoch": epoch,
-        "loss": loss,
-        "learning_rate": rate,
-        "seconds": took,
-        "recordings_per_second": recordings / took,
-        "seconds_left": (epochs - epoch) * took,
-    }
     with epoch_log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-    speed = f"{recordings / took:.1f} recordings/s, {(epochs - epoch) * took:.0f} s left for this network"
-    log.info("%s, epoch %d/%d: loss %.5f, rate %g, %s", name, epoch, epochs, loss, rate, speed)
+        file.write(json.dumps(dataclasses.asdict(line)) + "\n")
+    speed = f"{line.recordings_per_second:.1f} recordings/s, {line.seconds_left:.0f} s left for this network"
+    counted = f"{line.network}, epoch {line.epoch}/{epochs}"
+    log.info("%s: loss %.5f, rate %g, %s", counted, line.loss, line.learning_rate, speed)
 
 
 def _epoch(
