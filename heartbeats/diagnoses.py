@@ -17,6 +17,7 @@ __all__ = [
     "ABBREVIATIONS",
     "BRADYCARDIA",
     "CLASSES",
+    "CPSC_PVC",
     "EQUIVALENT",
     "NAMES",
     "PVC",
@@ -33,8 +34,8 @@ WEIGHTS_FILE = _ROOT / "weights.csv"
 
 BRADYCARDIA = "426627000"
 SINUS_RHYTHM = "426783006"
-# The two scored codes of premature ventricular beats; CPSC's own, 164884008, is not scored.
-PVC = ("427172004", "17338001")
+PVC = ("427172004", "17338001")  # the two scored codes of premature ventricular beats
+CPSC_PVC = "164884008"  # CPSC's own, which is not scored
 
 # dx_mapping_scored.csv, "Notes": each pair is scored as one diagnosis, under its first code.
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), PVC)
@@ -59,7 +60,7 @@ CLASSES = tuple(ABBREVIATIONS)
 _WORDS = {
     "normal": SINUS_RHYTHM,
     "i-avb": "270492004",
-    "pvc": "164884008",
+    "pvc": CPSC_PVC,
     "std": "429622005",
     "ste": "164931005",
 }
@@ -76,7 +77,7 @@ class RewardWeights:
     """The Challenge's reward matrix: ``weights[i, j]`` rewards answering class j where class i is true.
 
     Attributes:
-        names: one a class, as the organisers' scorers print it: a code, or ``a|b`` where the file's heading says so.
+        names: one per class, as the organisers' scorers print it: a code, or ``a|b`` where the file's heading says so.
         classes: the codes of each class; equivalent codes share one.
         weights: float64, shape (classes, classes).
     """
@@ -87,7 +88,7 @@ class RewardWeights:
 
 
 def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
-    """Read a reward matrix in the form of 2020 (a code a row, :data:`EQUIVALENT` pairs apart) or 2021 (``a|b``).
+    """Read a reward matrix in the form of 2020 (one code per row, :data:`EQUIVALENT` pairs apart) or 2021 (``a|b``).
 
     Raises:
         ValueError: rows and columns differ, an entry is no number, or two equivalent rows differ.

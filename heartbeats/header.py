@@ -20,6 +20,7 @@ from pathlib import Path
 from heartbeats.files import read_bytes
 
 __all__ = [
+    "OLDEST",
     "SOURCES",
     "STANDARD_LEADS",
     "Header",
@@ -53,7 +54,7 @@ _FORMAT = re.compile(r"(\d+)")
 _COMMENT = re.compile(r"#\s*<?(\w+)>?\s*:(.*)$")
 _DX = re.compile(r"#[^\S\n]*<?[dD][xX]>?[^\S\n]*:(.*)")
 _SEXES = {"m": "Male", "male": "Male", "f": "Female", "female": "Female"}
-_OLDEST = 130.0
+OLDEST = 130.0  # years; what is more is no age
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _signal_line(line: str) -> SignalLine:
 
 def _age(text: str) -> float:
     age = _number(text)
-    return age if age is not None and 0 <= age <= _OLDEST else math.nan
+    return age if age is not None and 0 <= age <= OLDEST else math.nan
 
 
 def _integer(fields: list[str], position: int) -> int | None:

@@ -18,10 +18,12 @@ from heartbeats.recording import Recording, RecordingError
 
 __all__ = [
     "LEADS",
+    "LIMB_LEADS",
     "SAMPLING_RATE",
     "SECONDS",
     "denoise",
     "fixed_length",
+    "microvolts",
     "prepare",
     "resample",
     "select_lead",
@@ -63,19 +65,17 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
     signal = resample(signal, sampling_rate=recording.sampling_rate)
-    signal = (denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE] * 1000.0
-    limits = np.iinfo(np.int16)
-    microvolts = np.clip(np.rint(signal, out=signal), limits.min, limits.max, out=signal).astype(np.int16)
-    if not microvolts.any():
+    prepared = microvolts((denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE])
+    if not prepared.any():
         warnings = (*warnings, "all leads are flat: the answer says nothing")
-    return microvolts, warnings
+    return prepared, warnings
 
 
 def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[str, ...]]:
     """The networks' eight leads of a signal in any order of leads, shape (8, samples), and warnings.
 
-    A missing I or II is computed where the other limb leads determine it (two of them do, or one and the other of I and
-    II); of a lead that stands twice, the first counts; leads that are still missing are zero, with a warning.
+    A missing I or II is computed from the other limb leads where at least two of them are there. Of a lead that stands
+    twice, the first counts. Leads that are still missing are zero, with a warning.
 
     Args:
         signal: mV, shape (leads, samples).
@@ -139,8 +139,8 @@ def denoise(signal: Floats) -> Floats:
     complex, P and T wave, are kept. Bands overlap: a sine is attenuated by 22 dB at 0.4 Hz, 18 dB at 0.5 Hz, 2 to 4 dB
     at 1 Hz, 1 dB at 100 Hz, 8 dB at 150 Hz and 33 dB at 200 Hz.
 
-    As the transform loses nothing, the signal without its details of level 1 is what its approximation of level 1 gives
-    on the way back, and neither the details that are kept nor those that are not are ever needed: half of the work.
+    Zeroing the details of level 1 and inverting equals interpolating the level 1 approximation. So no details are ever
+    computed, which halves the work.
 
     A signal shorter than the eight levels' filters reach (6.7 s) is continued by its mirror image and cut again.
     """
@@ -184,6 +184,13 @@ def _interpolated(approximation: Floats) -> Floats:
     np.add(known[:, :-1], known[:, 1:], out=signal[:, 1::2])
     signal[:, 1::2] *= 0.5
     return signal
+
+
+def microvolts(signal: Floats) -> npt.NDArray[np.int16]:
+    """A signal in mV as int16 in whole microvolts, of the same shape; what does not fit (beyond 32.8 mV) is clipped."""
+    scaled = signal * 1000.0
+    limits = np.iinfo(np.int16)
+    return np.clip(np.rint(scaled, out=scaled), limits.min, limits.max, out=scaled).astype(np.int16)
 
 
 def fixed_length(signals: Sequence[npt.NDArray[np.int16]], samples: int) -> npt.NDArray[np.float32]:

@@ -29,9 +29,10 @@ from published_sets import (
 
 from heartbeats.datasets import Report, hefei, ludb, ptbxl
 from heartbeats.datasets.__main__ import main
-from heartbeats.datasets.challenge_format import Entry, read_mapping, record_name, write_folder, write_record
+from heartbeats.datasets.challenge_format import Entry, read_mapping, record_name, write_folder
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES
 from heartbeats.header import parse_header, source_of
+from heartbeats.record_writer import write_record
 from heartbeats.recording import Recording, RecordingError, read_recording
 
 ROOT = Path(__file__).parents[1]
@@ -143,11 +144,11 @@ def test_a_full_disk_ends_with_whole_files(tmp_path, monkeypatch):
     entries = [Entry(str(n), f"HF{n}", (), math.nan, None, read) for n in range(3)]
     saved = scipy.io.savemat
 
-    def full(path: Path, *arguments: object) -> None:
+    def full(path: Path, *arguments: object, **options: object) -> None:
         if path.name.startswith(".HF1"):
             path.write_bytes(b"half")
             raise OSError(28, "No space left on device")
-        saved(path, *arguments)
+        saved(path, *arguments, **options)
 
     monkeypatch.setattr("scipy.io.savemat", full)
     with pytest.raises(OSError, match="No space"):

@@ -2,7 +2,8 @@
 
 An adapter lists the recordings of its set as :class:`Entry`; :func:`write_folder` reads them one by one and writes
 
-    NAME.mat, NAME.hea   a recording: MATLAB 4, int16, 1000 ADC units per mV; the header in the dialect of 2020
+    NAME.mat, NAME.hea   a recording: MATLAB 4, int16, 1000 ADC units per mV; the header in the dialect of 2020,
+                         without a date: the sets publish none, or not for every recording
     unmapped.csv         the terms without a code, in how many recordings, and why
     problems.csv         the recordings that were left out, or taken over with a reservation, and why
     README.txt           where the recordings come from and what was done; last, so that a folder with it is complete
@@ -20,17 +21,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import scipy.io
 from tqdm import tqdm
 
 from heartbeats.diagnoses import CLASSES
-from heartbeats.files import replace_file, write_text
+from heartbeats.files import write_text
+from heartbeats.header import OLDEST
+from heartbeats.record_writer import make_empty_folder, write_record
 from heartbeats.recording import Recording, RecordingError
 
 __all__ = [
-    "GAIN",
     "Counterpart",
     "DataSet",
     "DataSetError",
@@ -42,12 +41,8 @@ __all__ = [
     "read_mapping",
     "record_name",
     "write_folder",
-    "write_record",
 ]
 
-GAIN = 1000  # ADC units per mV, as in every corrected header of the Challenge
-_LARGEST = 2**15 - 1  # -2**15 is WFDB's "no sample"
-_OLDEST = 130.0  # years
 _SCORED = frozenset(CLASSES)
 _WFDB_NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -185,7 +180,7 @@ def age_in_years(text: str, recording: str, report: Report) -> float:
         age = float(text)
     except ValueError:
         age = math.nan
-    if 0 <= age <= _OLDEST:
+    if 0 <= age <= OLDEST:
         return age
     report.warn(recording, f"'{text}' is no age: NaN written")
     return math.nan
@@ -213,9 +208,7 @@ def write_folder(data_set: DataSet, entries: Sequence[Entry], out: Path, report:
         OSError: ``out`` cannot be written, or the disk is full. What is there is whole.
     """
     mapping = read_mapping(data_set.mapping)
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()):
-        raise FileExistsError(f"{out} is not empty: name a new folder, so that no recording is overwritten")
+    make_empty_folder(out)
     taken: set[str] = set()
     for entry in tqdm(entries, desc="converting", unit="recording", disable=None):
         if entry.name in taken:
@@ -252,35 +245,6 @@ def _write_entry(out: Path, entry: Entry, mapping: Mapping[str, Counterpart], re
     report.written += 1
     report.codes.update(codes)
     report.scored += not _SCORED.isdisjoint(codes)
-
-
-def write_record(folder: Path, recording: Recording) -> None:
-    """Write a recording in the Challenge's format, rounded to :data:`GAIN`: NAME.mat, then NAME.hea.
-
-    The header is in the dialect of 2020, but without a date: the sets publish none, or not for every recording.
-
-    Raises:
-        RecordingError: a sample does not fit 16 bits.
-        OSError: the folder cannot be written.
-    """
-    units = np.rint(recording.signal * GAIN)
-    if (largest := np.abs(units).max()) > _LARGEST:
-        raise RecordingError(f"a sample of {largest / GAIN:g} mV does not fit 16 bits at {GAIN} ADC units per mV")
-    samples = units.astype(np.int16)
-    # Whole files, the header last: after a killed run there are no headers without their signals.
-    replace_file(folder / f"{recording.name}.mat", lambda part: scipy.io.savemat(part, {"val": samples}, False, "4"))
-    write_text(folder / f"{recording.name}.hea", _header(recording, samples))
-
-
-def _header(recording: Recording, samples: npt.NDArray[np.int16]) -> str:
-    lines = [f"{recording.name} {len(samples)} {recording.sampling_rate:g} {samples.shape[1]}"]
-    for lead, values in zip(recording.leads, samples, strict=True):
-        checksum = (int(values.sum(dtype=np.int64)) + 2**15) % 2**16 - 2**15
-        lines.append(f"{recording.name}.mat 16+24 {GAIN}/mV 16 0 {values[0]} {checksum} 0 {lead}")
-    age = "NaN" if math.isnan(recording.age) else f"{recording.age:g}"
-    patient = {"Age": age, "Sex": recording.sex or "NaN", "Dx": ",".join(recording.diagnoses)}
-    notes = patient | {"Rx": "Unknown", "Hx": "Unknown", "Sx": "Unknown"}
-    return "\n".join([*lines, *(f"#{key}: {value}" for key, value in notes.items())]) + "\n"
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

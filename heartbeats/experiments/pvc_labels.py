@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.diagnoses import PVC, snomed_codes
+from heartbeats.diagnoses import CPSC_PVC, PVC, snomed_codes
 from heartbeats.experiments.mit_bih import Annotated
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.heart_rate import r_peaks
@@ -18,7 +18,7 @@ from heartbeats.unet import LEAD, WINDOW
 
 __all__ = ["PVC_CODES", "Labelled", "annotated_without_pvc", "labelled_recordings"]
 
-PVC_CODES = (*PVC, "164884008")  # CPSC's own is not scored in 2020
+PVC_CODES = (*PVC, CPSC_PVC)
 # Labels of other beats that ventricles or pacemakers begin, named as in the organisers' mapping of 2021: such a
 # recording teaches neither that they are premature ventricular ones nor that they are not.
 OTHER_VENTRICULAR = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
+from heartbeats.diagnoses import CPSC_PVC
+
 __all__ = ["Code", "checked_codes", "contradiction"]
 
 
@@ -33,7 +35,7 @@ class Code(StrEnum):
 
 
 # The same diagnoses under the codes of other sources.
-_SYNONYMS = {"59118001": Code.RBBB, "17338001": Code.PVC, "164884008": Code.PVC}
+_SYNONYMS = {"59118001": Code.RBBB, "17338001": Code.PVC, CPSC_PVC: Code.PVC}
 
 _SINUS_RATES = {Code.SINUS_RHYTHM, Code.SINUS_BRADYCARDIA, Code.SINUS_TACHYCARDIA}
 _NOT_SINUS = {Code.FIBRILLATION, Code.FLUTTER, Code.BRADYCARDIA, Code.PACING}

@@ -11,24 +11,24 @@ only as the one label: the relabelling of CPSC has something to find.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import scipy.io
 from tqdm import tqdm
 
-from heartbeats.files import replace_file, write_text
+from heartbeats.diagnoses import CPSC_PVC
+from heartbeats.files import write_text
 from heartbeats.header import STANDARD_LEADS
+from heartbeats.record_writer import make_empty_folder, write_record
+from heartbeats.recording import Recording
 from heartbeats.simulation.codes import Code, contradiction
 from heartbeats.simulation.heart_vector import simulate_recording
 
 __all__ = ["simulate_cohort"]
-
-_GAIN = 1000  # ADC units per mV
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ _SOURCES = (
 )
 # Codes that a source writes in the place of ``Code``'s.
 _SOURCE_CODES = {
-    "A": {Code.RBBB: "59118001", Code.PVC: "164884008"},
+    "A": {Code.RBBB: "59118001", Code.PVC: CPSC_PVC},
     "E": {Code.RBBB: "59118001", Code.PVC: "17338001"},
 }
 _CPSC_CODES = {
@@ -115,9 +115,7 @@ def simulate_cohort(directory: Path, *, records: int, seed: int) -> None:
     """
     if records < 1 or seed < 0:
         raise ValueError(f"{records} records with seed {seed}: give 1 or more, and a seed of 0 or more")
-    directory.mkdir(parents=True, exist_ok=True)
-    if any(directory.iterdir()):
-        raise FileExistsError(f"{directory} is not empty: name a new folder, so that no recording is overwritten")
+    make_empty_folder(directory)
     write_text(directory / "README.txt", _README.format(records=records, seed=seed))
     shares = np.array([source.share for source in _SOURCES], dtype=float)
     written: Counter[Source] = Counter()
@@ -135,11 +133,18 @@ def _simulate_record(rng: np.random.Generator, directory: Path, source: Source, 
         diagnoses = _draw_diagnoses(rng)
     seconds = float(rng.choice(source.seconds))
     signal = simulate_recording(rng, diagnoses=diagnoses, sampling_rate=source.sampling_rate, seconds=seconds)
-    samples = np.rint(signal * _GAIN).astype(np.int16)  # 32 mV of room; the signal stays below 10
-    header = _header(rng, source, name, samples, labels)
-    # Whole files, the header last: after a killed run there are no headers without their signals.
-    replace_file(directory / f"{name}.mat", lambda part: scipy.io.savemat(part, {"val": samples}, False, "4"))
-    write_text(directory / f"{name}.hea", header)
+    later = rng.uniform() < 0.2
+    unit = "mv" if rng.uniform() < 0.05 else "mV"  # as some early headers
+    age = math.nan if rng.uniform() < 0.03 else int(np.clip(rng.normal(61, 17), 18, 95))
+    sex = str(rng.choice(["Male", "Female"]))
+    write_record(
+        directory,
+        Recording(name, signal, source.sampling_rate, STANDARD_LEADS, age, sex, labels),
+        later_dialect=later,
+        unit=unit,
+        date="" if later else source.written,
+        notes={"Simulated": "by HeartBeats, not a patient"},
+    )
 
 
 def _draw_diagnoses(rng: np.random.Generator) -> set[Code]:
@@ -153,29 +158,10 @@ def _draw_diagnoses(rng: np.random.Generator) -> set[Code]:
             return diagnoses
 
 
-def _labels(source: Source, diagnoses: Collection[Code]) -> list[str]:
+def _labels(source: Source, diagnoses: Collection[Code]) -> tuple[str, ...]:
     """Return the codes that a source writes for these diagnoses; none where CPSC has no word for any of them."""
     if source.prefix == "A":
         diagnoses = _CPSC_CODES.intersection(diagnoses)
         diagnoses = diagnoses - {Code.SINUS_RHYTHM} or diagnoses
     own = _SOURCE_CODES.get(source.prefix, {})
-    return sorted(own.get(code, str(code)) for code in diagnoses)
-
-
-def _header(
-    rng: np.random.Generator, source: Source, name: str, samples: npt.NDArray[np.int16], labels: Collection[str]
-) -> str:
-    """Return a header in the dialect of 2020 or, for one record in five, of 2021's later release."""
-    later = rng.uniform() < 0.2
-    mark = "# " if later else "#"
-    unit = "mv" if rng.uniform() < 0.05 else "mV"  # as some early headers
-    layout = f"16x1+24 {_GAIN:.1f}(0)/{unit}" if later else f"16+24 {_GAIN}/{unit}"
-    age = "NaN" if rng.uniform() < 0.03 else str(int(np.clip(rng.normal(61, 17), 18, 95)))
-    sex = rng.choice(["Male", "Female"])
-    lines = [f"{name} 12 {source.sampling_rate} {samples.shape[1]}" + ("" if later else f" {source.written}")]
-    for lead, values in zip(STANDARD_LEADS, samples, strict=True):
-        checksum = (int(values.sum(dtype=np.int64)) + 2**15) % 2**16 - 2**15
-        lines.append(f"{name}.mat {layout} 16 0 {values[0]} {checksum} 0 {lead}")
-    patient = {"Age": age, "Sex": sex, "Dx": ",".join(labels), "Rx": "Unknown", "Hx": "Unknown", "Sx": "Unknown"}
-    notes = patient | {"Simulated": "by HeartBeats, not a patient"}
-    return "\n".join([*lines, *(f"{mark}{key}: {value}" for key, value in notes.items())]) + "\n"
+    return tuple(sorted(own.get(code, str(code)) for code in diagnoses))
