@@ -38,12 +38,12 @@ SHORTEST = 1.0  # s
 # same samples. 2020's entries that divided by them scored 0.18-0.24 on the hidden Georgia set, the others 0.56-0.65.
 MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
 USUAL_GAIN = 1000.0
-# Between these magnitudes, in ADC units per mV, a gain is one; a negative one turns the lead over.
+# Magnitudes, in ADC units per mV, within which a stated gain is believed; a negative gain inverts the lead.
 USABLE_GAIN = (1e-3, 1e12)
 # Real recordings' median lead deviates by 0.04 (LUDB 133) to some 1.7 mV (drifting electrodes in Ningbo's).
 PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
 
-# Beyond, a float64 no longer counts ADC units: what stands there is no sample.
+# Beyond this a float64 cannot hold every integer: such a value is no ADC count.
 LARGEST_SAMPLE = 2.0**53
 # The ADC value that stands for "no sample", by WFDB signal format.
 NO_SAMPLE = {
@@ -129,7 +129,7 @@ def read_recording(header_file: Path) -> Recording:
     """
     header = read_header(header_file)
     _require_described(header)
-    return recording_from_samples(header, read_samples(header_file), name=header_file.stem)
+    return recording_from_samples(header, read_samples(header_file, header), name=header_file.stem)
 
 
 def read_header(header_file: Path) -> Header:
@@ -147,45 +147,69 @@ def read_header(header_file: Path) -> Header:
 
 
 def signal_files(header_file: Path) -> list[Path]:
-    """The files that hold a recording's signal: ``NAME.mat`` beside the header, or else those that it names."""
-    matlab_file = header_file.with_suffix(".mat")
-    if matlab_file.is_file():
-        return [matlab_file]
-    named = dict.fromkeys(line.file for line in read_header(header_file).signals)
-    return [header_file.parent / name for name in named]
-
-
-def read_samples(header_file: Path, *, variable: str = "val") -> npt.NDArray[np.generic]:
-    """The samples that belong to a header, in ADC units, shape (leads, samples); in a .mat file, those of ``variable``.
+    """The files that hold a recording's signal: ``NAME.mat`` beside the header, or else those that it names.
 
     Raises:
-        RecordingError: the signal file is missing, unreadable, or does not hold an array of numbers.
+        RecordingError: there is no ``NAME.mat``, and the header cannot be read.
     """
-    matlab_file = header_file.with_suffix(".mat")
-    if matlab_file.is_file():
-        try:
-            samples = read_matlab_variable(matlab_file, variable)
-        except (MatlabFileError, OSError) as error:
-            raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
-    else:
-        _require_described(read_header(header_file))  # wfdb makes a list of as many leads as are announced
-        for path in signal_files(header_file):
-            # os.path, because Path raises on a name that is too long for one.
-            if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-                raise RecordingError(f"{path.name} is not a file")
-        import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this
+    matlab_file = _matlab_file(header_file)
+    return [matlab_file] if matlab_file else _named_files(header_file, read_header(header_file))
 
-        try:
-            record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
-        except FileNotFoundError as error:
-            raise RecordingError(
-                f"no signal file: neither {matlab_file.name} nor the files its header names"
-            ) from error
-        except Exception as error:  # a damaged file makes wfdb raise nearly anything
-            named = ", ".join(path.name for path in signal_files(header_file))
-            raise RecordingError(f"{named} cannot be read: {str(error) or type(error).__name__}") from error
-        samples = np.asarray(record.d_signal).T
-    return _table(samples)
+
+def read_samples(header_file: Path, header: Header | None = None, *, variable: str = "val") -> npt.NDArray[np.generic]:
+    """The samples of a recording's signal files (see :func:`signal_files`), in ADC units, shape (leads, samples).
+
+    Args:
+        header_file: need not exist beside a ``NAME.mat``.
+        header: what the file says, where it has been read already.
+        variable: of ``NAME.mat``, that holds the samples.
+
+    Raises:
+        RecordingError: a file is missing, unreadable, or does not hold an array of numbers.
+    """
+    if matlab_file := _matlab_file(header_file):
+        return _table(_matlab_samples(matlab_file, variable))
+    return _table(_wfdb_samples(header_file, header or read_header(header_file)))
+
+
+def _matlab_file(header_file: Path) -> Path | None:
+    """``NAME.mat`` beside a header, if it is there."""
+    matlab_file = header_file.with_suffix(".mat")
+    return matlab_file if matlab_file.is_file() else None
+
+
+def _named_files(header_file: Path, header: Header) -> list[Path]:
+    """The signal files that a header names."""
+    return [header_file.parent / name for name in dict.fromkeys(line.file for line in header.signals)]
+
+
+def _matlab_samples(matlab_file: Path, variable: str) -> npt.NDArray[np.generic]:
+    try:
+        return read_matlab_variable(matlab_file, variable)
+    except (MatlabFileError, OSError) as error:
+        raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
+
+
+def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
+    """The samples as ``wfdb`` reads them out of the files that the header names."""
+    _require_described(header)  # wfdb makes a list of as many leads as are announced
+    files = _named_files(header_file, header)
+    for path in files:
+        # os.path, because Path raises on a name that is too long for one.
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+            raise RecordingError(f"{path.name} is not a file")
+    import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this
+
+    try:
+        record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
+    except FileNotFoundError as error:
+        raise RecordingError(
+            f"no signal file: neither {header_file.stem}.mat nor the files its header names"
+        ) from error
+    except Exception as error:  # a damaged file makes wfdb raise nearly anything
+        named = ", ".join(path.name for path in files)
+        raise RecordingError(f"{named} cannot be read: {str(error) or type(error).__name__}") from error
+    return np.asarray(record.d_signal).T
 
 
 def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str | None = None) -> Recording:
@@ -228,8 +252,10 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
 
 def _require_described(header: Header) -> float:
     """The sampling rate in Hz of a header that says what a signal needs said."""
-    if not header.signals or header.sampling_rate is None:
-        raise RecordingError("header describes no leads, or no sampling rate")
+    if not header.signals:
+        raise RecordingError("header describes no leads")
+    if header.sampling_rate is None:
+        raise RecordingError("header states no sampling rate")
     if header.lead_count != len(header.signals):
         raise RecordingError(f"header announces {header.lead_count} leads, has {len(header.signals)}")
     return header.sampling_rate
@@ -267,9 +293,8 @@ def _without_gaps(
     lowest, highest = values.min(axis=1), values.max(axis=1)  # NaN where a sample is
     for i, (row, line) in enumerate(zip(values, header.signals, strict=True)):
         none = NO_SAMPLE.get(line.format, -math.inf)
-        if (
-            max(none, -LARGEST_SAMPLE) < lowest[i] and highest[i] <= LARGEST_SAMPLE
-        ):  # most leads: no need to look closer
+        # Most leads miss nothing, and need no closer look.
+        if max(none, -LARGEST_SAMPLE) < lowest[i] and highest[i] <= LARGEST_SAMPLE:
             counts.append(0)
             continue
         missing = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == none)
