@@ -1,9 +1,13 @@
 """PVC with and without the U-Net: who answered for which recordings, and how often rightly."""
 
 import csv
+import json
+import shutil
 
+import numpy as np
 import pytest
 
+from heartbeats.classifier import Classifier
 from heartbeats.cohort import falls_in_share
 from heartbeats.experiments import pvc_challenge
 from heartbeats.header import find_headers, source_of
@@ -30,6 +34,31 @@ def test_networks_and_u_net_answer_for_the_recordings_that_the_model_did_not_see
     assert (networks["labelled"], networks["unlabelled"]) == (unet["labelled"], unet["unlabelled"])
     marked = {path.stem for path in find_headers(simulated)[1::2]}
     assert int(unet["found"]) + int(unet["falsely_found"]) == len(marked & {p.name for p in unseen})
+
+
+def test_each_model_reads_signals_prepared_as_it_was_trained(simulated, model_directory, tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    shutil.copytree(model_directory, raw, ignore=shutil.ignore_patterns("prepared"))
+    model = json.loads((raw / "model.json").read_text())
+    model["settings"]["preparation"]["denoising"] = False
+    (raw / "model.json").write_text(json.dumps(model))
+    marked = tmp_path / "pvc_unet.csv"
+    marked.write_text("record,windows_tn\n" + "".join(f"{path.stem},1\n" for path in find_headers(simulated)))
+    given = []
+
+    def classify(classifier, recordings):
+        given.append((classifier.settings.preparation, recordings))
+        return whole(classifier, recordings)
+
+    whole = Classifier.classify
+    monkeypatch.setattr(Classifier, "classify", classify)
+    pvc_challenge.main([*map(str, (simulated, tmp_path / "out", marked, model_directory, raw))])
+    assert [settings.denoising for settings, _ in given] == [True, False]
+    for settings, recordings in given:
+        assert recordings
+        for recording in recordings:
+            expected = prepare_file(simulated / f"{recording.name}.hea", settings)
+            np.testing.assert_array_equal(recording.signal, expected.signal)
 
 
 def test_a_folder_without_recordings_is_named(tmp_path, model_directory):

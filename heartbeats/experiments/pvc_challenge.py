@@ -2,7 +2,8 @@
 
     python -m heartbeats.experiments.pvc_challenge DATA OUT MARKED MODEL [MODEL...]
 
-The answer of each MODEL's networks is set beside the U-Net's, on the recordings that the model was not trained on.
+The answer of each MODEL's networks is set beside the U-Net's, on the recordings that the model was not trained on,
+prepared as its own were.
 MARKED is pvc_unet.csv of heartbeats.experiments.pvc_unet, where a U-Net has marked each recording of DATA (its first
 30 s; any marked sample means PVC) that was not trained on it: the one that is kept was trained on many of them. A
 recording counts as having PVC if it is labelled with any of three codes: 427172004 or 17338001, which the Challenge of
@@ -54,14 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         models = {path.name: load(path, device=collective.device()) for path in options.models}
-        labelled, failures = labelled_recordings(options.data)
+        preparations = {model.settings.preparation for model in models.values()}
+        read = {settings: labelled_recordings(options.data, settings) for settings in preparations}
+        labelled, failures = next(iter(read.values()))  # the same recordings, whatever their preparation
         if not labelled.recordings:
             raise FileNotFoundError(f"{options.data}: no recordings that can be marked")
         marked = _read_marked(options.marked, labelled)
         options.out.mkdir(parents=True, exist_ok=True)
     except (ModelError, OSError, ValueError) as error:
         sys.exit(f"pvc_challenge: {error}")
-    rows = [row for name, model in models.items() for row in _rows_of(name, model, labelled, marked)]
+    rows: list[Row] = []
+    for name, model in models.items():
+        labelled, _ = read[model.settings.preparation]
+        rows += _rows_of(name, model, labelled, marked)
     command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT {options.marked.name}"
     command += "".join(f" {path.name}" for path in options.models)
     text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", failures)
@@ -108,7 +114,12 @@ def _row(who: str, recordings: str, has_pvc: Bools, answered: Bools) -> Row:
 
 
 def _rows_of(name: str, classifier: Classifier, labelled: Labelled, marked: Bools) -> list[Row]:
-    """A model's networks and the U-Net on the recordings that the model was not trained on."""
+    """A model's networks and the U-Net on the recordings that the model was not trained on.
+
+    Args:
+        labelled: prepared as the model's settings say.
+        marked: by the U-Net, shape (recordings,).
+    """
     settings = classifier.settings
     unseen = [
         i

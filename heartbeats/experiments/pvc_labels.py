@@ -12,8 +12,9 @@ from heartbeats.diagnoses import CPSC_PVC, PVC, snomed_codes
 from heartbeats.experiments.mit_bih import Annotated
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.heart_rate import r_peaks
-from heartbeats.prepared import Failure, Prepared, prepare_file
+from heartbeats.prepared import PAPER, Failure, Prepared, prepare_file
 from heartbeats.preprocessing import LEADS, SAMPLING_RATE
+from heartbeats.settings import PreparationSettings
 from heartbeats.unet import LEAD, WINDOW
 
 __all__ = ["PVC_CODES", "Labelled", "annotated_without_pvc", "labelled_recordings"]
@@ -46,28 +47,28 @@ class Labelled:
     """Prepared Challenge recordings, and the codes of each, as its header has them."""
 
     recordings: tuple[Prepared, ...]
-    all_codes: tuple[frozenset[str], ...]
+    codes: tuple[frozenset[str], ...]
 
     @property
-    def codes(self) -> tuple[frozenset[str], ...]:
+    def pvc_codes(self) -> tuple[frozenset[str], ...]:
         """The PVC codes of each."""
-        return tuple(codes & set(PVC_CODES) for codes in self.all_codes)
+        return tuple(codes & set(PVC_CODES) for codes in self.codes)
 
     @property
     def has_pvc(self) -> npt.NDArray[np.bool_]:
         """Whether a recording is labelled with any of the PVC codes, shape (recordings,)."""
-        return np.array([bool(codes) for codes in self.codes], dtype=np.bool_)
+        return np.array([bool(codes) for codes in self.pvc_codes], dtype=np.bool_)
 
 
-def labelled_recordings(folder: Path) -> tuple[Labelled, list[Failure]]:
-    """The recordings of a folder, and those that cannot be used.
+def labelled_recordings(folder: Path, settings: PreparationSettings = PAPER) -> tuple[Labelled, list[Failure]]:
+    """The recordings of a folder, prepared as ``settings`` say, and those that cannot be used.
 
     Raises:
         NotADirectoryError: there is no such folder.
     """
     recordings, codes, failures = [], [], []
     for header_file in find_headers(folder):
-        prepared = prepare_file(header_file)
+        prepared = prepare_file(header_file, settings)
         if isinstance(prepared, Failure):
             failures.append(prepared)
         else:

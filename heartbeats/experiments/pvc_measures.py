@@ -113,7 +113,7 @@ def beat_measures(counts: Floats) -> Floats:
 def challenge_rows(labelled: Labelled, networks: Sequence[UNet]) -> list[Row]:
     """A row a recording: whether its network's PVC, any sample of the first 30 s marked, is that of the labels."""
     rows: list[Row] = []
-    for recording, codes, network in zip(labelled.recordings, labelled.codes, networks, strict=True):
+    for recording, codes, network in zip(labelled.recordings, labelled.pvc_codes, networks, strict=True):
         marked = bool(unet.mark(network, recording.signal[LEAD]).any())
         row: Row = {"data": source_of(recording.name), "record": recording.name, "codes": " ".join(sorted(codes))}
         rows.append({**row, _outcome(bool(codes), marked): 1})

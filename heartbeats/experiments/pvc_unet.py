@@ -170,7 +170,7 @@ def experiment(options: argparse.Namespace) -> tuple[list[str], list[Row]]:
     (ds1, left_out1), (ds2, left_out2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
     ds1.sort(key=_common_beat)
     labelled, failures = labelled_recordings(options.challenge) if options.challenge else (Labelled((), ()), [])
-    without = [annotated_without_pvc(*pair) for pair in zip(labelled.recordings, labelled.all_codes, strict=True)]
+    without = [annotated_without_pvc(*pair) for pair in zip(labelled.recordings, labelled.codes, strict=True)]
     fold_of = [i % FOLDS for i in range(len(ds1))] + _thirds([recording.digest for recording in labelled.recordings])
     folds = [
         train(
