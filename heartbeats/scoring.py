@@ -31,7 +31,6 @@ __all__ = [
     "beta_measures",
     "challenge_metric",
     "confusion_matrix",
-    "evaluate",
     "f_measures",
     "merge_equivalent",
     "output_matrices",
@@ -82,7 +81,7 @@ class Submission:
     """What was answered beside what is true, all that measures follow from.
 
     Attributes:
-        names: one a recording.
+        names: one per recording.
         labels: true, bool, shape (recordings, classes).
         binary: answered, bool, same shape.
         scalar: probabilities, float64, same shape (see :func:`output_matrices`).
@@ -102,11 +101,6 @@ class Submission:
         return score(self.labels, self.binary, self.scalar, self.weights)
 
 
-def evaluate(label_directory: Path, output_directory: Path, weights: RewardWeights | None = None) -> Scores:
-    """Score a folder of output files against a folder of headers; raises as :func:`read_submission`."""
-    return read_submission(label_directory, output_directory, weights).score()
-
-
 def read_submission(label_directory: Path, output_directory: Path, weights: RewardWeights | None = None) -> Submission:
     """Read a folder of output files beside a folder of headers.
 
@@ -121,7 +115,10 @@ def read_submission(label_directory: Path, output_directory: Path, weights: Rewa
     names = [header.rpartition("/")[2].removesuffix(".hea") for header in headers]
     if len(set(names)) < len(names):
         name, count = Counter(names).most_common(1)[0]
-        raise OutputError(f"{label_directory}: {count} headers are of {name}, whose output file answers for one")
+        raise OutputError(
+            f"{label_directory}: {count} headers are named {name}.hea, but there is one {name}.csv: score one folder "
+            "at a time, or rename them"
+        )
     present = set(os.listdir(output_directory))  # noqa: PTH208 - names are wanted, not paths
     if missing := [f"{name}.csv" for name in names if f"{name}.csv" not in present]:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
@@ -222,12 +219,13 @@ def f_measures(labels: Labels, binary: Labels) -> Floats:
     return _ratio(2 * tp, 2 * tp + fp + fn)
 
 
-def beta_measures(labels: Labels, binary: Labels, beta: float = 2.0) -> tuple[Floats, Floats]:
-    """The Challenge's F-beta and G-beta per class, each of shape (classes,).
+def beta_measures(labels: Labels, binary: Labels) -> tuple[Floats, Floats]:
+    """The Challenge's F-beta and G-beta per class, with beta = 2, each of shape (classes,).
 
     A recording counts by one over the number of its true classes (at least 1).
     """
     tp, fp, fn = _confusion(labels, binary, 1.0 / np.maximum(labels.sum(axis=1), 1))
+    beta = 2.0
     f_beta = _ratio((1 + beta**2) * tp, (1 + beta**2) * tp + fp + beta**2 * fn)
     return f_beta, _ratio(tp, tp + fp + beta * fn)
 

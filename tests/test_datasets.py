@@ -29,7 +29,7 @@ from published_sets import (
 
 from heartbeats.datasets import Report, hefei, ludb, ptbxl
 from heartbeats.datasets.__main__ import main
-from heartbeats.datasets.challenge_format import Entry, read_mapping, record_name, write_folder
+from heartbeats.datasets.challenge_format import ListedRecording, read_mapping, record_name, write_folder
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES
 from heartbeats.header import parse_header, source_of
 from heartbeats.record_writer import write_record
@@ -141,7 +141,7 @@ def test_a_full_disk_ends_with_whole_files(tmp_path, monkeypatch):
     def read() -> Recording:
         return Recording("any", ecg() / 1000, 500, TWELVE)
 
-    entries = [Entry(str(n), f"HF{n}", (), math.nan, None, read) for n in range(3)]
+    recordings = [ListedRecording(str(n), f"HF{n}", (), math.nan, None, read) for n in range(3)]
     saved = scipy.io.savemat
 
     def full(path: Path, *arguments: object, **options: object) -> None:
@@ -152,7 +152,7 @@ def test_a_full_disk_ends_with_whole_files(tmp_path, monkeypatch):
 
     monkeypatch.setattr("scipy.io.savemat", full)
     with pytest.raises(OSError, match="No space"):
-        write_folder(hefei.HEFEI, entries, tmp_path / "out", Report())
+        write_folder(hefei.HEFEI, recordings, tmp_path / "out", Report())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["HF0.hea", "HF0.mat"]
 
 

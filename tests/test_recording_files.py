@@ -11,7 +11,6 @@ import pytest
 import scipy.io
 import wfdb
 from conftest import TWELVE, ecg
-from hypothesis import settings
 
 from heartbeats.diagnoses import label_matrix, snomed_codes
 from heartbeats.header import find_headers
@@ -22,10 +21,7 @@ from heartbeats.recording import (
     signal_files,
 )
 
-PROPERTY = settings(max_examples=100)
-ORDERS = (np.ascontiguousarray, np.asfortranarray)
 ECG = ecg(leads=2)
-MILLIVOLTS = ECG / 1000.0
 
 
 def write_wfdb(folder: Path, name: str, signal: np.ndarray, *, fmt: str = "16", gain: float = 1000.0) -> Path:

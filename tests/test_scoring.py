@@ -20,7 +20,7 @@ from heartbeats.diagnoses import (
     snomed_codes,
 )
 from heartbeats.outputs import Diagnosis, OutputError, read_output, unclassified, write_output
-from heartbeats.scoring import Scores, evaluate, merge_equivalent, output_matrices, ranking_areas, score
+from heartbeats.scoring import Scores, merge_equivalent, output_matrices, ranking_areas, read_submission, score
 
 GOLDEN = Path(__file__).with_name("golden")
 SETS = ("plain", "ties", "silent", "awkward")
@@ -47,7 +47,7 @@ def test_the_organisers_figures_are_reproduced(tmp_path: Path, name: str, year: 
     for record, files in golden["records"].items():
         (tmp_path / f"{record}.hea").write_text(f"{record} 12 500 5000\n#Dx: {files['dx']}\n")
         (tmp_path / f"{record}.csv").write_text(files["output"])
-    scores = evaluate(tmp_path, tmp_path, TABLES[year])
+    scores = read_submission(tmp_path, tmp_path, TABLES[year]).score()
     expected = golden["expected"][year]
     assert list(scores.classes) == expected.pop("classes")
     assert len(expected) >= 8
@@ -172,15 +172,15 @@ def test_a_missing_output_file_is_named(write_record, tmp_path: Path) -> None:
         write_record(name)
     (tmp_path / "A0001.csv").write_text(OUTPUT)
     with pytest.raises(OutputError, match=r"1 of 2 .*A0002\.csv"):
-        evaluate(tmp_path, tmp_path)
+        read_submission(tmp_path, tmp_path)
 
 
 def test_two_headers_of_one_output_file_are_named(write_record, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_record("A0001", folder=tmp_path / folder)
     (tmp_path / "A0001.csv").write_text(OUTPUT)
-    with pytest.raises(OutputError, match="2 headers are of A0001"):
-        evaluate(tmp_path, tmp_path)
+    with pytest.raises(OutputError, match=r"2 headers are named A0001\.hea, but there is one A0001\.csv"):
+        read_submission(tmp_path, tmp_path)
 
 
 def test_a_header_that_cannot_be_read_is_named(write_record, tmp_path: Path) -> None:
@@ -190,14 +190,14 @@ def test_a_header_that_cannot_be_read_is_named(write_record, tmp_path: Path) -> 
     (tmp_path / "A0002.hea").symlink_to("nowhere")
     (tmp_path / "A0002.csv").write_text(OUTPUT)
     with pytest.raises(OSError, match=r"A0002\.hea"):
-        evaluate(tmp_path, tmp_path)
+        read_submission(tmp_path, tmp_path)
 
 
 def test_folders_that_hold_nothing_to_score_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=tmp_path.name):
-        evaluate(tmp_path, tmp_path)
+        read_submission(tmp_path, tmp_path)
     with pytest.raises(NotADirectoryError, match="nowhere"):
-        evaluate(tmp_path / "nowhere", tmp_path)
+        read_submission(tmp_path / "nowhere", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_malformed_output_file_is_named(write_record, tmp_path: Path, content:
     write_record("A0001")
     (tmp_path / "A0001.csv").write_bytes(content)
     with pytest.raises(OutputError, match=r"A0001\.csv"):
-        evaluate(tmp_path, tmp_path)
+        read_submission(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("path", ["nowhere.csv", "."])

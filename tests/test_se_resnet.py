@@ -6,8 +6,6 @@ import torch
 from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation, twelve_leads
 from heartbeats.settings import NetworkSettings
 
-SMALL = NetworkSettings(width=8, reduction=4)
-
 
 @pytest.fixture(scope="module")
 def paper_network() -> SEResNet:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import scipy.io
 import sleepecg
@@ -21,17 +20,11 @@ from heartbeats.recording import read_recording
 from heartbeats.simulation import cohort, simulate_cohort
 from heartbeats.simulation.codes import Code
 
-Floats = npt.NDArray[np.float64]
-
-RATE = 500
-SECONDS = 20.0
-SEEDS = range(8)
 LEAD = {name: row for row, name in enumerate(STANDARD_LEADS)}
 CPSC_CODES = {
     *("426783006", "164889003", "270492004", "164909002", "59118001", "284470004", "164884008", "429622005"),
     "164931005",
 }
-ONSET = 150  # samples of an excerpt that precede QRS onset: 0.3 s
 
 
 @pytest.fixture(scope="module")

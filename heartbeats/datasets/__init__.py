@@ -9,9 +9,9 @@ has its table of terms beside its module (``hefei.csv``, ``ptbxl.csv``, ``ludb.c
 term without an honest counterpart has no code, and the reason in its note. docs/external-sets.md has the decisions.
 """
 
-from heartbeats.datasets.challenge_format import DataSetError, Problem, Report
+from heartbeats.datasets.challenge_format import DataSetError, Report
 from heartbeats.datasets.hefei import convert_hefei
 from heartbeats.datasets.ludb import convert_ludb
 from heartbeats.datasets.ptbxl import convert_ptbxl
 
-__all__ = ["DataSetError", "Problem", "Report", "convert_hefei", "convert_ludb", "convert_ptbxl"]
+__all__ = ["DataSetError", "Report", "convert_hefei", "convert_ludb", "convert_ptbxl"]

@@ -1,6 +1,7 @@
 """Writing a folder in the Challenge's format, and the report of what was not taken over.
 
-An adapter lists the recordings of its set as :class:`Entry`; :func:`write_folder` reads them one by one and writes
+An adapter lists the recordings of its set (:class:`ListedRecording`); :func:`write_folder` reads them one by one and
+writes
 
     NAME.mat, NAME.hea   a recording: MATLAB 4, int16, 1000 ADC units per mV; the header in the dialect of 2020,
                          without a date: the sets publish none, or not for every recording
@@ -33,7 +34,7 @@ __all__ = [
     "Counterpart",
     "DataSet",
     "DataSetError",
-    "Entry",
+    "ListedRecording",
     "Problem",
     "Report",
     "age_in_years",
@@ -85,7 +86,7 @@ class Counterpart:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedRecording:
     """A recording as its data set lists it.
 
     Attributes:
@@ -193,14 +194,16 @@ def known_sex(text: str, sexes: Mapping[str, str], recording: str, report: Repor
     return sexes.get(text)
 
 
-def write_folder(data_set: DataSet, entries: Sequence[Entry], out: Path, report: Report, options: str = "") -> None:
+def write_folder(
+    data_set: DataSet, recordings: Sequence[ListedRecording], out: Path, report: Report, options: str = ""
+) -> None:
     """Write the recordings and the report; what is wrong with one of them is added to ``report``.
 
     Args:
-        data_set: what the entries are of.
-        entries: in the order in which they are written; of two with one name the first is.
+        data_set: the set that the recordings are of.
+        recordings: in the order in which they are written; of two with one name the first is.
         out: new or empty.
-        report: what listing the entries found wrong already.
+        report: what listing them found wrong already.
         options: of the command, for README.txt.
 
     Raises:
@@ -210,12 +213,12 @@ def write_folder(data_set: DataSet, entries: Sequence[Entry], out: Path, report:
     mapping = read_mapping(data_set.mapping)
     make_empty_folder(out)
     taken: set[str] = set()
-    for entry in tqdm(entries, desc="converting", unit="recording", disable=None):
-        if entry.name in taken:
-            report.leave_out(entry.published, "listed before: the first counts")
+    for listed in tqdm(recordings, desc="converting", unit="recording", disable=None):
+        if listed.name in taken:
+            report.leave_out(listed.published, "listed before: the first counts")
             continue
-        taken.add(entry.name)
-        _write_entry(out, entry, mapping, report)
+        taken.add(listed.name)
+        _write_listed(out, listed, mapping, report)
     rows = [(term, count, report.reasons.get(term, "unknown")) for term, count in report.unmapped.most_common()]
     write_text(out / "unmapped.csv", _table(("term", "count", "reason"), rows))
     problems = map(dataclasses.astuple, report.problems)
@@ -224,19 +227,19 @@ def write_folder(data_set: DataSet, entries: Sequence[Entry], out: Path, report:
     write_text(out / "README.txt", _README.format(**described, options=options, summary=report.summary()))
 
 
-def _write_entry(out: Path, entry: Entry, mapping: Mapping[str, Counterpart], report: Report) -> None:
+def _write_listed(out: Path, listed: ListedRecording, mapping: Mapping[str, Counterpart], report: Report) -> None:
     """Write a recording and count its terms, or say why not."""
-    counterparts = {term: mapping.get(term) for term in entry.terms}
+    counterparts = {term: mapping.get(term) for term in listed.terms}
     codes = tuple(dict.fromkeys(found.code for found in counterparts.values() if found and found.code))
     try:
-        recording = entry.read()
-        described = dataclasses.replace(recording, name=entry.name, age=entry.age, sex=entry.sex, diagnoses=codes)
+        recording = listed.read()
+        described = dataclasses.replace(recording, name=listed.name, age=listed.age, sex=listed.sex, diagnoses=codes)
         write_record(out, described)
     except RecordingError as error:
-        report.leave_out(entry.published, error)
+        report.leave_out(listed.published, error)
         return
     for warning in recording.warnings:
-        report.warn(entry.published, warning)
+        report.warn(listed.published, warning)
     for term, found in counterparts.items():
         if found is None or not found.code:
             report.unmapped[term] += 1

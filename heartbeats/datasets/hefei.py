@@ -1,9 +1,9 @@
 """The Hefei Hi-tech Cup ECG Intelligent Competition's recordings: the paper's external set (section 2.1).
 
-As published: one text file a recording, ``I II V1 V2 V3 V4 V5 V6`` and 5,000 rows of these leads at 500 Hz, in units of
-4.88 µV; and a label file, a line a recording, separated by tabs: ``1001.txt``, age, sex (MALE or FEMALE), and one or
-more Chinese terms. Age and sex may be empty. The folders are found anywhere below SOURCE, and the label file by its
-lines, because the two rounds of the competition named them differently.
+As published: one text file per recording, ``I II V1 V2 V3 V4 V5 V6`` and 5,000 rows of these leads at 500 Hz, in units
+of 4.88 µV; and a label file, one line per recording, its fields separated by tabs: ``1001.txt``, age, sex (MALE or
+FEMALE), and one or more Chinese terms. Age and sex may be empty. The two rounds of the competition named folders and
+files differently: the text files are found anywhere below SOURCE, and the label file by its lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from heartbeats.datasets.challenge_format import (
     DataSet,
     DataSetError,
-    Entry,
+    ListedRecording,
     Report,
     age_in_years,
     known_sex,
@@ -27,7 +27,7 @@ from heartbeats.datasets.challenge_format import (
 from heartbeats.files import read_bytes
 from heartbeats.recording import Recording, RecordingError
 
-__all__ = ["HEFEI", "convert_hefei", "read_text_signal"]
+__all__ = ["HEFEI", "LEADS", "convert_hefei"]
 
 HEFEI = DataSet(
     key="hefei",
@@ -58,11 +58,11 @@ def convert_hefei(source: Path, out: Path) -> Report:
     files = _text_files(source)
     label_file, lines = _labels(source, files)
     files.remove(label_file)
-    write_folder(HEFEI, _entries(lines, _by_name(files, report), report), out, report)
+    write_folder(HEFEI, _listed(lines, _by_name(files, report), report), out, report)
     return report
 
 
-def read_text_signal(path: Path | None) -> Recording:
+def _read_text_signal(path: Path | None) -> Recording:
     """A recording's text file, 8 leads × 5000 samples in mV.
 
     Raises:
@@ -139,9 +139,9 @@ def _by_name(files: list[Path], report: Report) -> dict[str, Path]:
     return found
 
 
-def _entries(lines: list[list[str]], files: dict[str, Path], report: Report) -> list[Entry]:
+def _listed(lines: list[list[str]], files: dict[str, Path], report: Report) -> list[ListedRecording]:
     """The recordings that the label file lists; what is wrong with a line is reported."""
-    entries = []
+    recordings = []
     for number, (published, *fields) in enumerate(lines, start=1):
         terms = tuple(term for term in fields[2:] if term)
         if not terms:
@@ -154,8 +154,10 @@ def _entries(lines: list[list[str]], files: dict[str, Path], report: Report) -> 
             continue
         age = age_in_years(fields[0], published, report)
         sex = known_sex(fields[1].upper(), _SEXES, published, report)
-        entries.append(Entry(published, name, terms, age, sex, partial(read_text_signal, files.get(published))))
+        recordings.append(
+            ListedRecording(published, name, terms, age, sex, partial(_read_text_signal, files.get(published)))
+        )
     listed = {line[0] for line in lines}
     if others := [name for name in files if name not in listed]:
         report.notes.append(f"{len(others)} text files have no line in the label file, e.g. {others[0]}: not taken")
-    return entries
+    return recordings

@@ -1,7 +1,7 @@
 """LUDB, the Lobachevsky University Database (Kalyakulina et al., IEEE Access 2020;8:186181), as PhysioNet publishes it.
 
 ``RECORDS`` lists 200 WFDB records, 12 leads of 10 s at 500 Hz, each lead with a gain and a baseline of its own. The
-diagnoses are words, a line each, in the header's comments after ``#<diagnoses>:``, with a full stop at the end. The
+diagnoses are words in the header's comments after ``#<diagnoses>:``, one per line, with a full stop at the end. The
 marks of P, QRS and T, for which the set was made, are not taken over.
 """
 
@@ -10,7 +10,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from heartbeats.datasets.challenge_format import DataSet, DataSetError, Entry, Report, record_name, write_folder
+from heartbeats.datasets.challenge_format import (
+    DataSet,
+    DataSetError,
+    ListedRecording,
+    Report,
+    record_name,
+    write_folder,
+)
 from heartbeats.files import read_bytes
 from heartbeats.header import parse_header, read_header_text
 from heartbeats.recording import RecordingError, read_recording
@@ -38,15 +45,15 @@ def convert_ludb(source: Path, out: Path) -> Report:
     records = source / "RECORDS"
     if not records.is_file():
         raise DataSetError(f"{source}: no RECORDS in it: name the folder of LUDB as it was unpacked")
-    entries = []
+    recordings = []
     for record in read_bytes(records).decode("utf-8", "replace").split():
         try:
-            entries.append(_entry(source, record))
+            recordings.append(_listed(source, record))
         except RecordingError as error:
             report.leave_out(record, error)
-    if not entries:
+    if not recordings:
         raise DataSetError(f"{source}: RECORDS lists no record with a line '{_HEADING}' in its header, as LUDB's have")
-    write_folder(LUDB, entries, out, report)
+    write_folder(LUDB, recordings, out, report)
     return report
 
 
@@ -63,7 +70,7 @@ def diagnoses_in_words(text: str) -> tuple[str, ...]:
     return tuple(term for line in comments if (term := line.removeprefix("#").strip().removesuffix(".").rstrip()))
 
 
-def _entry(source: Path, record: str) -> Entry:
+def _listed(source: Path, record: str) -> ListedRecording:
     """A line of RECORDS as a recording."""
     path = source / f"{record}.hea"
     name = record_name("LUDB", path.stem.zfill(3))
@@ -72,4 +79,6 @@ def _entry(source: Path, record: str) -> Entry:
     except OSError as error:
         raise RecordingError(f"{path.name} cannot be read: {error.strerror}") from error
     header = parse_header(text)
-    return Entry(record, name, diagnoses_in_words(text), header.age, header.sex, partial(read_recording, path))
+    return ListedRecording(
+        record, name, diagnoses_in_words(text), header.age, header.sex, partial(read_recording, path)
+    )

@@ -1,7 +1,7 @@
 """PTB-XL (Wagner et al., Scientific Data 2020;7:154), as PhysioNet publishes it in versions 1.0.x.
 
-``ptbxl_database.csv`` has a row a recording: ``scp_codes``, SCP-ECG statements with likelihoods in percent, written as
-a Python dict; ``heart_axis``; age (300 where it is over 89) and sex (0 male, 1 female). ``records500`` and
+``ptbxl_database.csv`` has one row per recording: ``scp_codes``, SCP-ECG statements with likelihoods in percent, written
+as a Python dict; ``heart_axis``; age (300 where it is over 89) and sex (0 male, 1 female). ``records500`` and
 ``records100`` hold the WFDB records at two sampling rates.
 
 Which statements count: all, whatever their likelihood. It is 0 where it is unknown, as for every statement on form and
@@ -22,7 +22,7 @@ from pathlib import Path
 from heartbeats.datasets.challenge_format import (
     DataSet,
     DataSetError,
-    Entry,
+    ListedRecording,
     Report,
     age_in_years,
     known_sex,
@@ -70,15 +70,15 @@ def convert_ptbxl(source: Path, out: Path, *, sampling_rate: int = 500, least_li
         raise ValueError(f"a likelihood is 0 to 100 percent, not {least_likelihood}")
     report = Report()
     file_column = FILE_COLUMNS[sampling_rate]
-    entries = []
+    recordings = []
     for number, row in enumerate(_rows(source), start=1):
         published = _field(row, "ecg_id") or f"row {number}"
         try:
-            entries.append(_entry(source, row, file_column, least_likelihood, report))
+            recordings.append(_listed(source, row, file_column, least_likelihood, report))
         except RecordingError as error:
             report.leave_out(published, error)
     options = f" --rate {sampling_rate} --likelihood {least_likelihood:g}"
-    write_folder(PTB_XL, entries, out, report, options)
+    write_folder(PTB_XL, recordings, out, report, options)
     return report
 
 
@@ -118,7 +118,7 @@ def _rows(source: Path) -> list[Row]:
         raise DataSetError(f"{path}: no table in CSV: {error}") from error
 
 
-def _entry(source: Path, row: Row, file_column: str, least_likelihood: float, report: Report) -> Entry:
+def _listed(source: Path, row: Row, file_column: str, least_likelihood: float, report: Report) -> ListedRecording:
     """A row as a recording."""
     published = _field(row, "ecg_id")
     if not (published.isascii() and published.isdigit()):
@@ -129,7 +129,7 @@ def _entry(source: Path, row: Row, file_column: str, least_likelihood: float, re
     terms = [code for code, likelihood in statements.items() if likelihood == 0 or likelihood >= least_likelihood]
     if axis := _field(row, "heart_axis"):
         terms.append(f"heart_axis={axis}")
-    return Entry(
+    return ListedRecording(
         published,
         record_name("PTBXL", published.zfill(5)),
         tuple(terms),

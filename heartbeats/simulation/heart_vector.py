@@ -21,7 +21,7 @@ import numpy as np
 from heartbeats.simulation.codes import Code, checked_codes
 from heartbeats.simulation.rhythm import Floats, Rhythm, simulate_rhythm
 
-__all__ = ["DOWER", "SHORTEST", "simulate_recording"]
+__all__ = ["DOWER", "simulate_recording"]
 
 SHORTEST = 5.0  # s: the shortest recordings of the Challenge, and the least that shows a slow rhythm
 

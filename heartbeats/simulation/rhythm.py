@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from heartbeats.simulation.codes import Code
 
-__all__ = ["Rhythm", "simulate_rhythm"]
+__all__ = ["Floats", "Rhythm", "simulate_rhythm"]
 
 Floats = npt.NDArray[np.float64]
 _BEFORE = 2.0  # s that a rhythm runs before the recording begins: the first waves may be of a beat before it
