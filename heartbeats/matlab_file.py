@@ -2,8 +2,8 @@
 
 The Challenge's files are of MATLAB 4, others may be of MATLAB 5. ``scipy.io.loadmat`` reads both, but on a file of
 MATLAB 5 it can end the process (one flipped byte that makes an unknown data type is enough) or fill the memory
-(compressed variables are expanded whatever their size), and on one of MATLAB 4 it takes four times as long as the file.
-Hence read here, by "MAT-File Format" (MathWorks): chapter 1, and its appendix on MATLAB 4.
+(compressed variables are expanded whatever their size), and one of MATLAB 4 takes it several times as long as it takes
+here. Written after "MAT-File Format" (MathWorks): chapter 1, and its appendix on MATLAB 4.
 """
 
 from __future__ import annotations

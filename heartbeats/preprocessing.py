@@ -177,7 +177,7 @@ def _approximation(signal: Floats) -> Floats:
 
 
 def _interpolated(approximation: Floats) -> Floats:
-    """The level below as its approximation alone gives it, shape (leads, 2 * length - 12): straight lines between."""
+    """The level below from its approximation alone, by straight lines, shape (leads, 2 * length - 12)."""
     known = approximation[:, 3:-2]
     signal = np.empty((len(known), 2 * known.shape[1] - 2))
     signal[:, ::2] = known[:, :-1]

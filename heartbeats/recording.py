@@ -40,7 +40,7 @@ MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
 USUAL_GAIN = 1000.0
 # Magnitudes, in ADC units per mV, within which a stated gain is believed; a negative gain inverts the lead.
 USABLE_GAIN = (1e-3, 1e12)
-# Real recordings' median lead deviates by 0.04 (LUDB 133) to some 1.7 mV (drifting electrodes in Ningbo's).
+# Standard deviation of the median lead; in real recordings 0.04 (LUDB 133) to 1.7 mV (drifting electrodes, Ningbo).
 PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
 
 # Beyond this a float64 cannot hold every integer: such a value is no ADC count.
@@ -251,7 +251,11 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
 
 
 def _require_described(header: Header) -> float:
-    """The sampling rate in Hz of a header that says what a signal needs said."""
+    """The sampling rate in Hz of a header that describes its leads.
+
+    Raises:
+        RecordingError: it does not, or states no sampling rate.
+    """
     if not header.signals:
         raise RecordingError("header describes no leads")
     if header.sampling_rate is None:
@@ -273,7 +277,7 @@ def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:
 
 
 def _digest(adc: npt.NDArray[np.generic]) -> str:
-    """SHA-256 of the samples as 16-bit integers where they are such, whatever type their file gave them."""
+    """SHA-256 of the samples, as 16-bit integers where that loses nothing: the file's type of number does not count."""
     with np.errstate(invalid="ignore"):
         narrow = adc.astype("<i2", copy=False)
     kept = narrow if narrow.dtype == adc.dtype or np.array_equal(narrow, adc) else adc.astype("<f8")
@@ -285,7 +289,7 @@ def _without_gaps(
 ) -> tuple[npt.NDArray[np.float64], tuple[int, ...]]:
     """ADC units with missing samples bridged by straight lines, and how many each lead misses.
 
-    Missing are NaN, infinite and huge ones, and WFDB's value for none. A lead without a single sample becomes
+    Missing are NaN, infinite and huge ones, and WFDB's value for "no sample". A lead without a single sample becomes
     its baseline, 0 mV.
     """
     counts = []
@@ -312,10 +316,10 @@ def _without_gaps(
 def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings: list[str]) -> npt.NDArray[np.float64]:
     """ADC units per mV of each lead: as stated, unless that is known or seen to be wrong.
 
-    Known: the early headers of :data:`MISSTATED_GAINS`. Seen: no usable number, or amplitudes of no ECG
-    (:data:`PLAUSIBLE_DEVIATION`) which 1000 per mV, the gain of every corrected Challenge header, would make those of
-    one. (WFDB's own default for an unstated gain is 200.) Amplitudes are never scaled beyond that: low QRS voltages are
-    a diagnosis.
+    Known to be wrong: :data:`MISSTATED_GAINS`. Seen to be wrong: no usable number, or amplitudes that are no ECG's
+    (:data:`PLAUSIBLE_DEVIATION`) where a gain of 1000 per mV would make them an ECG's. Then 1000 is used, the gain of
+    every corrected Challenge header (WFDB's own default is 200). Amplitudes are not scaled otherwise: low QRS voltages
+    are a diagnosis.
     """
     gains = np.array([line.gain for line in header.signals])
     misstated = gains == MISSTATED_GAINS.get(source_of(name), math.nan)
@@ -330,7 +334,7 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
     means = values.mean(axis=1)
     centred = (row - mean for row, mean in zip(values, means, strict=True))  # one at a time, in the processor's cache
     deviations = np.sqrt([np.vecdot(row, row) / row.size for row in centred])
-    beating = np.ptp(values, axis=1) > 0  # where rounding may make a constant lead deviate from its mean
+    beating = np.ptp(values, axis=1) > 0  # not by deviations: rounding may give a constant lead one
     low, high = PLAUSIBLE_DEVIATION
     if beating.any() and not low <= np.median(deviations[beating] / np.abs(gains[beating])) <= high:
         stated = np.median(gains)

@@ -78,7 +78,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Submission:
-    """What was answered beside what is true, all that measures follow from.
+    """What was answered and what is true: all that the measures need.
 
     Attributes:
         names: one per recording.
@@ -133,8 +133,8 @@ def read_submission(label_directory: Path, output_directory: Path, weights: Rewa
 def output_matrices(diagnoses: Sequence[Diagnosis], weights: RewardWeights) -> tuple[Labels, Floats]:
     """Labels and probabilities by scored class, each of shape (recordings, classes).
 
-    Of a class's equivalent codes any positive label counts, and the mean of the probabilities. One that is NaN is
-    passed over, as in 2020, but counts as 0 under a heading ``a|b``, as in 2021. A class without a probability is 0.
+    A class is positive if any of its equivalent codes is, and has the mean of their probabilities, or 0 where there is
+    none. A NaN among them is passed over, as in 2020, but counts as 0 under a heading ``a|b``, as in 2021.
     """
     column = {code: j for j, codes in enumerate(weights.classes) for code in codes}
     nan_is_zero = ["|" in name for name in weights.names]
@@ -242,7 +242,7 @@ def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> 
 
 
 def confusion_matrix(labels: Labels, binary: Labels) -> Floats:
-    """The organisers' confusion of classes that a recording may have several of, shape (true classes, answered ones).
+    """The organisers' confusion matrix for recordings of several classes, shape (true classes, answered classes).
 
     Each pair of a true and an answered class of a recording counts one over the number of classes true or answered.
     """

@@ -174,7 +174,7 @@ def record_name(prefix: str, published: str) -> str:
 
 
 def age_in_years(text: str, recording: str, report: Report) -> float:
-    """An age as it is written; NaN where it is empty, and with a warning where it is no age."""
+    """The age that a set's text states; NaN where it is empty or, with a warning, no age."""
     if not text:
         return math.nan
     try:
@@ -188,7 +188,7 @@ def age_in_years(text: str, recording: str, report: Report) -> float:
 
 
 def known_sex(text: str, sexes: Mapping[str, str], recording: str, report: Report) -> str | None:
-    """The sex that a set's word stands for; ``None`` where it is empty, and with a warning where it is another word."""
+    """The sex that a set's word stands for; ``None`` where it is empty or, with a warning, another word."""
     if text and text not in sexes:
         report.warn(recording, f"'{text}' is none of the set's words for a sex: NaN written")
     return sexes.get(text)

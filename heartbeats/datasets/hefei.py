@@ -99,7 +99,7 @@ def _text_files(source: Path) -> list[Path]:
 
 
 def _labels(source: Path, files: list[Path]) -> tuple[Path, list[list[str]]]:
-    """The label file and its lines' fields. Lists of recordings without terms, for the competition's test, are none."""
+    """The label file and its lines' fields. A list without terms, as of the competition's test, is no label file."""
     found = [(path, lines) for path in files if (lines := _label_lines(path))]
     if not found:
         raise DataSetError(f"{source}: no label file (lines of NAME.txt, age, sex, terms, separated by tabs) below it")
