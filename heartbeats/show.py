@@ -23,7 +23,7 @@ from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
 from heartbeats.pages.ecg_page import ecg_page, failure_page
 from heartbeats.pages.folder import INDEX, attempt, write_folder
-from heartbeats.pages.paper import plain
+from heartbeats.pages.sheet import plain
 from heartbeats.prepared import Failure
 
 FILES = (".html", *ecg_print.SUFFIXES)

@@ -13,10 +13,10 @@ from matplotlib.image import imread
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.pages.ecg_page import Reading, ecg_page, in_words, method, read
 from heartbeats.pages.findings import Comparison, rhythm
-from heartbeats.pages.folder import Entry, attempt, index_page
+from heartbeats.pages.folder import IndexLine, attempt, index_page
 from heartbeats.pages.layout import HEAD, lay_out
-from heartbeats.pages.paper import Sheet, Track, plain
 from heartbeats.pages.saliency import BIN
+from heartbeats.pages.sheet import Sheet, Track, plain
 from heartbeats.prepared import Failure
 from heartbeats.recording import Recording
 from heartbeats.show import main
@@ -275,20 +275,20 @@ def test_a_fault_of_the_program_costs_one_recording(write_record):
     assert attempt(write_record(), None, faulty) == Failure("A0001", "unforeseen ZeroDivisionError: for once")
 
 
-def entry(name: str, group: str, *, missed: tuple[str, ...] = (), extra: tuple[str, ...] = (), loss: float) -> Entry:
+def index_line(name: str, group: str, *, loss: float, missed: tuple[str, ...] = (), extra: tuple[str, ...] = ()):
     compared = Comparison(("NSR",), missed, extra, (), loss)
-    return Entry(name, "60 years, male", "60 /min", group, ("NSR",), ("NSR",), compared)
+    return IndexLine(name, "60 years, male", "60 /min", group, ("NSR",), ("NSR",), compared)
 
 
 def test_the_index_is_sorted_by_diagnosis_and_by_disagreement():
-    entries: dict[str, Entry | Failure] = {
-        "1.html": entry("c", SINUS_RHYTHM, extra=("AF",), loss=0.1),
-        "2.html": entry("b", "164889003", extra=("AF",), missed=("SB",), loss=0.2),
-        "3.html": entry("a", SINUS_RHYTHM, extra=("AF",), loss=0.3),
+    listed: dict[str, IndexLine | Failure] = {
+        "1.html": index_line("c", SINUS_RHYTHM, extra=("AF",), loss=0.1),
+        "2.html": index_line("b", "164889003", extra=("AF",), missed=("SB",), loss=0.2),
+        "3.html": index_line("a", SINUS_RHYTHM, extra=("AF",), loss=0.3),
         "4.html": Failure("d", "<no>"),
-        "5.html": entry("e", "", loss=0.9),
+        "5.html": index_line("e", "", loss=0.9),
     }
-    page = index_page(entries, {})
+    page = index_page(listed, {})
     assert_sound(page)
     diagnosis, disagreement = page.split('<h2 id="disagreement">')
     assert re.findall(r'href="(\d).html"', diagnosis) == ["2", "3", "1", "5"]

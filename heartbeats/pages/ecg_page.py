@@ -14,8 +14,8 @@ from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, sn
 from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
 from heartbeats.pages.layout import NO_SAMPLES, SHOWN, lay_out, lead_of, mended
 from heartbeats.pages.page import render
-from heartbeats.pages.paper import Sheet, Track, as_recorded, leaving, plain
 from heartbeats.pages.saliency import BIN, Saliency
+from heartbeats.pages.sheet import Sheet, Track, as_recorded, leaving, plain
 from heartbeats.preprocessing import SECONDS
 from heartbeats.recording import Recording, RecordingError, read_recording
 
@@ -79,7 +79,7 @@ class Reading:
         heart_rate, intervals = rhythm_in_words(self.rhythm)
         if self._peaks_may_be_missing:
             intervals += f"; lead {self.rhythm.lead} has gaps"
-        shown = (recorded_in_words(self.recording), f"{start:g} to {end:.4g} s")
+        shown = (_recorded_in_words(self.recording), f"{start:g} to {end:.4g} s")
         return (name, patient(self.recording)), (heart_rate, intervals), shown
 
     @property
@@ -144,7 +144,7 @@ def patient(recording: Recording) -> str:
     return f"{age}, {(recording.sex or 'sex unknown').lower()}"
 
 
-def recorded_in_words(recording: Recording) -> str:
+def _recorded_in_words(recording: Recording) -> str:
     """How many leads, and the sampling rate."""
     count = len(recording.leads)
     return f"{count} lead{'s' if count > 1 else ''}, {recording.sampling_rate:g} Hz"
@@ -219,7 +219,7 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
         as_recorded=as_recorded(reading.recording),
         mended=bool(mended(reading.recording)),
         peak_lead=plain(reading.rhythm.lead),
-        recorded=f"{recorded_in_words(reading.recording)}, {reading.seconds:.4g} s",
+        recorded=f"{_recorded_in_words(reading.recording)}, {reading.seconds:.4g} s",
         diagnoses=[_abbreviation(code) for code in codes],
         header=[_diagnosis(code) for code in codes],
         sheets=[sheet.svg(f"{description} From {sheet.strips[-1].start:g} s on.") for sheet in reading.sheets()],

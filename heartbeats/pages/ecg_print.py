@@ -17,7 +17,7 @@ from heartbeats.files import replace_file
 from heartbeats.pages.ecg_page import UNCALIBRATED, Reading, method
 from heartbeats.pages.findings import Answer
 from heartbeats.pages.layout import WIDTH
-from heartbeats.pages.paper import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
+from heartbeats.pages.sheet import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
 
 __all__ = ["SUFFIXES", "save", "save_failure"]
 

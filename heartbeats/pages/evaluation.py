@@ -14,7 +14,7 @@ from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, resampl
 from heartbeats.pages.charts import calibration_chart, interval_chart
 from heartbeats.scoring import Submission, challenge_metric, confusion_matrix
 
-__all__ = ["class_names", "evaluation", "number", "source_name", "with_interval"]
+__all__ = ["evaluation", "number", "source_name"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def evaluation(submission: Submission) -> dict[str, Any]:
     The challenge score and the other measures are those of :mod:`heartbeats.scoring`, the intervals bootstrapped.
     """
     scores, ends = submission.score(), resampled(submission)
-    names = class_names(submission.weights)
+    names = _class_names(submission.weights)
     support = submission.labels.sum(axis=0)
     per_class = {
         "AUROC": (scores.auroc_classes, ends.auroc_classes),
@@ -63,10 +63,10 @@ def evaluation(submission: Submission) -> dict[str, Any]:
         "draws": DRAWS,
         "least": LEAST,
         "nan_counts_as_0": any("|" in name for name in submission.weights.names),
-        "score": with_interval(scores.challenge_metric, ends.measures["challenge_metric"]),
-        "measures": [(MEASURES[name], with_interval(of_measures[name], ends.measures[name])) for name in MEASURES],
+        "score": _with_interval(scores.challenge_metric, ends.measures["challenge_metric"]),
+        "measures": [(MEASURES[name], _with_interval(of_measures[name], ends.measures[name])) for name in MEASURES],
         "classes": [
-            (names[j], int(support[j]), [with_interval(values[j], e[:, j]) for values, e in per_class.values()])
+            (names[j], int(support[j]), [_with_interval(values[j], e[:, j]) for values, e in per_class.values()])
             for j in order
         ],
         "class_charts": [_class_chart(label, names, drawn, *figures) for label, figures in per_class.items()],
@@ -76,7 +76,7 @@ def evaluation(submission: Submission) -> dict[str, Any]:
     }
 
 
-def class_names(weights: RewardWeights) -> list[str]:
+def _class_names(weights: RewardWeights) -> list[str]:
     """The classes' abbreviations, ``A|B`` for codes that are scored as one; a code without one is its own name."""
     return ["|".join(ABBREVIATIONS.get(code, code) for code in codes) for codes in weights.classes]
 
@@ -91,7 +91,7 @@ def number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
-def with_interval(value: float, ends: Floats) -> tuple[str, str]:
+def _with_interval(value: float, ends: Floats) -> tuple[str, str]:
     """A measure and its interval in words, which is empty where there is none."""
     return number(value), "" if np.isnan([value, *ends]).any() else f"{number(ends[0])} to {number(ends[1])}"
 
@@ -125,7 +125,7 @@ def _per_source(submission: Submission) -> dict[str, Any]:
             description=f"Challenge score by source with 95 % intervals: {listed}.",
         )
     return {
-        "sources": [(name, count, with_interval(value, ends)) for name, count, value, ends in found],
+        "sources": [(name, count, _with_interval(value, ends)) for name, count, value, ends in found],
         "source_chart": chart,
     }
 
@@ -133,16 +133,16 @@ def _per_source(submission: Submission) -> dict[str, Any]:
 def _rewards(weights: RewardWeights) -> dict[str, Any]:
     return {
         "caption": "Reward of an answer (column) where a class (row) is true",
-        "names": class_names(weights),
+        "names": _class_names(weights),
         "rows": [
-            (name, None, cells) for name, cells in zip(class_names(weights), _cells(weights.weights), strict=True)
+            (name, None, cells) for name, cells in zip(_class_names(weights), _cells(weights.weights), strict=True)
         ],
     }
 
 
 def _confusion(submission: Submission) -> dict[str, Any]:
     """Per true class where its recordings' shares went, the mean over the recordings with this label."""
-    names = class_names(submission.weights)
+    names = _class_names(submission.weights)
     support = submission.labels.sum(axis=0)
     shares = confusion_matrix(submission.labels, submission.binary) / np.maximum(support, 1)[:, None]
     rows = zip(names, map(int, support), _cells(shares), strict=True)

@@ -21,12 +21,12 @@ from heartbeats.files import write_text
 from heartbeats.pages.ecg_page import Reading, ecg_page, failure_page, patient, read, rhythm_in_words
 from heartbeats.pages.findings import Comparison
 from heartbeats.pages.page import render
-from heartbeats.pages.paper import plain
+from heartbeats.pages.sheet import plain
 from heartbeats.prepared import Failure
 from heartbeats.read_ahead import map_ahead
 from heartbeats.recording import RecordingError
 
-__all__ = ["INDEX", "Entry", "attempt", "index_page", "write_folder"]
+__all__ = ["INDEX", "IndexLine", "attempt", "index_page", "write_folder"]
 
 Made = TypeVar("Made")
 
@@ -36,7 +36,7 @@ HOME = f"../{INDEX}"
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexLine:
     """A line of the index.
 
     Attributes:
@@ -59,7 +59,7 @@ class Entry:
     comparison: Comparison | None
 
     @classmethod
-    def of(cls, reading: Reading) -> Entry:
+    def of(cls, reading: Reading) -> IndexLine:
         """The line of what was read."""
         codes, found = snomed_codes(reading.recording.diagnoses), reading.answer
         listed = found.answered if found else [code for code in CLASSES if code in codes]
@@ -93,7 +93,7 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
         OSError: the folder cannot be written.
     """
     (folder / PAGES).mkdir(parents=True, exist_ok=True)
-    entries: dict[str, Entry | Failure] = {}
+    lines: dict[str, IndexLine | Failure] = {}
     make = partial(_draw, model_directory=model_directory)
     places = _places(header_files)
     drawn = tqdm(
@@ -107,13 +107,13 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
             from_where[page] = places[header_file]
         if isinstance(made, Failure):
             tqdm.write(f"{plain(made.name)}: not read: {plain(made.reason)}", file=sys.stderr)
-            entries[page], text = made, failure_page(made.name, made.reason, home=HOME)
+            lines[page], text = made, failure_page(made.name, made.reason, home=HOME)
         else:
-            entries[page], text = made
+            lines[page], text = made
         write_text(folder / page, text)
-    write_text(folder / INDEX, index_page(entries, from_where))
-    failed = sum(isinstance(entry, Failure) for entry in entries.values())
-    return len(entries) - failed, failed
+    write_text(folder / INDEX, index_page(lines, from_where))
+    failed = sum(isinstance(line, Failure) for line in lines.values())
+    return len(lines) - failed, failed
 
 
 @cache
@@ -122,9 +122,9 @@ def _model(directory: Path) -> Classifier:
     return load(directory, device=torch.device("cpu"))
 
 
-def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[Entry, str] | Failure:
+def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[IndexLine, str] | Failure:
     classifier = _model(model_directory) if model_directory else None
-    return attempt(header_file, classifier, lambda reading: (Entry.of(reading), ecg_page(reading, home=HOME)))
+    return attempt(header_file, classifier, lambda reading: (IndexLine.of(reading), ecg_page(reading, home=HOME)))
 
 
 def _places(header_files: Sequence[Path]) -> dict[Path, str]:
@@ -150,32 +150,30 @@ def _file_name(name: str, taken: set[str]) -> str:
     return f"{candidate}.html"
 
 
-def index_page(entries: Mapping[str, Entry | Failure], places: Mapping[str, str]) -> str:
+def index_page(lines: Mapping[str, IndexLine | Failure], places: Mapping[str, str]) -> str:
     """The index, HTML, of lines by the page that each leads to, relative to the index.
 
     Lines of one name keep their order; ``places`` says, by page, where those are from.
     """
-    read_pages = {page: entry for page, entry in entries.items() if isinstance(entry, Entry)}
+    read_pages = {page: line for page, line in lines.items() if isinstance(line, IndexLine)}
     groups = []
     for code in (*CLASSES, ""):
-        rows = [(page, entry) for page, entry in read_pages.items() if entry.group == code]
+        rows = [(page, line) for page, line in read_pages.items() if line.group == code]
         if rows:
             title = f"{ABBREVIATIONS[code]}, {NAMES[code]}" if code else "None of the 27"
             rows.sort(key=lambda row: row[1].name)
             groups.append({"id": f"d{code}", "title": title, "rows": rows})
-    compared = [(page, entry, entry.comparison) for page, entry in read_pages.items() if entry.comparison is not None]
+    compared = [(page, line, line.comparison) for page, line in read_pages.items() if line.comparison is not None]
     labelled = [row for row in compared if row[2].labelled]
     return render(
         "index.html",
-        count=len(entries),
+        count=len(lines),
         places=places,
         groups=groups,
-        answered=any(entry.answered is not None for entry in read_pages.values()),
+        answered=any(line.answered is not None for line in read_pages.values()),
         disagreeing=sorted(labelled, key=lambda row: row[2].disagreement, reverse=True),
         unlabelled=len(compared) - len(labelled),
         failures=[
-            (page, plain(entry.name), plain(entry.reason))
-            for page, entry in entries.items()
-            if isinstance(entry, Failure)
+            (page, plain(line.name), plain(line.reason)) for page, line in lines.items() if isinstance(line, Failure)
         ],
     )

@@ -34,7 +34,7 @@ from heartbeats.pages.layout import (
     NO_SAMPLES,
     ROW,
     SPEED,
-    TRACK,
+    TRACK_HEIGHT,
     WIDTH,
     Strip,
     mended,
@@ -43,11 +43,28 @@ from heartbeats.pages.layout import (
 from heartbeats.pages.page import STYLE, picture
 from heartbeats.recording import Recording
 
-__all__ = ["MM", "Sheet", "Track", "as_recorded", "drawing", "leaving", "millimetres", "plain", "write"]
+__all__ = [
+    "AGAINST",
+    "DISCLAIMER",
+    "FOR",
+    "MM",
+    "NAMES_COLOR",
+    "QUIET",
+    "Sheet",
+    "Track",
+    "as_recorded",
+    "drawing",
+    "leaving",
+    "millimetres",
+    "plain",
+    "write",
+]
 
 MM = 1 / 25.4  # inches
 GRID = (("#f7d4d4", 1, 0.18), ("#eaa3a3", 5, 0.35))  # colour, mm apart, points wide
-TRACE, NAMES_COLOR, QUIET, FOR, AGAINST = "#111111", "#111111", "#555555", "#0b57a4", "#8d939b"
+TRACE_COLOR = NAMES_COLOR = "#111111"
+QUIET = "#555555"  # what is of less weight
+FOR, AGAINST = "#0b57a4", "#8d939b"  # what speaks for a class and against it
 DISCLAIMER = "HeartBeats. Not a medical device: nothing here has been approved for diagnosis."
 SMALL, MIDDLE, LARGE = 6.5, 8.5, 12.0  # points
 
@@ -87,7 +104,7 @@ class Sheet:
     @property
     def height(self) -> float:
         """The height of the sheet, in mm."""
-        return HEAD + self.paper + LANE + (TRACK if self.track else 0) + FOOT
+        return HEAD + self.paper + LANE + (TRACK_HEIGHT if self.track else 0) + FOOT
 
     def figure(self) -> Figure:
         """The sheet by itself, ``WIDTH`` mm wide."""
@@ -202,7 +219,7 @@ def _draw_calibration(axes: Axes, y: float) -> None:
     pulse, foot = 0.2 * SPEED, 2.5
     start = LEFT - 5 - pulse - foot
     x = np.cumsum([start, foot, 0, pulse, 0, foot])
-    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE, 0.7, f"calibration-{y:g}")
+    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE_COLOR, 0.7, f"calibration-{y:g}")
 
 
 def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle, identifier: str) -> None:
@@ -219,9 +236,9 @@ def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle
         remark = remark or ("flat" if np.ptp(y) == 0 else "")
         name += f": {remark}" if remark else ""
     if x.size and strip.x > LEFT:  # where a column begins
-        _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE, 0.7)
-        _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE, 0.7)
-    _line(axes, x, y, TRACE, 0.7, identifier).set_clip_path(paper)
+        _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE_COLOR, 0.7)
+        _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE_COLOR, 0.7)
+    _line(axes, x, y, TRACE_COLOR, 0.7, identifier).set_clip_path(paper)
     bold = "bold" if color == NAMES_COLOR else "normal"
     write(axes, strip.x + 1.5, strip.y - ROW / 2 + 2.5, name, size=MIDDLE, color=color, fontweight=bold)
 
