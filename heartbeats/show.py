@@ -18,12 +18,11 @@ from pathlib import Path
 import torch
 
 from heartbeats.classifier import ModelError, load
-from heartbeats.files import write_text
+from heartbeats.files import printable, write_text
 from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
 from heartbeats.pages.ecg_page import ecg_page, failure_page
 from heartbeats.pages.folder import INDEX, attempt, write_folder
-from heartbeats.pages.sheet import plain
 from heartbeats.prepared import Failure
 
 FILES = (".html", *ecg_print.SUFFIXES)
@@ -105,7 +104,7 @@ def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> N
 
 
 def _say(text: str) -> None:
-    print(plain(text), file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from conftest import TWELVE, ecg
 from matplotlib.image import imread
 
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.files import printable
 from heartbeats.pages.ecg_page import Reading, ecg_page, in_words, method, read
 from heartbeats.pages.findings import Comparison, rhythm
 from heartbeats.pages.folder import IndexLine, attempt, index_page
 from heartbeats.pages.layout import HEAD, lay_out
 from heartbeats.pages.saliency import BIN
-from heartbeats.pages.sheet import Sheet, Track, plain
+from heartbeats.pages.sheet import Sheet, Track
 from heartbeats.prepared import Failure
 from heartbeats.recording import Recording
 from heartbeats.show import main
@@ -130,7 +131,7 @@ def test_a_page_is_sound_and_says_what_the_model_says(classifier, write_record):
     assert len(page.encode()) < 400_000
     found = reading.answer
     for sentence in (*found.reasons, *reading.notes(), "60 years, male", "Integrated gradients", "1703.01365"):
-        assert str(plain(sentence)) in page.replace("&lt;", "<").replace("&#39;", "'")
+        assert printable(sentence) in page.replace("&lt;", "<").replace("&#39;", "'")
     assert "The probabilities are not calibrated: the model’s training report shows how far" in page
     order = re.findall(r'<span class="code">(\w+)</span>.*?<td>([\d.]+)</td>', page)
     assert [float(p) for _, p in order] == sorted((round(p, 3) for p in found.probabilities), reverse=True)
@@ -241,6 +242,14 @@ def test_the_picture_is_ten_pixels_a_millimetre_and_the_pdf_a4(tmp_path, write_r
     boxes = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", (tmp_path / "x.pdf").read_bytes())
     assert [tuple(round(float(x) * MILLIMETRES, 2) for x in box) for box in boxes] == [(297, 210)]
     assert sheet_of(recording(), Track(np.zeros(250), BIN, "")).height <= 190  # within margins of 10 mm
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("Ä 名 $x^2$", "Ä 名 $x^2$"), ("\x1b[2J\n", r"\x1b[2J\n"), ("\udcff\u202e\x00", r"\udcff\u202e\x00")],
+)
+def test_what_cannot_be_shown_is_written_as_an_escape(text, shown):
+    assert printable(text) == shown
 
 
 # --- the command and its folder

@@ -11,17 +11,19 @@ import numpy as np
 
 from heartbeats.classifier import Classifier
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
+from heartbeats.files import printable
 from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
 from heartbeats.pages.layout import NO_SAMPLES, SHOWN, lay_out, lead_of, mended
 from heartbeats.pages.page import render
 from heartbeats.pages.saliency import BIN, Saliency
-from heartbeats.pages.sheet import Sheet, Track, as_recorded, leaving, plain
+from heartbeats.pages.sheet import Sheet, Track, as_recorded, leaving
 from heartbeats.preprocessing import SECONDS
 from heartbeats.recording import Recording, RecordingError, read_recording
 
 __all__ = [
     "UNCALIBRATED",
     "Reading",
+    "abbreviation",
     "ecg_page",
     "failure_page",
     "in_words",
@@ -51,7 +53,7 @@ class Reading:
     @property
     def name(self) -> str:
         """The recording's name, fit to be shown."""
-        return plain(self.recording.name)
+        return printable(self.recording.name)
 
     @property
     def seconds(self) -> float:
@@ -119,7 +121,7 @@ class Reading:
             said.append(f"R peaks are those of lead {lead}, which has gaps: an R-R interval over one is no pause.")
         if not self.rhythm.peaks.size:
             said.append("No R peaks were found.")
-        return [plain(sentence) for sentence in said]
+        return [printable(sentence) for sentence in said]
 
 
 def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
@@ -218,17 +220,17 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
         intervals=intervals,
         as_recorded=as_recorded(reading.recording),
         mended=bool(mended(reading.recording)),
-        peak_lead=plain(reading.rhythm.lead),
+        peak_lead=printable(reading.rhythm.lead),
         recorded=f"{_recorded_in_words(reading.recording)}, {reading.seconds:.4g} s",
-        diagnoses=[_abbreviation(code) for code in codes],
+        diagnoses=[abbreviation(code) for code in codes],
         header=[_diagnosis(code) for code in codes],
         sheets=[sheet.svg(f"{description} From {sheet.strips[-1].start:g} s on.") for sheet in reading.sheets()],
         notes=reading.notes(),
         answer=found,
         uncalibrated=UNCALIBRATED,
-        unscored=[plain(code) for code in found.comparison.unscored] if found else [],
+        unscored=[printable(code) for code in found.comparison.unscored] if found else [],
         method=method(found) if found else (),
-        answered=[_abbreviation(code) for code in found.answered] if found else [],
+        answered=[abbreviation(code) for code in found.answered] if found else [],
         rows=_probabilities(found, reading.recording) if found else [],
     )
 
@@ -250,12 +252,13 @@ def _probabilities(found: Answer, recording: Recording) -> list[dict[str, object
 
 def failure_page(name: str, reason: str, *, home: str = "") -> str:
     """The page of a recording that cannot be read."""
-    return render("failure.html", name=plain(name), reason=plain(reason), home=home)
+    return render("failure.html", name=printable(name), reason=printable(reason), home=home)
 
 
-def _abbreviation(code: str) -> str:
-    return ABBREVIATIONS.get(code) or plain(code)
+def abbreviation(code: str) -> str:
+    """A diagnosis's abbreviation; a code that is none of the 27 is its own, fit to be shown."""
+    return ABBREVIATIONS.get(code) or printable(code)
 
 
 def _diagnosis(code: str) -> str:
-    return f"{ABBREVIATIONS[code]} ({NAMES[code]})" if code in ABBREVIATIONS else plain(code)
+    return f"{ABBREVIATIONS[code]} ({NAMES[code]})" if code in ABBREVIATIONS else printable(code)

@@ -17,11 +17,10 @@ from tqdm import tqdm
 
 from heartbeats.classifier import Classifier, load
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, snomed_codes
-from heartbeats.files import write_text
-from heartbeats.pages.ecg_page import Reading, ecg_page, failure_page, patient, read, rhythm_in_words
+from heartbeats.files import printable, write_text
+from heartbeats.pages.ecg_page import Reading, abbreviation, ecg_page, failure_page, patient, read, rhythm_in_words
 from heartbeats.pages.findings import Comparison
 from heartbeats.pages.page import render
-from heartbeats.pages.sheet import plain
 from heartbeats.prepared import Failure
 from heartbeats.read_ahead import map_ahead
 from heartbeats.recording import RecordingError
@@ -69,7 +68,7 @@ class IndexLine:
             heart_rate=rhythm_in_words(reading.rhythm)[0],
             group=listed[0] if listed else "",
             answered=tuple(ABBREVIATIONS[code] for code in found.answered) if found else None,
-            header=tuple(ABBREVIATIONS.get(code) or plain(code) for code in codes),
+            header=tuple(map(abbreviation, codes)),
             comparison=found.comparison if found else None,
         )
 
@@ -106,7 +105,7 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
         if header_file in places:
             from_where[page] = places[header_file]
         if isinstance(made, Failure):
-            tqdm.write(f"{plain(made.name)}: not read: {plain(made.reason)}", file=sys.stderr)
+            tqdm.write(f"{printable(made.name)}: not read: {printable(made.reason)}", file=sys.stderr)
             lines[page], text = made, failure_page(made.name, made.reason, home=HOME)
         else:
             lines[page], text = made
@@ -133,7 +132,7 @@ def _places(header_files: Sequence[Path]) -> dict[Path, str]:
     folders = {path: path.parent.resolve() for path in header_files}
     around = Path(os.path.commonpath(folders.values())).parent
     return {
-        path: plain((folder / path.stem).relative_to(around).as_posix())
+        path: printable((folder / path.stem).relative_to(around).as_posix())
         for path, folder in folders.items()
         if count[path.stem] > 1
     }
@@ -174,6 +173,8 @@ def index_page(lines: Mapping[str, IndexLine | Failure], places: Mapping[str, st
         disagreeing=sorted(labelled, key=lambda row: row[2].disagreement, reverse=True),
         unlabelled=len(compared) - len(labelled),
         failures=[
-            (page, plain(line.name), plain(line.reason)) for page, line in lines.items() if isinstance(line, Failure)
+            (page, printable(line.name), printable(line.reason))
+            for page, line in lines.items()
+            if isinstance(line, Failure)
         ],
     )

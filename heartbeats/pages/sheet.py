@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from heartbeats.files import printable
 from heartbeats.pages.layout import (
     ABOVE,
     BELOW,
@@ -56,7 +57,6 @@ __all__ = [
     "drawing",
     "leaving",
     "millimetres",
-    "plain",
     "write",
 ]
 
@@ -160,12 +160,6 @@ def leaving(sheet: Sheet) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def plain(text: str) -> str:
-    """``text`` without characters that cannot be shown: those are written as escapes."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
     """matplotlib's settings while a sheet is drawn, of which a name in another script's letters makes no warning."""
@@ -185,7 +179,7 @@ def millimetres(figure: Figure, *, left: float, top: float, width: float, height
 
 def write(axes: Axes, x: float, y: float, text: str, *, size: float = SMALL, **style: object) -> None:
     """Write ``text`` as it stands: a dollar sign begins no formula."""
-    axes.text(x, y, plain(text), fontsize=size, parse_math=False, **{"color": NAMES_COLOR} | style)  # type: ignore[arg-type]
+    axes.text(x, y, printable(text), fontsize=size, parse_math=False, **{"color": NAMES_COLOR} | style)  # type: ignore[arg-type]
 
 
 Numbers = Sequence[float] | npt.NDArray[np.float64]
