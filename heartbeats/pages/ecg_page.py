@@ -12,7 +12,7 @@ import numpy as np
 from heartbeats.classifier import Classifier
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
 from heartbeats.files import printable
-from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
+from heartbeats.pages.findings import Answer, Rhythm, explain, rhythm
 from heartbeats.pages.layout import NO_SAMPLES, SHOWN, lay_out, lead_of, mended
 from heartbeats.pages.page import render
 from heartbeats.pages.saliency import BIN, Saliency
@@ -135,7 +135,7 @@ def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
     if classifier is None:
         return Reading(recording, found)
     try:
-        return Reading(recording, found, answer(recording, classifier))
+        return Reading(recording, found, explain(recording, found, classifier))
     except RecordingError as error:
         return Reading(recording, found, refusal=str(error))
 
