@@ -6,6 +6,7 @@ Each says in words what it shows. Colours are told apart by colour-blind readers
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -17,12 +18,21 @@ from matplotlib.ticker import MaxNLocator
 
 from heartbeats.pages.page import INK, STYLE, picture
 
-__all__ = ["calibration_chart", "histogram", "interval_chart", "learning_curve", "threshold_chart"]
+__all__ = ["Chart", "calibration_chart", "histogram", "interval_chart", "learning_curve", "threshold_chart"]
 
 Floats = npt.NDArray[np.float64]
 
 BLUE, ORANGE = "#2f7fc0", "#c8641b"
 WIDTH = 3.4  # inches: what a telephone shows without scrolling
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture, its title, and what else there is to say of it."""
+
+    title: str
+    picture: Markup
+    note: str = ""
 
 
 def interval_chart(names: Sequence[str], values: Floats, ends: Floats, *, description: str) -> Markup:

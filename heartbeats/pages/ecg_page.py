@@ -235,17 +235,28 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
     )
 
 
-def _probabilities(found: Answer, recording: Recording) -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class _Row:
+    """A class in the table of probabilities: what the model says of it, and whether the header has it."""
+
+    abbreviation: str
+    name: str
+    probability: float
+    answered: bool
+    header: bool
+
+
+def _probabilities(found: Answer, recording: Recording) -> list[_Row]:
     """The rows of the table, the highest probability first."""
     true = label_matrix([recording.diagnoses])[0]
     return [
-        {
-            "abbreviation": ABBREVIATIONS[CLASSES[i]],
-            "name": NAMES[CLASSES[i]],
-            "probability": found.probabilities[i],
-            "answered": bool(found.labels[i]),
-            "header": bool(true[i]),
-        }
+        _Row(
+            abbreviation=ABBREVIATIONS[CLASSES[i]],
+            name=NAMES[CLASSES[i]],
+            probability=found.probabilities[i],
+            answered=bool(found.labels[i]),
+            header=bool(true[i]),
+        )
         for i in np.argsort(-found.probabilities, kind="stable")
     ]
 

@@ -1,4 +1,4 @@
-"""The sheets of one recording as .pdf, on A4 across, or as .png, the pages in one picture, ten pixels a millimetre."""
+"""The sheets of one recording: as .pdf on A4 across, or as one .png of all pages, ten pixels per millimetre."""
 
 from __future__ import annotations
 

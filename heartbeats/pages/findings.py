@@ -70,8 +70,7 @@ class Comparison:
         missed: in the header only.
         extra: answered only.
         unscored: the header's diagnoses that are none of the 27, as written.
-        cross_entropy: mean over classes; where codes are one class, of the mean of their probabilities, as the scorers
-            take it.
+        cross_entropy: mean over classes; a class of several codes has the mean of their probabilities, as in scoring.
     """
 
     agreed: tuple[str, ...]
@@ -122,7 +121,7 @@ class Answer:
         labels: what is answered, shape (27,).
         reasons: how the answer came about, in sentences.
         warnings: what had to be assumed or mended before the networks read it.
-        saliency: where they looked.
+        saliency: where the networks looked.
         comparison: with the header.
     """
 

@@ -1,4 +1,4 @@
-"""A folder of pages, one a recording, and an index that lists them by diagnosis and by disagreement with the header."""
+"""A folder of pages, one per recording, with an index by diagnosis and by disagreement with the header."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class IndexLine:
 
 
 def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Reading], Made]) -> Made | Failure:
-    """What ``make`` makes of a recording that is read and, with a model, classified, or why that cannot be."""
+    """Read a recording, classify it if there is a model, and return what ``make`` makes of it, or why it cannot be."""
     try:
         return make(read(header_file, classifier))
     except RecordingError as error:
@@ -117,7 +117,7 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
 
 @cache
 def _model(directory: Path) -> Classifier:
-    torch.set_num_threads(1)  # there is a process a core
+    torch.set_num_threads(1)  # there is one process per core
     return load(directory, device=torch.device("cpu"))
 
 
@@ -127,7 +127,7 @@ def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[IndexLine
 
 
 def _places(header_files: Sequence[Path]) -> dict[Path, str]:
-    """Where recordings whose name is not theirs alone are from, relative to what is around the folder of them all."""
+    """For recordings that share a name: the path that tells them apart, from the parent of all recordings' folder."""
     count = Counter(path.stem for path in header_files)
     folders = {path: path.parent.resolve() for path in header_files}
     around = Path(os.path.commonpath(folders.values())).parent
@@ -139,7 +139,7 @@ def _places(header_files: Sequence[Path]) -> dict[Path, str]:
 
 
 def _file_name(name: str, taken: set[str]) -> str:
-    """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and of no other recording."""
+    """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and no other page's."""
     stem = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", name)[:100]
     candidate, count = stem, 1
     while candidate.lower() in taken:  # some file systems take no notice of case
@@ -150,9 +150,11 @@ def _file_name(name: str, taken: set[str]) -> str:
 
 
 def index_page(lines: Mapping[str, IndexLine | Failure], places: Mapping[str, str]) -> str:
-    """The index, HTML, of lines by the page that each leads to, relative to the index.
+    """The index, HTML.
 
-    Lines of one name keep their order; ``places`` says, by page, where those are from.
+    Args:
+        lines: by the page that each leads to, relative to the index; those of one name keep their order.
+        places: by page, the paths that tell recordings of one name apart.
     """
     read_pages = {page: line for page, line in lines.items() if isinstance(line, IndexLine)}
     groups = []

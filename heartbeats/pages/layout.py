@@ -94,9 +94,10 @@ def rhythm_lead(recording: Recording) -> str:
 
 
 def trace(recording: Recording, strip: Strip) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Millimetres from the sheet's left and from its top, each of shape (samples,), of a strip; empty without its lead.
+    """A strip's curve, in mm from the sheet's left and in mm from its top, each of shape (samples,).
 
-    The sample after the strip's last is drawn too: there the next strip begins.
+    Empty where the recording lacks the lead. The sample after the strip's last is drawn too: there the next strip
+    begins.
     """
     lead = lead_of(recording, strip.lead)
     if lead is None:
@@ -117,9 +118,9 @@ def lead_of(recording: Recording, lead: str) -> npt.NDArray[np.float64] | None:
 
 
 def mended(recording: Recording) -> dict[str, str]:
-    """Leads with missing samples, and in two words what stands for them: no line of theirs is all as recorded.
+    """Leads with missing samples, and two words on what is drawn in their place.
 
-    A limb lead that is computed has what lead I or II has.
+    A limb lead that is computed has the gaps of leads I and II.
     """
     samples = recording.signal.shape[1]
     found: dict[str, str] = {}

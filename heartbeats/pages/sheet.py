@@ -71,7 +71,7 @@ SMALL, MIDDLE, LARGE = 6.5, 8.5, 12.0  # points
 
 @dataclass(frozen=True)
 class Track:
-    """What each ``seconds`` of a recording add to a probability, drawn under the last strip, and its caption."""
+    """Bars under the last strip: what each stretch of ``seconds`` adds to a probability, and a caption."""
 
     values: npt.NDArray[np.float64]
     seconds: float
@@ -113,7 +113,7 @@ class Sheet:
         return figure
 
     def svg(self, description: str) -> Markup:
-        """The sheet as inline SVG, ``description`` for those who do not see it; 72 units an inch, to 0.01 of one."""
+        """The sheet as inline SVG, in 1/72 inch to two decimals; ``description`` is for those who do not see it."""
         with drawing():
             drawn = picture(self.figure(), description)
         return Markup(re.sub(r' d="[^"]+"', _rounded, drawn))
@@ -140,13 +140,13 @@ class Sheet:
 
 
 def _rounded(path: re.Match[str]) -> str:
-    """A path's coordinates to 0.01, and lines after a move without their letter, which they need not have."""
+    """A path with two decimals, and without the letter L, which SVG can do without after a move."""
     rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
     return re.sub(r"\s*L\s*", " ", rounded).replace("\n", "")
 
 
 def as_recorded(recording: Recording) -> str:
-    """Whether all that is drawn was recorded."""
+    """Whether all that is drawn was recorded, in words."""
     return "as recorded but for missing samples" if mended(recording) else "as recorded"
 
 
@@ -162,7 +162,7 @@ def leaving(sheet: Sheet) -> list[str]:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """matplotlib's settings while a sheet is drawn, of which a name in another script's letters makes no warning."""
+    """Matplotlib's style for a sheet, without its warning about characters that the font lacks."""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         yield
@@ -251,7 +251,7 @@ def _draw_peaks(axes: Axes, strip: Strip, peaks: npt.NDArray[np.float64], *, top
 
 
 def _draw_track(axes: Axes, strip: Strip, track: Track, *, top: float) -> None:
-    """Bars up for what speaks for a class, down for what speaks against it; the tallest of the recording 5.5 mm."""
+    """Bars up for what speaks for a class, down for what speaks against it; the recording's tallest is 5.5 mm."""
     zero, tallest = top + 10.0, 5.5
     edges = np.arange(len(track.values) + 1) * track.seconds - strip.start
     inside = (edges[:-1] >= -1e-9) & (edges[:-1] < strip.seconds - 1e-9)
