@@ -4,8 +4,9 @@
 
 RECORD is a header file, a recording's path without suffix, the signal file beside its header, or a folder of
 recordings, sub-folders included. One recording becomes one file, NAME.html unless -o says otherwise; several, or a
-folder, need -o FOLDER and become pages there, with index.html. What cannot be read gets a page that says why. The exit
-status is 1 only when nothing could be written.
+folder, need -o FOLDER and become pages there, with index.html; pages of an earlier run that the new index does not name
+are removed. What cannot be read gets a page that says why. The exit status is 1 when nothing could be written, 2 when
+the arguments are wrong.
 """
 
 from __future__ import annotations

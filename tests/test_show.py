@@ -277,6 +277,32 @@ def test_a_folder_is_drawn_with_an_index_and_stays_inside(tmp_path, model_direct
         assert name == "index.html" or 'href="../index.html"' in page
 
 
+def test_a_folder_that_is_written_again_keeps_no_page_that_its_index_does_not_name(tmp_path, write_record):
+    data, out = tmp_path / "data", tmp_path / "out"
+    for name in ("A0001", "A0002", "A0003", "A0004"):
+        write_record(name, folder=data)
+    (data / "A0002.mat").unlink()
+    assert main([str(data), "-o", str(out)]) == 0
+    pages = out / "recordings"
+    (pages / "A0003.html").write_text("a reader's own, in the place of a page")
+    (pages / "notes.html").write_text((pages / "A0004.html").read_text())
+    (data / "A0001.hea").rename(data / "a0001.hea")
+    assert main([str(data / "a0001"), "-o", str(out)]) == 0
+    left = {path.name for path in pages.iterdir()} - {"A0001.html"}  # of which case alone may tell the new page
+    assert left == {"a0001.html", "A0003.html", "notes.html"}
+    assert re.findall(r'<a href="recordings/([^"]+)"', (out / "index.html").read_text()) == ["a0001.html"]
+
+
+def test_a_folder_with_another_s_index_loses_nothing(tmp_path, write_record):
+    out = tmp_path / "out"
+    (out / "recordings").mkdir(parents=True)
+    foreign = out / "recordings" / "song.html"
+    foreign.write_text('<a href="../index.html">All songs</a>')
+    (out / "index.html").write_bytes(b'<a href="recordings/song.html">\xff</a> <a href="recordings/gone.html">')
+    assert main([str(write_record()), "-o", str(out)]) == 0
+    assert foreign.exists()
+
+
 def test_a_fault_of_the_program_costs_one_recording(write_record):
     def faulty(reading: Reading) -> str:
         raise ZeroDivisionError("for once")

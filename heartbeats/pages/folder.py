@@ -32,6 +32,7 @@ Made = TypeVar("Made")
 INDEX = "index.html"
 PAGES = "recordings"
 HOME = f"../{INDEX}"
+WAY_BACK = f'<a href="{HOME}">All recordings</a>'  # in every page of a folder
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Re
 def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None = None) -> tuple[int, int]:
     """Write a page for every recording and the index; returns how many were read, and how many were not.
 
-    Pages are named after the recordings, in letters that any file system takes, and stay in the folder.
+    Pages are named after the recordings, in letters that any file system takes. Those of an earlier run that the new
+    index does not name are removed; a file that this program did not write never is.
 
     Raises:
         OSError: the folder cannot be written.
@@ -94,7 +96,7 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
     (folder / PAGES).mkdir(parents=True, exist_ok=True)
     lines: dict[str, IndexLine | Failure] = {}
     make = partial(_draw, model_directory=model_directory)
-    places = _places(header_files)
+    places, earlier = _places(header_files), _earlier_pages(folder)
     drawn = tqdm(
         map_ahead(make, header_files, group=1), total=len(header_files), desc="drawing", unit="recording", disable=None
     )
@@ -111,8 +113,24 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
             lines[page], text = made
         write_text(folder / page, text)
     write_text(folder / INDEX, index_page(lines, from_where))
+    _remove_others(earlier, taken)
     failed = sum(isinstance(line, Failure) for line in lines.values())
     return len(lines) - failed, failed
+
+
+def _earlier_pages(folder: Path) -> set[Path]:
+    """The pages that an index written earlier names, in names such as this program gives."""
+    index = folder / INDEX
+    text = index.read_text(encoding="utf-8", errors="replace") if index.is_file() else ""
+    return {folder / page for page in re.findall(rf'href="({PAGES}/[A-Za-z0-9._-]+\.html)"', text)}
+
+
+def _remove_others(earlier: set[Path], taken: set[str]) -> None:
+    """Remove earlier pages whose name was not taken again; a file without the way back is none of this program."""
+    others = (path for path in earlier if path.stem.lower() not in taken and path.is_file())
+    for path in others:
+        if WAY_BACK in path.read_text(encoding="utf-8", errors="replace"):
+            path.unlink()
 
 
 @cache
