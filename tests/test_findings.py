@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_show import AF, BRADY, RBBB, SNR, recording
+from pages_made import recording
 
 from heartbeats.classifier import Evidence, decide
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, NAMES, SINUS_RHYTHM, read_weights
@@ -16,6 +16,8 @@ from heartbeats.pages.saliency import BIN, integrated_gradients
 from heartbeats.prepared import prepare_recording
 from heartbeats.recording import RecordingError, read_recording
 from heartbeats.settings import DecisionSettings
+
+BRADY, SNR, AF, RBBB = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003", "59118001"))
 
 
 def probabilities(**chosen: float) -> np.ndarray:

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from conftest import ecg
-from test_show import MILLIMETRES, SVG, lines, recording, sheet_of, spikes, texts
+from pages_made import recording, sheet_of, spikes
+from pages_read import MILLIMETRES, SVG, lines, texts
 
 from heartbeats.pages.ecg_page import Reading, ecg_page, read
 from heartbeats.pages.findings import rhythm

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import TINY, ecg
-from test_reports import Page, written
+from pages_read import Page, written
 
 from heartbeats import entry
 from heartbeats.classifier import Evidence

@@ -92,10 +92,10 @@ def threshold_chart(thresholds: Floats, scores: Floats, chosen: float, *, descri
 
 
 def calibration_chart(predicted: Floats, observed: Floats, counts: Floats, *, description: str) -> Markup:
-    """Share of labels that are there over the mean probability, and how many answers each bin of equal width holds.
+    """The share of labels that are there over the mean probability, and how many answers each bin holds.
 
     Args:
-        predicted: the mean probability per bin, NaN for an empty one; shape (bins,) as the others.
+        predicted: the mean probability per bin of equal width, NaN for an empty one; shape (bins,) as the others.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")

@@ -267,7 +267,7 @@ def failure_page(name: str, reason: str, *, home: str = "") -> str:
 
 
 def abbreviation(code: str) -> str:
-    """A diagnosis's abbreviation; a code that is none of the 27 is its own, fit to be shown."""
+    """A diagnosis's abbreviation, or the code as it stands if it is none of the 27, fit to be shown."""
     return ABBREVIATIONS.get(code) or printable(code)
 
 

@@ -77,7 +77,7 @@ def _shortened(name: str) -> str:
 
 
 def _pages(count: int, path: Path) -> list[tuple[Figure, float]]:
-    """The figure that each page is drawn into, and how many mm from its top: of a picture it is one figure."""
+    """For each page its figure, and how many mm below the figure's top it begins: a .png has one figure for all."""
     size = (PAGE_WIDTH * MM, PAGE_HEIGHT * MM)
     if path.suffix.lower() == ".pdf":
         return [(Figure(figsize=size), 0.0) for _ in range(count)]

@@ -90,7 +90,7 @@ def evaluation(submission: Submission) -> dict[str, Any]:
 
 
 def _class_names(weights: RewardWeights) -> list[str]:
-    """The classes' abbreviations, ``A|B`` for codes that are scored as one; a code without one is its own name."""
+    """The classes' abbreviations, ``A|B`` for codes that are scored as one; a code without one stands for itself."""
     return ["|".join(ABBREVIATIONS.get(code, code) for code in codes) for codes in weights.classes]
 
 

@@ -119,14 +119,14 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
 
 
 def _earlier_pages(folder: Path) -> set[Path]:
-    """The pages that an index written earlier names, in names such as this program gives."""
+    """The pages that the index of an earlier run names."""
     index = folder / INDEX
     text = index.read_text(encoding="utf-8", errors="replace") if index.is_file() else ""
     return {folder / page for page in re.findall(rf'href="({PAGES}/[A-Za-z0-9._-]+\.html)"', text)}
 
 
 def _remove_others(earlier: set[Path], taken: set[str]) -> None:
-    """Remove earlier pages whose name was not taken again; a file without the way back is none of this program."""
+    """Remove earlier pages whose name was not taken again; what lacks the way back is no page of this program."""
     others = (path for path in earlier if path.stem.lower() not in taken and path.is_file())
     for path in others:
         if WAY_BACK in path.read_text(encoding="utf-8", errors="replace"):

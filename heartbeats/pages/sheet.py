@@ -113,7 +113,7 @@ class Sheet:
         return figure
 
     def svg(self, description: str) -> Markup:
-        """The sheet as inline SVG, in 1/72 inch to two decimals; ``description`` is for those who do not see it."""
+        """The sheet as inline SVG, two decimals of 1/72 inch; ``description`` is for those who do not see it."""
         with drawing():
             drawn = picture(self.figure(), description)
         return Markup(re.sub(r' d="[^"]+"', _rounded, drawn))

@@ -168,7 +168,7 @@ def _expanded(counts: dict[str, int]) -> npt.NDArray[np.float64]:
 
 
 def _histogram(cohort: dict[str, Any], key: str, width: int, *, label: str, what: str) -> Chart | None:
-    """The picture of a particular over all sources; ``None`` where no header tells it."""
+    """Ages or lengths over all sources; ``None`` where no header tells them."""
     counted: Counter[str] = Counter()
     for facts in cohort["particulars"].values():
         counted.update(facts[key])
