@@ -1,4 +1,7 @@
-"""Whole files or none, written under a temporary name and then renamed; one writer at a time; and which code wrote."""
+"""Whole files or none, written under a temporary name and then renamed; one writer at a time; and which code wrote.
+
+Names and texts of files may hold anything: :func:`printable` makes them fit to be shown.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["InUseError", "code_digest", "locked", "read_bytes", "replace_file", "write_text"]
+__all__ = ["InUseError", "code_digest", "locked", "printable", "read_bytes", "replace_file", "write_text"]
 
 
 class InUseError(OSError):
@@ -73,6 +76,11 @@ def write_text(path: Path, text: str) -> None:
     """
     content = text.encode("utf-8", "surrogateescape")
     replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def printable(text: str) -> str:
+    """``text`` on one line: what has no picture, or would steer a terminal, is written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def code_digest(*modules: str) -> str:

@@ -4,8 +4,9 @@
 
 RECORD is a header file, a recording's path without suffix, the signal file beside its header, or a folder of
 recordings, sub-folders included. One recording becomes one file, NAME.html unless -o says otherwise; several, or a
-folder, need -o FOLDER and become pages there, with index.html. What cannot be read gets a page that says why. The exit
-status is 1 only when nothing could be written.
+folder, need -o FOLDER and become pages there, with index.html; pages of an earlier run that the new index does not name
+are removed. What cannot be read gets a page that says why. The exit status is 1 when nothing could be written, 2 when
+the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ from pathlib import Path
 import torch
 
 from heartbeats.classifier import ModelError, load
-from heartbeats.files import write_text
+from heartbeats.files import printable, write_text
 from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
 from heartbeats.pages.ecg_page import ecg_page, failure_page
 from heartbeats.pages.folder import INDEX, attempt, write_folder
-from heartbeats.pages.paper import plain
 from heartbeats.prepared import Failure
 
 FILES = (".html", *ecg_print.SUFFIXES)
@@ -105,7 +105,7 @@ def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> N
 
 
 def _say(text: str) -> None:
-    print(plain(text), file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 if __name__ == "__main__":

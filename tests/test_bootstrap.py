@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_reports import ABSENT, WEIGHTS, submission
+from pages_made import ABSENT, WEIGHTS, submission
 
 from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, draws, measures_by_draw, resampled
 from heartbeats.pages.evaluation import evaluation

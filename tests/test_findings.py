@@ -1,20 +1,23 @@
 """What is said of a recording: what was decided, by the words; what moved the networks, by the numbers."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_show import AF, BRADY, RBBB, SNR, recording
+from pages_made import recording
 
 from heartbeats.classifier import Evidence, decide
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, NAMES, SINUS_RHYTHM, read_weights
 from heartbeats.pages import findings, saliency
-from heartbeats.pages.findings import compare, reasons, rhythm
+from heartbeats.pages.findings import compare, explain, reasons, rhythm
 from heartbeats.pages.saliency import BIN, integrated_gradients
 from heartbeats.prepared import prepare_recording
-from heartbeats.recording import read_recording
+from heartbeats.recording import RecordingError, read_recording
 from heartbeats.settings import DecisionSettings
+
+BRADY, SNR, AF, RBBB = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003", "59118001"))
 
 
 def probabilities(**chosen: float) -> np.ndarray:
@@ -92,6 +95,15 @@ def test_r_peaks_are_those_of_lead_i_and_elsewhere_only_without_them():
     assert rhythm(recording(leads=("MLII", "V1"))).lead == "MLII"
     flat = rhythm(recording(np.zeros((12, 5000))))
     assert np.isnan(flat.heart_rate)
+
+
+def test_the_rule_s_intervals_are_those_of_the_leads_that_the_model_reads(classifier):
+    shown = recording()
+    for leads, said in ((None, "of 9 R-R intervals"), (("II", "V1"), "no R-R interval in lead I")):
+        found = explain(shown, rhythm(shown), dataclasses.replace(classifier, leads=leads))
+        assert any(said in sentence for sentence in found.reasons)
+    with pytest.raises(RecordingError, match="none of the leads"):
+        explain(shown, rhythm(shown), dataclasses.replace(classifier, leads=("vx",)))
 
 
 def test_integrated_gradients_add_up_to_the_probability(classifier, simulated):

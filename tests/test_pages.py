@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
-from jinja2 import DictLoader, Environment, UndefinedError
+from jinja2 import UndefinedError
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from heartbeats.pages import page
 from heartbeats.pages.page import INK, STYLE, picture, render
 
 
@@ -19,15 +19,6 @@ def drawn(description: str) -> str:
         axes.plot([1, 2, 4], label="a < b")
         axes.legend()
     return str(picture(figure, description))
-
-
-@pytest.fixture
-def with_template(monkeypatch):
-    """Render ``{{ value }}`` in a page."""
-    overlay = Environment(
-        loader=DictLoader({"page.html": "{{ value }}"}), autoescape=True, undefined=page._ENVIRONMENT.undefined
-    )
-    monkeypatch.setattr(page, "_ENVIRONMENT", overlay)
 
 
 def test_a_picture_is_one_svg_element_with_its_description():
@@ -63,13 +54,13 @@ def test_a_picture_is_the_same_every_time():
     assert drawn("a line") == drawn("a line")
 
 
-@pytest.mark.usefixtures("with_template")
-def test_values_are_escaped():
-    assert render("page.html", value="<script>") == "&lt;script&gt;"
-    assert render("page.html", value=page.Markup("<svg>")) == "<svg>"
+def test_values_are_escaped_but_for_pictures():
+    page = render("failure.html", name="<script>", reason=Markup("<svg>"), home="")
+    assert "&lt;script&gt; cannot be read" in page
+    assert "<script>" not in page
+    assert "<svg>" in page
 
 
-@pytest.mark.usefixtures("with_template")
 def test_a_value_that_is_missing_is_an_error():
-    with pytest.raises(UndefinedError, match="value"):
-        render("page.html")
+    with pytest.raises(UndefinedError, match="home"):
+        render("failure.html", name="A0001", reason="no signal")

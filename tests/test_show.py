@@ -2,125 +2,26 @@
 
 import dataclasses
 import re
-from html.parser import HTMLParser
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from conftest import TWELVE, ecg
 from matplotlib.image import imread
+from pages_made import recording, sheet_of
+from pages_read import MILLIMETRES, Page, assert_sound, texts
 
-from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.diagnoses import SINUS_RHYTHM
+from heartbeats.files import printable
 from heartbeats.pages.ecg_page import Reading, ecg_page, in_words, method, read
-from heartbeats.pages.findings import Comparison, rhythm
-from heartbeats.pages.folder import Entry, attempt, index_page
-from heartbeats.pages.layout import HEAD, lay_out
-from heartbeats.pages.paper import Sheet, Track, plain
+from heartbeats.pages.findings import Comparison
+from heartbeats.pages.folder import IndexLine, attempt, index_page
+from heartbeats.pages.layout import HEAD
 from heartbeats.pages.saliency import BIN
+from heartbeats.pages.sheet import Track
 from heartbeats.prepared import Failure
-from heartbeats.recording import Recording
 from heartbeats.show import main
 
-BRADY, SNR, AF, RBBB = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003", "59118001"))
-SVG = "{http://www.w3.org/2000/svg}"
-MILLIMETRES = 25.4 / 72  # of a unit of matplotlib's SVG
-
-
-def recording(signal: np.ndarray | None = None, leads: tuple[str, ...] = TWELVE, **more) -> Recording:
-    signal = ecg(leads=len(leads)) / 1000 if signal is None else signal
-    return Recording("A0001", signal, more.pop("sampling_rate", 500), leads, **more)
-
-
-def spikes(times: list[float], *, sampling_rate: float = 500, seconds: float = 10) -> np.ndarray:
-    """A lead of 0 mV with spikes of 1 mV."""
-    lead = np.zeros(round(seconds * sampling_rate))
-    lead[[round(t * sampling_rate) for t in times]] = 1.0
-    return np.tile(lead, (12, 1))
-
-
-def sheet_of(shown: Recording, track: Track | None = None) -> Sheet:
-    return Sheet(shown, lay_out(shown), (("a", "b"),) * 3, rhythm(shown).peaks, track)
-
-
-def lines(sheet: Sheet) -> dict[str, list[np.ndarray]]:
-    """The vertices in mm from the sheet's left and top, NaN between lines, of each named group of its SVG."""
-    root = ElementTree.fromstring(sheet.svg("an ECG"))
-    found: dict[str, list[np.ndarray]] = {}
-    for group in root.iter(f"{SVG}g"):
-        name = group.get("id", "").partition("-")[2]
-        for path in group.findall(f"{SVG}path") if name.startswith(("grid", "calibration", "strip", "rhythm")) else ():
-            moves = [np.array(part.split(), float).reshape(-1, 2) for part in path.get("d", "").split("M")[1:]]
-            found.setdefault(name, []).extend(MILLIMETRES * points for points in moves)
-    return found
-
-
-def texts(sheet: Sheet) -> list[str]:
-    return [element.text or "" for element in ElementTree.fromstring(sheet.svg("an ECG")).iter(f"{SVG}text")]
-
-
 # --- pages
-
-
-class Outline(HTMLParser):
-    """What a page has of headings, tables and scrolling boxes; tags must match."""
-
-    VOID = ("meta", "link", "br", "img", "input", "hr")
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.headings: list[int] = []
-        self.tables: list[list[int]] = []  # of each row, how many columns its cells fill for a screen reader
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if re.fullmatch(r"h[1-6]", tag):
-            self.headings.append(int(tag[1]))
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append(0)
-        elif tag in ("td", "th") and ("aria-hidden", "true") not in attrs:
-            self.tables[-1][-1] += int(dict(attrs).get("colspan", 1))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.tags)
-
-
-def assert_sound(page: str) -> None:
-    """One self-contained page that says what it is not, and that a screen reader finds its way in."""
-    outline = Outline(page)
-    assert outline.headings[0] == 1
-    assert outline.headings.count(1) == 1
-    assert all(b <= a + 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
-    assert outline.count("caption") == outline.count("table")
-    assert all(len(set(widths)) == 1 for widths in outline.tables)
-    identifiers = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
-    assert len(identifiers) == len(set(identifiers))
-    assert all("scope" in attributes for tag, attributes in outline.tags if tag == "th")
-    assert all(
-        attributes.get("tabindex") == "0" and attributes.get("aria-label")
-        for _, attributes in outline.tags
-        if attributes.get("role") == "region"
-    )
-    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in outline.tags}
-    assert not any(name.startswith("on") or name == "src" for _, attributes in outline.tags for name in attributes)
-    links = [value for _, attributes in outline.tags for name, value in attributes.items() if name.endswith("href")]
-    assert not [link for link in links if ":" in link]
-    assert "@import" not in page
-    assert "url(" not in re.sub(r"url\(#", "", page)
-    assert "Not a medical device" in page
 
 
 def test_a_page_is_sound_and_says_what_the_model_says(classifier, write_record):
@@ -130,7 +31,7 @@ def test_a_page_is_sound_and_says_what_the_model_says(classifier, write_record):
     assert len(page.encode()) < 400_000
     found = reading.answer
     for sentence in (*found.reasons, *reading.notes(), "60 years, male", "Integrated gradients", "1703.01365"):
-        assert str(plain(sentence)) in page.replace("&lt;", "<").replace("&#39;", "'")
+        assert printable(sentence) in page.replace("&lt;", "<").replace("&#39;", "'")
     assert "The probabilities are not calibrated: the model’s training report shows how far" in page
     order = re.findall(r'<span class="code">(\w+)</span>.*?<td>([\d.]+)</td>', page)
     assert [float(p) for _, p in order] == sorted((round(p, 3) for p in found.probabilities), reverse=True)
@@ -174,7 +75,7 @@ def test_what_a_header_says_is_no_html(classifier, write_record):
     for model in (None, classifier):
         page = ecg_page(read(header_file, model))
         assert_sound(page)
-        assert not {"i", "b", "u"} & {tag for tag, _ in Outline(page).tags}
+        assert not {"i", "b", "u"} & {tag for tag, _ in Page(page).elements}
         assert "\x1b" not in page
         assert "&lt;i&gt;&amp;amp;名" in page
         assert "&lt;script&gt;" in page
@@ -243,6 +144,14 @@ def test_the_picture_is_ten_pixels_a_millimetre_and_the_pdf_a4(tmp_path, write_r
     assert sheet_of(recording(), Track(np.zeros(250), BIN, "")).height <= 190  # within margins of 10 mm
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("Ä 名 $x^2$", "Ä 名 $x^2$"), ("\x1b[2J\n", r"\x1b[2J\n"), ("\udcff\u202e\x00", r"\udcff\u202e\x00")],
+)
+def test_what_cannot_be_shown_is_written_as_an_escape(text, shown):
+    assert printable(text) == shown
+
+
 # --- the command and its folder
 
 
@@ -268,6 +177,32 @@ def test_a_folder_is_drawn_with_an_index_and_stays_inside(tmp_path, model_direct
         assert name == "index.html" or 'href="../index.html"' in page
 
 
+def test_a_folder_that_is_written_again_keeps_no_page_that_its_index_does_not_name(tmp_path, write_record):
+    data, out = tmp_path / "data", tmp_path / "out"
+    for name in ("A0001", "A0002", "A0003", "A0004"):
+        write_record(name, folder=data)
+    (data / "A0002.mat").unlink()
+    assert main([str(data), "-o", str(out)]) == 0
+    pages = out / "recordings"
+    (pages / "A0003.html").write_text("a reader's own, in the place of a page")
+    (pages / "notes.html").write_text((pages / "A0004.html").read_text())
+    (data / "A0001.hea").rename(data / "a0001.hea")
+    assert main([str(data / "a0001"), "-o", str(out)]) == 0
+    left = {path.name for path in pages.iterdir()} - {"A0001.html"}  # of which case alone may tell the new page
+    assert left == {"a0001.html", "A0003.html", "notes.html"}
+    assert re.findall(r'<a href="recordings/([^"]+)"', (out / "index.html").read_text()) == ["a0001.html"]
+
+
+def test_a_folder_with_another_s_index_loses_nothing(tmp_path, write_record):
+    out = tmp_path / "out"
+    (out / "recordings").mkdir(parents=True)
+    foreign = out / "recordings" / "song.html"
+    foreign.write_text('<a href="../index.html">All songs</a>')
+    (out / "index.html").write_bytes(b'<a href="recordings/song.html">\xff</a> <a href="recordings/gone.html">')
+    assert main([str(write_record()), "-o", str(out)]) == 0
+    assert foreign.exists()
+
+
 def test_a_fault_of_the_program_costs_one_recording(write_record):
     def faulty(reading: Reading) -> str:
         raise ZeroDivisionError("for once")
@@ -275,20 +210,20 @@ def test_a_fault_of_the_program_costs_one_recording(write_record):
     assert attempt(write_record(), None, faulty) == Failure("A0001", "unforeseen ZeroDivisionError: for once")
 
 
-def entry(name: str, group: str, *, missed: tuple[str, ...] = (), extra: tuple[str, ...] = (), loss: float) -> Entry:
+def index_line(name: str, group: str, *, loss: float, missed: tuple[str, ...] = (), extra: tuple[str, ...] = ()):
     compared = Comparison(("NSR",), missed, extra, (), loss)
-    return Entry(name, "60 years, male", "60 /min", group, ("NSR",), ("NSR",), compared)
+    return IndexLine(name, "60 years, male", "60 /min", group, ("NSR",), ("NSR",), compared)
 
 
 def test_the_index_is_sorted_by_diagnosis_and_by_disagreement():
-    entries: dict[str, Entry | Failure] = {
-        "1.html": entry("c", SINUS_RHYTHM, extra=("AF",), loss=0.1),
-        "2.html": entry("b", "164889003", extra=("AF",), missed=("SB",), loss=0.2),
-        "3.html": entry("a", SINUS_RHYTHM, extra=("AF",), loss=0.3),
+    listed: dict[str, IndexLine | Failure] = {
+        "1.html": index_line("c", SINUS_RHYTHM, extra=("AF",), loss=0.1),
+        "2.html": index_line("b", "164889003", extra=("AF",), missed=("SB",), loss=0.2),
+        "3.html": index_line("a", SINUS_RHYTHM, extra=("AF",), loss=0.3),
         "4.html": Failure("d", "<no>"),
-        "5.html": entry("e", "", loss=0.9),
+        "5.html": index_line("e", "", loss=0.9),
     }
-    page = index_page(entries, {})
+    page = index_page(listed, {})
     assert_sound(page)
     diagnosis, disagreement = page.split('<h2 id="disagreement">')
     assert re.findall(r'href="(\d).html"', diagnosis) == ["2", "3", "1", "5"]

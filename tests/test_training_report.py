@@ -6,18 +6,22 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import TINY, ecg
-from test_reports import Page, written
+from pages_read import Page, written
 
 from heartbeats import entry
 from heartbeats.classifier import Evidence
 from heartbeats.cohort import build_cohort, describe_cohort
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.entry import train_entry
-from heartbeats.pages import training_report
+from heartbeats.pages.training_report import training_report
 from heartbeats.validation import (
     VALIDATION_FILE,
     Validation,
@@ -25,6 +29,20 @@ from heartbeats.validation import (
     read_validation,
     write_validation,
 )
+
+
+@pytest.fixture
+def copied(model_directory: Path, tmp_path: Path) -> Path:
+    """A copy of the model folder, which a test may change."""
+    return Path(shutil.copytree(model_directory, tmp_path / "model"))
+
+
+@contextmanager
+def model_file(folder: Path) -> Iterator[dict[str, Any]]:
+    """What model.json holds, which is written again with what is changed."""
+    model = json.loads((folder / "model.json").read_text())
+    yield model
+    (folder / "model.json").write_text(json.dumps(model))
 
 
 def test_the_report_says_what_the_model_file_says(model_directory):
@@ -52,35 +70,32 @@ def test_the_report_says_what_the_model_file_says(model_directory):
     assert (changed["network.width"], changed["training.batch_size"]) == ("64", "")
 
 
-def test_the_report_is_made_again_by_the_same_call(simulated, model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir() if path.is_file()}
-    (tmp_path / "model/report.html").unlink()
-    train_entry(simulated, tmp_path / "model", TINY)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir() if path.is_file()} == before
+def test_the_report_is_made_again_by_the_same_call(simulated, copied):
+    before = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
+    (copied / "report.html").unlink()
+    train_entry(simulated, copied, TINY)
+    assert {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()} == before
 
 
-def test_a_report_that_fails_fails_no_training_and_is_told(simulated, model_directory, tmp_path, monkeypatch, caplog):
-    shutil.copytree(model_directory, tmp_path / "model")
-    (tmp_path / "model/report.html").unlink()
-    table = (tmp_path / "model" / VALIDATION_FILE).read_text()
-    (tmp_path / "model" / VALIDATION_FILE).write_text(table[: len(table) // 2])
-    assert train_entry(simulated, tmp_path / "model", TINY).threshold
+def test_a_report_that_fails_fails_no_training_and_is_told(simulated, copied, caplog):
+    (copied / "report.html").unlink()
+    table = (copied / VALIDATION_FILE).read_text()
+    (copied / VALIDATION_FILE).write_text(table[: len(table) // 2])
+    assert train_entry(simulated, copied, TINY).threshold
     assert "report.html could not be made; the model is complete" in caplog.text
     assert "validation.csv is not a table of validation recordings, or is damaged" in caplog.text
-    assert not (tmp_path / "model/report.html").exists()
-    assert not list((tmp_path / "model").rglob("*.tmp"))
+    assert not (copied / "report.html").exists()
+    assert not list(copied.rglob("*.tmp"))
 
 
-def test_another_training_leaves_no_earlier_report_beside_its_model(simulated, model_directory, tmp_path, monkeypatch):
+def test_another_training_leaves_no_earlier_report_beside_its_model(simulated, copied, monkeypatch):
     """Killed while the new model is written, it leaves no report that is of neither."""
-    shutil.copytree(model_directory, tmp_path / "model")
     monkeypatch.setattr(entry, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     longer = dataclasses.replace(TINY, decision=dataclasses.replace(TINY.decision, bradycardia_rule=False))
     with pytest.raises(KeyboardInterrupt):
-        train_entry(simulated, tmp_path / "model", longer)
-    assert not (tmp_path / "model/report.html").exists()
-    assert not (tmp_path / "model/model.json").exists()
+        train_entry(simulated, copied, longer)
+    assert not (copied / "report.html").exists()
+    assert not (copied / "model.json").exists()
 
 
 def test_a_training_without_validation_recordings_says_so(write_record, tmp_path):
@@ -94,52 +109,44 @@ def test_a_training_without_validation_recordings_says_so(write_record, tmp_path
     assert Page(page).tables["Recordings by source"][1][1:] == ["4", "0", "500 Hz", "10 s", "unknown", "unknown"]
 
 
-def test_a_search_that_told_no_threshold_is_not_called_one(model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    path = tmp_path / "model/model.json"
-    model = json.loads(path.read_text())
-    assert "searched on the same validation recordings" in training_report.training_report(tmp_path / "model")
-    model["threshold_search"]["challenge_scores"] = [None] * 99
-    path.write_text(json.dumps(model))
-    page = training_report.training_report(tmp_path / "model")
+def test_a_search_that_told_no_threshold_is_not_called_one(copied):
+    assert "searched on the same validation recordings" in training_report(copied)
+    with model_file(copied) as model:
+        model["threshold_search"]["challenge_scores"] = [None] * 99
+    page = training_report(copied)
     assert "searched on the same validation recordings" not in page
     assert "split by signal, not by patient" in page
 
 
-def test_names_that_are_left_out_are_folded_counted_and_escaped(model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    path = tmp_path / "model/model.json"
-    model = json.loads(path.read_text())
-    model["cohort"]["left_out"] = {"unusable": ["<script>"], "source incart": [f"I{i:04d}" for i in range(1234)]}
-    path.write_text(json.dumps(model))
-    page = training_report.training_report(tmp_path / "model")
+def test_names_that_are_left_out_are_folded_counted_and_escaped(copied):
+    with model_file(copied) as model:
+        model["cohort"]["left_out"] = {"unusable": ["<script>"], "source incart": [f"I{i:04d}" for i in range(1234)]}
+    page = training_report(copied)
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "<summary>source incart: 1,234 recordings</summary>" in page
-    assert f"and {1234 - training_report.NAMED:,} more" in page
+    assert "and 1,034 more" in page
     assert "I0199" in page
     assert "I0200" not in page
 
 
-def test_a_training_that_diverged_has_a_report_too(model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    log = tmp_path / "model/training.jsonl"
+def test_a_training_that_diverged_has_a_report_too(copied):
+    log = copied / "training.jsonl"
     log.write_text(re.sub(r'"loss": [\d.e-]+', '"loss": NaN', log.read_text()))
-    validation = read_validation(tmp_path / "model" / VALIDATION_FILE)
+    validation = read_validation(copied / VALIDATION_FILE)
     validation.probabilities[:] = np.nan
-    write_validation(tmp_path / "model" / VALIDATION_FILE, validation)
-    page = training_report.training_report(tmp_path / "model")
+    write_validation(copied / VALIDATION_FILE, validation)
+    page = training_report(copied)
     assert "loss nan at first" in page
     assert "No recording was classified" in page
 
 
-def test_one_long_recording_among_many_does_not_squeeze_the_rest():
-    drawn, alone = (
-        training_report._histogram({"particulars": {"x": {"seconds": counts}}}, "seconds", 5, label="s", what="lengths")
-        for counts in ({"10": 999, "1800": 1}, {"10": 1, "1800": 1})
-    )
-    assert drawn["note"] == "1 above 10 not shown"
-    assert alone["note"] == ""
+@pytest.mark.parametrize(("many", "note"), [(999, "1 above 10 not shown"), (1, "")])
+def test_one_long_recording_among_many_does_not_squeeze_the_rest(copied, many, note):
+    with model_file(copied) as model:
+        source, facts = model["cohort"]["particulars"].popitem()
+        model["cohort"]["particulars"] = {source: facts | {"seconds": {"10": many, "1800": 1}}}
+    assert f"Lengths<span>{note}</span>" in training_report(copied)
 
 
 def handmade() -> Validation:
@@ -152,14 +159,21 @@ def handmade() -> Validation:
     return Validation(("A0001", "A0002", "E00003", "E,4"), labels, probabilities, Evidence(np.zeros(4, dtype=np.bool_)))
 
 
-def test_what_the_rule_took_back_and_the_fallback_gave_is_counted():
-    found = training_report._steps(handmade(), 0.5, TINY.decision)
-    assert (found["answered"], found["taken"], found["taken_rightly"]) == (2, 2, 1)
-    assert (found["given"], found["given_rightly"]) == (3, 2)
-    assert len(found["scores"]) == 3
-    off = dataclasses.replace(TINY.decision, bradycardia_rule=False, sinus_rhythm_fallback=False)
-    found = training_report._steps(handmade(), 0.5, off)
-    assert (found["taken"], found["given"], len(found["scores"])) == (0, 0, 1)
+def test_what_the_rule_took_back_and_the_fallback_gave_is_counted(copied):
+    write_validation(copied / VALIDATION_FILE, handmade())
+    with model_file(copied) as model:
+        model["threshold"] = 0.5
+    page = training_report(copied)
+    said = " ".join(page.split())
+    assert "answered Brady 2 times. The bradycardia rule took back 2 of these answers, 1 of them rightly" in said
+    assert "3 recordings were left without a class and were given sinus rhythm, 2 of them rightly" in said
+    assert len(Page(page).tables["Challenge score after each step of the decision"][1:]) == 3
+    with model_file(copied) as model:
+        model["settings"]["decision"] |= {"bradycardia_rule": False, "sinus_rhythm_fallback": False}
+    page = training_report(copied)
+    assert "The bradycardia rule is off." in page
+    assert "The sinus rhythm fallback is off." in page
+    assert len(Page(page).tables["Challenge score after each step of the decision"][1:]) == 1
 
 
 @pytest.mark.parametrize("pvc", [None, np.array([True, False, True, False])])

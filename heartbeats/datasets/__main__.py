@@ -13,6 +13,7 @@ from heartbeats.datasets.hefei import HEFEI, convert_hefei
 from heartbeats.datasets.ludb import LUDB, convert_ludb
 from heartbeats.datasets.ptbxl import PTB_XL, convert_ptbxl
 from heartbeats.diagnoses import ABBREVIATIONS
+from heartbeats.files import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,8 +81,7 @@ def _tell(report: Report, out: Path) -> None:
 def _say(text: str, stream: TextIO) -> None:
     """Print a line; what the terminal has no character for, and what would steer it, is written as an escape."""
     encoding = stream.encoding or "utf-8"
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    print(plain.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 if __name__ == "__main__":

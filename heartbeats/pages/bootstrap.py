@@ -19,8 +19,8 @@ from heartbeats.scoring import Submission
 __all__ = ["DRAWS", "LEAST", "Intervals", "challenge_interval", "draws", "measures_by_draw", "resampled"]
 
 DRAWS = 500
-# Of fewer recordings with or without a class, or altogether, an interval says nothing: the same few are drawn again and
-# again, which narrows it, and a second copy of a found positive flatters precision.
+# With fewer recordings than this, in all or with or without a class, an interval says nothing: the same few are drawn
+# again and again, which narrows it, and a second copy of a found positive flatters precision.
 LEAST = 5
 BLOCK = 50  # draws at once: 17 MB of weights for 43,101 recordings
 
@@ -32,7 +32,7 @@ Labels = npt.NDArray[np.bool_]
 class Intervals:
     """95 % intervals, lower ends first: of measures per class, shape (2, classes), and of the seven whole ones, (2,).
 
-    Draws in which a measure is undefined are passed over; where it is in all, the ends are NaN.
+    Draws in which a measure is undefined are passed over; where it is undefined in all of them, the ends are NaN.
     """
 
     auroc_classes: Floats
@@ -44,7 +44,7 @@ class Intervals:
 def resampled(submission: Submission) -> Intervals:
     """Intervals of all measures, NaN for those of fewer than :data:`LEAST` recordings.
 
-    A mean over classes has one only where each of the classes that it is the mean of has.
+    A mean over classes has an interval only where each class that counts in it has one.
     """
     by_draw = measures_by_draw(submission, draws(len(submission.names)))
     ends = {name: _ends(values) for name, values in by_draw.items()}

@@ -6,6 +6,7 @@ Each says in words what it shows. Colours are told apart by colour-blind readers
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -17,12 +18,21 @@ from matplotlib.ticker import MaxNLocator
 
 from heartbeats.pages.page import INK, STYLE, picture
 
-__all__ = ["calibration_chart", "histogram", "interval_chart", "learning_curve", "threshold_chart"]
+__all__ = ["Chart", "calibration_chart", "histogram", "interval_chart", "learning_curve", "threshold_chart"]
 
 Floats = npt.NDArray[np.float64]
 
 BLUE, ORANGE = "#2f7fc0", "#c8641b"
 WIDTH = 3.4  # inches: what a telephone shows without scrolling
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture, its title, and what else there is to say of it."""
+
+    title: str
+    picture: Markup
+    note: str = ""
 
 
 def interval_chart(names: Sequence[str], values: Floats, ends: Floats, *, description: str) -> Markup:
@@ -82,10 +92,10 @@ def threshold_chart(thresholds: Floats, scores: Floats, chosen: float, *, descri
 
 
 def calibration_chart(predicted: Floats, observed: Floats, counts: Floats, *, description: str) -> Markup:
-    """Share of labels that are there over the mean probability, and how many answers each bin of equal width holds.
+    """The share of labels that are there over the mean probability, and how many answers each bin holds.
 
     Args:
-        predicted: the mean probability per bin, NaN for an empty one; shape (bins,) as the others.
+        predicted: the mean probability per bin of equal width, NaN for an empty one; shape (bins,) as the others.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")

@@ -11,17 +11,19 @@ import numpy as np
 
 from heartbeats.classifier import Classifier
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
-from heartbeats.pages.findings import Answer, Rhythm, answer, rhythm
+from heartbeats.files import printable
+from heartbeats.pages.findings import Answer, Rhythm, explain, rhythm
 from heartbeats.pages.layout import NO_SAMPLES, SHOWN, lay_out, lead_of, mended
 from heartbeats.pages.page import render
-from heartbeats.pages.paper import Sheet, Track, as_recorded, leaving, plain
 from heartbeats.pages.saliency import BIN, Saliency
+from heartbeats.pages.sheet import Sheet, Track, as_recorded, leaving
 from heartbeats.preprocessing import SECONDS
 from heartbeats.recording import Recording, RecordingError, read_recording
 
 __all__ = [
     "UNCALIBRATED",
     "Reading",
+    "abbreviation",
     "ecg_page",
     "failure_page",
     "in_words",
@@ -51,7 +53,7 @@ class Reading:
     @property
     def name(self) -> str:
         """The recording's name, fit to be shown."""
-        return plain(self.recording.name)
+        return printable(self.recording.name)
 
     @property
     def seconds(self) -> float:
@@ -79,7 +81,7 @@ class Reading:
         heart_rate, intervals = rhythm_in_words(self.rhythm)
         if self._peaks_may_be_missing:
             intervals += f"; lead {self.rhythm.lead} has gaps"
-        shown = (recorded_in_words(self.recording), f"{start:g} to {end:.4g} s")
+        shown = (_recorded_in_words(self.recording), f"{start:g} to {end:.4g} s")
         return (name, patient(self.recording)), (heart_rate, intervals), shown
 
     @property
@@ -119,7 +121,7 @@ class Reading:
             said.append(f"R peaks are those of lead {lead}, which has gaps: an R-R interval over one is no pause.")
         if not self.rhythm.peaks.size:
             said.append("No R peaks were found.")
-        return [plain(sentence) for sentence in said]
+        return [printable(sentence) for sentence in said]
 
 
 def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
@@ -133,7 +135,7 @@ def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
     if classifier is None:
         return Reading(recording, found)
     try:
-        return Reading(recording, found, answer(recording, classifier))
+        return Reading(recording, found, explain(recording, found, classifier))
     except RecordingError as error:
         return Reading(recording, found, refusal=str(error))
 
@@ -144,7 +146,7 @@ def patient(recording: Recording) -> str:
     return f"{age}, {(recording.sex or 'sex unknown').lower()}"
 
 
-def recorded_in_words(recording: Recording) -> str:
+def _recorded_in_words(recording: Recording) -> str:
     """How many leads, and the sampling rate."""
     count = len(recording.leads)
     return f"{count} lead{'s' if count > 1 else ''}, {recording.sampling_rate:g} Hz"
@@ -218,44 +220,56 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
         intervals=intervals,
         as_recorded=as_recorded(reading.recording),
         mended=bool(mended(reading.recording)),
-        peak_lead=plain(reading.rhythm.lead),
-        recorded=f"{recorded_in_words(reading.recording)}, {reading.seconds:.4g} s",
-        diagnoses=[_abbreviation(code) for code in codes],
+        peak_lead=printable(reading.rhythm.lead),
+        recorded=f"{_recorded_in_words(reading.recording)}, {reading.seconds:.4g} s",
+        diagnoses=[abbreviation(code) for code in codes],
         header=[_diagnosis(code) for code in codes],
         sheets=[sheet.svg(f"{description} From {sheet.strips[-1].start:g} s on.") for sheet in reading.sheets()],
         notes=reading.notes(),
         answer=found,
         uncalibrated=UNCALIBRATED,
-        unscored=[plain(code) for code in found.comparison.unscored] if found else [],
+        unscored=[printable(code) for code in found.comparison.unscored] if found else [],
         method=method(found) if found else (),
-        answered=[_abbreviation(code) for code in found.answered] if found else [],
+        answered=[abbreviation(code) for code in found.answered] if found else [],
         rows=_probabilities(found, reading.recording) if found else [],
     )
 
 
-def _probabilities(found: Answer, recording: Recording) -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class _Row:
+    """A class in the table of probabilities: what the model says of it, and whether the header has it."""
+
+    abbreviation: str
+    name: str
+    probability: float
+    answered: bool
+    header: bool
+
+
+def _probabilities(found: Answer, recording: Recording) -> list[_Row]:
     """The rows of the table, the highest probability first."""
     true = label_matrix([recording.diagnoses])[0]
     return [
-        {
-            "abbreviation": ABBREVIATIONS[CLASSES[i]],
-            "name": NAMES[CLASSES[i]],
-            "probability": found.probabilities[i],
-            "answered": bool(found.labels[i]),
-            "header": bool(true[i]),
-        }
+        _Row(
+            abbreviation=ABBREVIATIONS[CLASSES[i]],
+            name=NAMES[CLASSES[i]],
+            probability=found.probabilities[i],
+            answered=bool(found.labels[i]),
+            header=bool(true[i]),
+        )
         for i in np.argsort(-found.probabilities, kind="stable")
     ]
 
 
 def failure_page(name: str, reason: str, *, home: str = "") -> str:
     """The page of a recording that cannot be read."""
-    return render("failure.html", name=plain(name), reason=plain(reason), home=home)
+    return render("failure.html", name=printable(name), reason=printable(reason), home=home)
 
 
-def _abbreviation(code: str) -> str:
-    return ABBREVIATIONS.get(code) or plain(code)
+def abbreviation(code: str) -> str:
+    """A diagnosis's abbreviation, or the code as it stands if it is none of the 27, fit to be shown."""
+    return ABBREVIATIONS.get(code) or printable(code)
 
 
 def _diagnosis(code: str) -> str:
-    return f"{ABBREVIATIONS[code]} ({NAMES[code]})" if code in ABBREVIATIONS else plain(code)
+    return f"{ABBREVIATIONS[code]} ({NAMES[code]})" if code in ABBREVIATIONS else printable(code)

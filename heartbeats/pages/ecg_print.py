@@ -1,4 +1,4 @@
-"""The sheets of one recording as .pdf, on A4 across, or as .png, the pages in one picture, ten pixels a millimetre."""
+"""The sheets of one recording: as .pdf on A4 across, or as one .png of all pages, ten pixels per millimetre."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from heartbeats.files import replace_file
 from heartbeats.pages.ecg_page import UNCALIBRATED, Reading, method
 from heartbeats.pages.findings import Answer
 from heartbeats.pages.layout import WIDTH
-from heartbeats.pages.paper import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
+from heartbeats.pages.sheet import AGAINST, DISCLAIMER, FOR, MM, NAMES_COLOR, QUIET, drawing, millimetres, write
 
 __all__ = ["SUFFIXES", "save", "save_failure"]
 
@@ -77,7 +77,7 @@ def _shortened(name: str) -> str:
 
 
 def _pages(count: int, path: Path) -> list[tuple[Figure, float]]:
-    """The figure that each page is drawn into, and how many mm from its top: of a picture it is one figure."""
+    """For each page its figure, and how many mm below the figure's top it begins: a .png has one figure for all."""
     size = (PAGE_WIDTH * MM, PAGE_HEIGHT * MM)
     if path.suffix.lower() == ".pdf":
         return [(Figure(figsize=size), 0.0) for _ in range(count)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy.typing as npt
 from heartbeats.diagnoses import ABBREVIATIONS, RewardWeights
 from heartbeats.header import source_of
 from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, resampled
-from heartbeats.pages.charts import calibration_chart, interval_chart
+from heartbeats.pages.charts import Chart, calibration_chart, interval_chart
 from heartbeats.scoring import Submission, challenge_metric, confusion_matrix
 
-__all__ = ["class_names", "evaluation", "number", "source_name", "with_interval"]
+__all__ = ["evaluation", "number", "source_name"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,13 +41,25 @@ BINS = 10
 LEVELS = 10  # shades of a heat map
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A heat map with a row for each class: its name, its number of recordings, its cells as text and shade.
+
+    The number is ``None`` where the map is not about recordings, the cells where there are none with the class.
+    """
+
+    caption: str
+    names: list[str]
+    rows: list[tuple[str, int | None, list[tuple[str, int]] | None]]
+
+
 def evaluation(submission: Submission) -> dict[str, Any]:
     """What ``evaluation.html`` shows of a submission with at least one recording.
 
     The challenge score and the other measures are those of :mod:`heartbeats.scoring`, the intervals bootstrapped.
     """
     scores, ends = submission.score(), resampled(submission)
-    names = class_names(submission.weights)
+    names = _class_names(submission.weights)
     support = submission.labels.sum(axis=0)
     per_class = {
         "AUROC": (scores.auroc_classes, ends.auroc_classes),
@@ -63,10 +76,10 @@ def evaluation(submission: Submission) -> dict[str, Any]:
         "draws": DRAWS,
         "least": LEAST,
         "nan_counts_as_0": any("|" in name for name in submission.weights.names),
-        "score": with_interval(scores.challenge_metric, ends.measures["challenge_metric"]),
-        "measures": [(MEASURES[name], with_interval(of_measures[name], ends.measures[name])) for name in MEASURES],
+        "score": _with_interval(scores.challenge_metric, ends.measures["challenge_metric"]),
+        "measures": [(MEASURES[name], _with_interval(of_measures[name], ends.measures[name])) for name in MEASURES],
         "classes": [
-            (names[j], int(support[j]), [with_interval(values[j], e[:, j]) for values, e in per_class.values()])
+            (names[j], int(support[j]), [_with_interval(values[j], e[:, j]) for values, e in per_class.values()])
             for j in order
         ],
         "class_charts": [_class_chart(label, names, drawn, *figures) for label, figures in per_class.items()],
@@ -76,8 +89,8 @@ def evaluation(submission: Submission) -> dict[str, Any]:
     }
 
 
-def class_names(weights: RewardWeights) -> list[str]:
-    """The classes' abbreviations, ``A|B`` for codes that are scored as one; a code without one is its own name."""
+def _class_names(weights: RewardWeights) -> list[str]:
+    """The classes' abbreviations, ``A|B`` for codes that are scored as one; a code without one stands for itself."""
     return ["|".join(ABBREVIATIONS.get(code, code) for code in codes) for codes in weights.classes]
 
 
@@ -91,12 +104,12 @@ def number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
-def with_interval(value: float, ends: Floats) -> tuple[str, str]:
+def _with_interval(value: float, ends: Floats) -> tuple[str, str]:
     """A measure and its interval in words, which is empty where there is none."""
     return number(value), "" if np.isnan([value, *ends]).any() else f"{number(ends[0])} to {number(ends[1])}"
 
 
-def _class_chart(label: str, names: list[str], drawn: list[int], values: Floats, ends: Floats) -> Any:
+def _class_chart(label: str, names: list[str], drawn: list[int], values: Floats, ends: Floats) -> Chart | None:
     """The picture of a measure per class; ``None`` where it is defined for no class."""
     known = [j for j in drawn if not np.isnan(values[j])]
     if not known:
@@ -104,7 +117,8 @@ def _class_chart(label: str, names: list[str], drawn: list[int], values: Floats,
     best, worst = max(known, key=lambda j: values[j]), min(known, key=lambda j: values[j])
     finding = f"{names[best]} has the highest {number(values[best])}, {names[worst]} the lowest {number(values[worst])}"
     description = f"{label} of {len(known)} classes with 95 % intervals: {finding}."
-    return label, interval_chart([names[j] for j in known], values[known], ends[:, known], description=description)
+    picture = interval_chart([names[j] for j in known], values[known], ends[:, known], description=description)
+    return Chart(label, picture)
 
 
 def _per_source(submission: Submission) -> dict[str, Any]:
@@ -125,36 +139,30 @@ def _per_source(submission: Submission) -> dict[str, Any]:
             description=f"Challenge score by source with 95 % intervals: {listed}.",
         )
     return {
-        "sources": [(name, count, with_interval(value, ends)) for name, count, value, ends in found],
+        "sources": [(name, count, _with_interval(value, ends)) for name, count, value, ends in found],
         "source_chart": chart,
     }
 
 
-def _rewards(weights: RewardWeights) -> dict[str, Any]:
-    return {
-        "caption": "Reward of an answer (column) where a class (row) is true",
-        "names": class_names(weights),
-        "rows": [
-            (name, None, cells) for name, cells in zip(class_names(weights), _cells(weights.weights), strict=True)
-        ],
-    }
+def _rewards(weights: RewardWeights) -> Matrix:
+    names = _class_names(weights)
+    rows = zip(names, _cells(weights.weights), strict=True)
+    caption = "Reward of an answer (column) where a class (row) is true"
+    return Matrix(caption, names, [(name, None, cells) for name, cells in rows])
 
 
-def _confusion(submission: Submission) -> dict[str, Any]:
-    """Per true class where its recordings' shares went, the mean over the recordings with this label."""
-    names = class_names(submission.weights)
+def _confusion(submission: Submission) -> Matrix:
+    """For each true class the mean share that each answered class has in its recordings."""
+    names = _class_names(submission.weights)
     support = submission.labels.sum(axis=0)
     shares = confusion_matrix(submission.labels, submission.binary) / np.maximum(support, 1)[:, None]
     rows = zip(names, map(int, support), _cells(shares), strict=True)
-    return {
-        "caption": "Mean share of an answer (column) in recordings with a class (row)",
-        "names": names,
-        "rows": [(name, count, cells if count else None) for name, count, cells in rows],
-    }
+    caption = "Mean share of an answer (column) in recordings with a class (row)"
+    return Matrix(caption, names, [(name, count, cells if count else None) for name, count, cells in rows])
 
 
 def _cells(table: Floats) -> list[list[tuple[str, int]]]:
-    """Rows of two decimals and a shade for each value, up to that of the table's largest.
+    """Each value in two decimals, and its shade: the table's largest has the last.
 
     What rounds to 0 is left empty, what rounds to 1 is ``1``.
     """
@@ -164,9 +172,10 @@ def _cells(table: Floats) -> list[list[tuple[str, int]]]:
 
 
 def _calibration(submission: Submission) -> dict[str, Any] | None:
-    """Reliability and Brier score over all classes of the complete recordings; ``None`` where there are none.
+    """Reliability and Brier score over all classes of the complete recordings.
 
-    Nor where an answer is no probability, outside 0 to 1: entries may rank by other figures.
+    ``None`` where no recording is complete, or where an answer lies outside 0 to 1 and so is no probability: entries
+    may rank by other figures.
     """
     probabilities = submission.scalar[~submission.incomplete].ravel()
     true = submission.labels[~submission.incomplete].ravel()

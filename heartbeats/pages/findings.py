@@ -23,12 +23,11 @@ from heartbeats.diagnoses import (
 from heartbeats.heart_rate import BRADY_INTERVAL, r_peaks
 from heartbeats.pages.layout import rhythm_lead
 from heartbeats.pages.saliency import Saliency, integrated_gradients
-from heartbeats.prepared import prepare_recording
 from heartbeats.preprocessing import select_lead
 from heartbeats.recording import Recording
 from heartbeats.settings import DecisionSettings
 
-__all__ = ["Answer", "Comparison", "Rhythm", "answer", "compare", "reasons", "rhythm"]
+__all__ = ["Answer", "Comparison", "Rhythm", "compare", "explain", "reasons", "rhythm"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,8 +70,7 @@ class Comparison:
         missed: in the header only.
         extra: answered only.
         unscored: the header's diagnoses that are none of the 27, as written.
-        cross_entropy: mean over classes; where codes are one class, of the mean of their probabilities, as the scorers
-            take it.
+        cross_entropy: mean over classes; a class of several codes has the mean of their probabilities, as in scoring.
     """
 
     agreed: tuple[str, ...]
@@ -123,7 +121,7 @@ class Answer:
         labels: what is answered, shape (27,).
         reasons: how the answer came about, in sentences.
         warnings: what had to be assumed or mended before the networks read it.
-        saliency: where they looked.
+        saliency: where the networks looked.
         comparison: with the header.
     """
 
@@ -142,14 +140,23 @@ class Answer:
         return tuple(CLASSES[i] for i in order if self.labels[i])
 
 
-def answer(recording: Recording, classifier: Classifier) -> Answer:
-    """What a model answers for a recording, why, and where it looked: at the most probable class that it answers.
+def explain(recording: Recording, found: Rhythm, classifier: Classifier) -> Answer:
+    """What a model answers for a recording, why, and what moved it there, by integrated gradients.
+
+    They are taken of the most probable class that is answered, or else of the most probable class.
+
+    Args:
+        recording: as recorded.
+        found: the recording's rhythm.
+        classifier: the model.
 
     Raises:
         RecordingError: the recording cannot be classified.
     """
-    recording = recording.with_leads(classifier.leads)
-    prepared = prepare_recording(recording, classifier.settings.preparation)
+    prepared = classifier.prepare(recording)
+    if classifier.leads is not None:
+        found = rhythm(recording.with_leads(classifier.leads))  # the rule reads no other leads either
+    intervals = found.intervals if found.lead == "I" else np.empty(0)
     decision = classifier.settings.decision
     probabilities = classifier.probabilities([prepared])
     evidence = Evidence.of([prepared], decision)
@@ -159,22 +166,17 @@ def answer(recording: Recording, classifier: Classifier) -> Answer:
         threshold=classifier.threshold,
         probabilities=probabilities[0],
         labels=labels,
-        reasons=reasons(probabilities[0], evidence, _rule_intervals(recording), classifier.threshold, decision),
+        reasons=reasons(probabilities[0], evidence, intervals, classifier.threshold, decision),
         warnings=prepared.warnings,
         saliency=integrated_gradients(classifier, prepared.signal, CLASSES[int(np.argmax(likely))]),
         comparison=compare(labels, probabilities[0], recording.diagnoses),
     )
 
 
-def _rule_intervals(recording: Recording) -> Floats:
-    found = rhythm(recording)
-    return found.intervals if found.lead == "I" else np.empty(0)
-
-
 def reasons(
     probabilities: Floats, evidence: Evidence, intervals: Floats, threshold: float, settings: DecisionSettings
 ) -> tuple[str, ...]:
-    """How :func:`heartbeats.classifier.decide` comes from probabilities to labels, a sentence a step.
+    """How :func:`heartbeats.classifier.decide` comes from probabilities to labels, one sentence per step.
 
     Args:
         probabilities: one recording's, shape (27,).

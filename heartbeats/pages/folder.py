@@ -1,4 +1,4 @@
-"""A folder of pages, one a recording, and an index that lists them by diagnosis and by disagreement with the header."""
+"""A folder of pages, one per recording, with an index by diagnosis and by disagreement with the header."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from tqdm import tqdm
 
 from heartbeats.classifier import Classifier, load
 from heartbeats.diagnoses import ABBREVIATIONS, CLASSES, NAMES, snomed_codes
-from heartbeats.files import write_text
-from heartbeats.pages.ecg_page import Reading, ecg_page, failure_page, patient, read, rhythm_in_words
+from heartbeats.files import printable, write_text
+from heartbeats.pages.ecg_page import Reading, abbreviation, ecg_page, failure_page, patient, read, rhythm_in_words
 from heartbeats.pages.findings import Comparison
 from heartbeats.pages.page import render
-from heartbeats.pages.paper import plain
 from heartbeats.prepared import Failure
 from heartbeats.read_ahead import map_ahead
 from heartbeats.recording import RecordingError
 
-__all__ = ["INDEX", "Entry", "attempt", "index_page", "write_folder"]
+__all__ = ["INDEX", "IndexLine", "attempt", "index_page", "write_folder"]
 
 Made = TypeVar("Made")
 
 INDEX = "index.html"
 PAGES = "recordings"
 HOME = f"../{INDEX}"
+WAY_BACK = f'<a href="{HOME}">All recordings</a>'  # in every page of a folder
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexLine:
     """A line of the index.
 
     Attributes:
@@ -59,7 +59,7 @@ class Entry:
     comparison: Comparison | None
 
     @classmethod
-    def of(cls, reading: Reading) -> Entry:
+    def of(cls, reading: Reading) -> IndexLine:
         """The line of what was read."""
         codes, found = snomed_codes(reading.recording.diagnoses), reading.answer
         listed = found.answered if found else [code for code in CLASSES if code in codes]
@@ -69,13 +69,13 @@ class Entry:
             heart_rate=rhythm_in_words(reading.rhythm)[0],
             group=listed[0] if listed else "",
             answered=tuple(ABBREVIATIONS[code] for code in found.answered) if found else None,
-            header=tuple(ABBREVIATIONS.get(code) or plain(code) for code in codes),
+            header=tuple(map(abbreviation, codes)),
             comparison=found.comparison if found else None,
         )
 
 
 def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Reading], Made]) -> Made | Failure:
-    """What ``make`` makes of a recording that is read and, with a model, classified, or why that cannot be."""
+    """Read a recording, classify it if there is a model, and return what ``make`` makes of it, or why it cannot be."""
     try:
         return make(read(header_file, classifier))
     except RecordingError as error:
@@ -87,15 +87,16 @@ def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Re
 def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None = None) -> tuple[int, int]:
     """Write a page for every recording and the index; returns how many were read, and how many were not.
 
-    Pages are named after the recordings, in letters that any file system takes, and stay in the folder.
+    Pages are named after the recordings, in letters that any file system takes. Those of an earlier run that the new
+    index does not name are removed; a file that this program did not write never is.
 
     Raises:
         OSError: the folder cannot be written.
     """
     (folder / PAGES).mkdir(parents=True, exist_ok=True)
-    entries: dict[str, Entry | Failure] = {}
+    lines: dict[str, IndexLine | Failure] = {}
     make = partial(_draw, model_directory=model_directory)
-    places = _places(header_files)
+    places, earlier = _places(header_files), _earlier_pages(folder)
     drawn = tqdm(
         map_ahead(make, header_files, group=1), total=len(header_files), desc="drawing", unit="recording", disable=None
     )
@@ -106,41 +107,57 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
         if header_file in places:
             from_where[page] = places[header_file]
         if isinstance(made, Failure):
-            tqdm.write(f"{plain(made.name)}: not read: {plain(made.reason)}", file=sys.stderr)
-            entries[page], text = made, failure_page(made.name, made.reason, home=HOME)
+            tqdm.write(f"{printable(made.name)}: not read: {printable(made.reason)}", file=sys.stderr)
+            lines[page], text = made, failure_page(made.name, made.reason, home=HOME)
         else:
-            entries[page], text = made
+            lines[page], text = made
         write_text(folder / page, text)
-    write_text(folder / INDEX, index_page(entries, from_where))
-    failed = sum(isinstance(entry, Failure) for entry in entries.values())
-    return len(entries) - failed, failed
+    write_text(folder / INDEX, index_page(lines, from_where))
+    _remove_others(earlier, taken)
+    failed = sum(isinstance(line, Failure) for line in lines.values())
+    return len(lines) - failed, failed
+
+
+def _earlier_pages(folder: Path) -> set[Path]:
+    """The pages that the index of an earlier run names."""
+    index = folder / INDEX
+    text = index.read_text(encoding="utf-8", errors="replace") if index.is_file() else ""
+    return {folder / page for page in re.findall(rf'href="({PAGES}/[A-Za-z0-9._-]+\.html)"', text)}
+
+
+def _remove_others(earlier: set[Path], taken: set[str]) -> None:
+    """Remove earlier pages whose name was not taken again; what lacks the way back is no page of this program."""
+    others = (path for path in earlier if path.stem.lower() not in taken and path.is_file())
+    for path in others:
+        if WAY_BACK in path.read_text(encoding="utf-8", errors="replace"):
+            path.unlink()
 
 
 @cache
 def _model(directory: Path) -> Classifier:
-    torch.set_num_threads(1)  # there is a process a core
+    torch.set_num_threads(1)  # there is one process per core
     return load(directory, device=torch.device("cpu"))
 
 
-def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[Entry, str] | Failure:
+def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[IndexLine, str] | Failure:
     classifier = _model(model_directory) if model_directory else None
-    return attempt(header_file, classifier, lambda reading: (Entry.of(reading), ecg_page(reading, home=HOME)))
+    return attempt(header_file, classifier, lambda reading: (IndexLine.of(reading), ecg_page(reading, home=HOME)))
 
 
 def _places(header_files: Sequence[Path]) -> dict[Path, str]:
-    """Where recordings whose name is not theirs alone are from, relative to what is around the folder of them all."""
+    """For recordings that share a name: the path that tells them apart, from the parent of all recordings' folder."""
     count = Counter(path.stem for path in header_files)
     folders = {path: path.parent.resolve() for path in header_files}
     around = Path(os.path.commonpath(folders.values())).parent
     return {
-        path: plain((folder / path.stem).relative_to(around).as_posix())
+        path: printable((folder / path.stem).relative_to(around).as_posix())
         for path, folder in folders.items()
         if count[path.stem] > 1
     }
 
 
 def _file_name(name: str, taken: set[str]) -> str:
-    """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and of no other recording."""
+    """A page's file name: letters, digits, ``._-``, no longer than a file system takes, and no other page's."""
     stem = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", name)[:100]
     candidate, count = stem, 1
     while candidate.lower() in taken:  # some file systems take no notice of case
@@ -150,32 +167,34 @@ def _file_name(name: str, taken: set[str]) -> str:
     return f"{candidate}.html"
 
 
-def index_page(entries: Mapping[str, Entry | Failure], places: Mapping[str, str]) -> str:
-    """The index, HTML, of lines by the page that each leads to, relative to the index.
+def index_page(lines: Mapping[str, IndexLine | Failure], places: Mapping[str, str]) -> str:
+    """The index, HTML.
 
-    Lines of one name keep their order; ``places`` says, by page, where those are from.
+    Args:
+        lines: by the page that each leads to, relative to the index; those of one name keep their order.
+        places: by page, the paths that tell recordings of one name apart.
     """
-    read_pages = {page: entry for page, entry in entries.items() if isinstance(entry, Entry)}
+    read_pages = {page: line for page, line in lines.items() if isinstance(line, IndexLine)}
     groups = []
     for code in (*CLASSES, ""):
-        rows = [(page, entry) for page, entry in read_pages.items() if entry.group == code]
+        rows = [(page, line) for page, line in read_pages.items() if line.group == code]
         if rows:
             title = f"{ABBREVIATIONS[code]}, {NAMES[code]}" if code else "None of the 27"
             rows.sort(key=lambda row: row[1].name)
             groups.append({"id": f"d{code}", "title": title, "rows": rows})
-    compared = [(page, entry, entry.comparison) for page, entry in read_pages.items() if entry.comparison is not None]
+    compared = [(page, line, line.comparison) for page, line in read_pages.items() if line.comparison is not None]
     labelled = [row for row in compared if row[2].labelled]
     return render(
         "index.html",
-        count=len(entries),
+        count=len(lines),
         places=places,
         groups=groups,
-        answered=any(entry.answered is not None for entry in read_pages.values()),
+        answered=any(line.answered is not None for line in read_pages.values()),
         disagreeing=sorted(labelled, key=lambda row: row[2].disagreement, reverse=True),
         unlabelled=len(compared) - len(labelled),
         failures=[
-            (page, plain(entry.name), plain(entry.reason))
-            for page, entry in entries.items()
-            if isinstance(entry, Failure)
+            (page, printable(line.name), printable(line.reason))
+            for page, line in lines.items()
+            if isinstance(line, Failure)
         ],
     )

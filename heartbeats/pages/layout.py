@@ -14,17 +14,16 @@ from heartbeats.recording import Recording
 __all__ = [
     "ABOVE",
     "BELOW",
-    "COLUMN",
-    "FEW_LEADS",
     "FOOT",
     "GAIN",
     "HEAD",
     "LANE",
     "LEFT",
+    "NO_SAMPLES",
     "ROW",
     "SHOWN",
     "SPEED",
-    "TRACK",
+    "TRACK_HEIGHT",
     "WIDTH",
     "Strip",
     "lay_out",
@@ -34,16 +33,24 @@ __all__ = [
     "trace",
 ]
 
-SPEED, GAIN = 25.0, 10.0  # mm/s, mm/mV
-
-# Millimetres. The sheet fits an A4 page, landscape, within margins of 10 mm.
-WIDTH, LEFT, HEAD, ROW, LANE, TRACK, FOOT = 275.0, 20.0, 15.0, 30.0, 6.0, 17.0, 5.0
-ABOVE, BELOW = 15.0, 5.0  # paper beyond the rows: R waves of V4 rise higher than S waves of II fall
+SPEED = 25.0  # mm/s
+GAIN = 10.0  # mm/mV
 SHOWN = 10.0  # s on a sheet
-COLUMN = SHOWN / 4
+COLUMN = SHOWN / 4  # s of a lead, where they stand in four columns
+FEW_LEADS = 4  # with no more than these a recording has each over the whole width
 NO_SAMPLES = "no samples"
-# With no more leads than this a recording has each over the whole width.
-FEW_LEADS = 4
+
+# Millimetres. The sheet fits an A4 page, landscape, within margins of 10 mm. From its top to its bottom:
+HEAD = 15.0  # name, heart rate, what is shown
+ABOVE = 15.0  # paper above the rows, and less of it below: R waves of V4 rise higher than S waves of II fall
+ROW = 30.0  # paper of each row of strips
+BELOW = 5.0
+LANE = 6.0  # R peaks and the intervals between them
+TRACK_HEIGHT = 17.0  # what moved the networks
+FOOT = 5.0  # speed, gain, disclaimer
+# And across:
+WIDTH = 275.0
+LEFT = 20.0  # up to where the strips begin: the calibration pulse
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,9 @@ class Strip:
 def lay_out(recording: Recording, *, start: float = 0.0) -> tuple[Strip, ...]:
     """The strips of the sheet that begins at ``start`` seconds.
 
-    The first has the standard leads in four columns of 2.5 s, one going on where the other ends, above 10 s of lead II.
-    Of a recording shorter than 10 s all columns begin at its start. One of few leads has each of them over the whole
-    width; so have later sheets the rhythm strip. It is the last strip.
+    The first sheet has the standard leads in four columns of 2.5 s, one going on where the other ends, above 10 s of
+    lead II. If the recording is shorter than 10 s, all columns begin at its start. If it has few leads, each of them
+    has the whole width. Later sheets have the rhythm strip alone. The rhythm strip is always the last.
     """
     rhythm = rhythm_lead(recording)
     first = HEAD + ABOVE + ROW / 2
@@ -87,9 +94,10 @@ def rhythm_lead(recording: Recording) -> str:
 
 
 def trace(recording: Recording, strip: Strip) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Millimetres from the sheet's left and from its top, each of shape (samples,), of a strip; empty without its lead.
+    """A strip's curve, in mm from the sheet's left and in mm from its top, each of shape (samples,).
 
-    The sample after the strip's last is drawn too: there the next strip begins.
+    Empty where the recording lacks the lead. The sample after the strip's last is drawn too: there the next strip
+    begins.
     """
     lead = lead_of(recording, strip.lead)
     if lead is None:
@@ -110,9 +118,9 @@ def lead_of(recording: Recording, lead: str) -> npt.NDArray[np.float64] | None:
 
 
 def mended(recording: Recording) -> dict[str, str]:
-    """Leads with missing samples, and in two words what stands for them: no line of theirs is all as recorded.
+    """Leads with missing samples, and two words on what is drawn in their place.
 
-    A limb lead that is computed has what lead I or II has.
+    A limb lead that is computed has the gaps of leads I and II.
     """
     samples = recording.signal.shape[1]
     found: dict[str, str] = {}

@@ -63,7 +63,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def picture(figure: Figure, description: str) -> Markup:
-    """A figure as inline SVG that scales with the page, for readers who do not see it in words.
+    """A figure as inline SVG that scales with the page, and in words for those who do not see it.
 
     Args:
         figure: made under ``mpl.rc_context(STYLE)``.

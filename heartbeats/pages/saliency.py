@@ -2,10 +2,9 @@
 
 Sundararajan, Taly and Yan, *Axiomatic Attribution for Deep Networks* (ICML 2017, https://arxiv.org/abs/1703.01365), by
 captum. Gradients of the probability are averaged on the straight way from a flat line, 0 mV in every lead, to the
-recording, and multiplied by the recording. They were taken, and not a sweep that covers a stretch after the other
-(occlusion), because they are complete: all parts together are the probability of this recording less that of a flat
-line, which can be checked. They also tell apart the waves of one beat, where a covered stretch must be wide and has
-edges of its own.
+recording, and multiplied by the recording. They were chosen over occlusion, which covers one stretch after another,
+because they are complete: all parts together are the probability of this recording less that of a flat line, which can
+be checked. They also tell apart the waves of one beat, where a covered stretch must be wide and has edges of its own.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from heartbeats.preprocessing import LEADS, SAMPLING_RATE, fixed_length
 
 __all__ = ["BIN", "Saliency", "integrated_gradients"]
 
-# Points of the Gauss-Legendre rule: doubled from the one to the other while more than the tolerance is left open.
+# Points of the Gauss-Legendre rule: from the fewest, doubled while they leave more than the tolerance open.
 STEPS, MOST_STEPS = 32, 256
-TOLERANCE = 0.01
+TOLERANCE = 0.01  # of the probability
 BATCH = 8  # steps at once, for the memory's sake
 BIN = 0.04  # s: a millimetre of paper
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from heartbeats.classifier import MODEL_FILE, decide
 from heartbeats.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
 from heartbeats.outputs import Diagnosis
-from heartbeats.pages.charts import histogram, learning_curve, threshold_chart
+from heartbeats.pages.charts import Chart, histogram, learning_curve, threshold_chart
 from heartbeats.pages.evaluation import evaluation, number, source_name
 from heartbeats.pages.page import render
 from heartbeats.scoring import Submission, challenge_metric, merge_equivalent, output_matrices
@@ -29,7 +30,7 @@ from heartbeats.validation import VALIDATION_FILE, Validation, read_validation
 
 __all__ = ["training_report"]
 
-NAMED = 200  # of recordings that are left out for one reason; the rest are counted
+NAMED = 200  # recordings per reason for leaving them out; the rest are counted
 
 Labels = npt.NDArray[np.bool_]
 
@@ -166,17 +167,16 @@ def _expanded(counts: dict[str, int]) -> npt.NDArray[np.float64]:
     return np.repeat(sorted(known), [known[value] for value in sorted(known)])
 
 
-def _histogram(cohort: dict[str, Any], key: str, width: int, *, label: str, what: str) -> dict[str, Any] | None:
-    """The picture of a particular over all sources; ``None`` where no header tells it."""
+def _histogram(cohort: dict[str, Any], key: str, width: int, *, label: str, what: str) -> Chart | None:
+    """Ages or lengths over all sources; ``None`` where no header tells them."""
     counted: Counter[str] = Counter()
     for facts in cohort["particulars"].values():
         counted.update(facts[key])
     values = _expanded(counted)
     if not len(values):
         return None
-    shown = values[
-        values <= np.percentile(values, 99.5, method="higher")
-    ]  # a half-hour recording would leave no room for the rest
+    # A half-hour recording would leave no room for the rest.
+    shown = values[values <= np.percentile(values, 99.5, method="higher")]
     starts, counts = np.unique(shown // width * width, return_counts=True)
     beyond, unknown = len(values) - len(shown), counted["unknown"]
     description = (
@@ -184,15 +184,12 @@ def _histogram(cohort: dict[str, Any], key: str, width: int, *, label: str, what
         f"half of them between {np.percentile(values, 25):g} and {np.percentile(values, 75):g}."
     )
     told = [f"{beyond} above {shown[-1]:g} not shown" if beyond else "", f"{unknown} unknown" if unknown else ""]
-    return {
-        "title": what.capitalize(),
-        "note": ", ".join(filter(None, told)),
-        "chart": histogram(starts, counts, width=width, label=label, description=description),
-    }
+    picture = histogram(starts, counts, width=width, label=label, description=description)
+    return Chart(what.capitalize(), picture, ", ".join(filter(None, told)))
 
 
-def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
-    """A learning curve per network, all of one scale, with its name and its losses in words."""
+def _curves(epochs: list[dict[str, Any]]) -> list[Chart]:
+    """A learning curve per network, all of one scale."""
     networks: dict[str, list[dict[str, Any]]] = {}
     for line in epochs:
         networks.setdefault(line["network"], []).append(line)
@@ -202,11 +199,11 @@ def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, str, Any]]:
         losses, rates = (np.array([line[key] for line in lines]) for key in ("loss", "learning_rate"))
         said = f"loss {losses[0]:.4f} at first, {losses[-1]:.4f} after {len(lines)} epochs"
         description = f"Learning curve of network {name}: {said}."
-        curves.append((name, said, learning_curve(losses, rates, highest=highest, description=description)))
+        curves.append(Chart(name, learning_curve(losses, rates, highest=highest, description=description), said))
     return curves
 
 
-def _search(model: dict[str, Any]) -> Any:
+def _search(model: dict[str, Any]) -> Markup | None:
     """The picture of the threshold search; ``None`` where no threshold had a score."""
     search = model["threshold_search"]
     thresholds, scores = (np.array(search[key], dtype=np.float64) for key in ("thresholds", "challenge_scores"))
@@ -233,14 +230,10 @@ def _settings(settings: Settings) -> list[tuple[str, str, str]]:
     """Each setting, its value, and the paper's where that is another."""
     paper = Settings().to_dict()
     return [
-        (f"{table}.{key}", _written(value), "" if value == paper[table][key] else _written(paper[table][key]))
+        (f"{table}.{key}", json.dumps(value), "" if value == paper[table][key] else json.dumps(paper[table][key]))
         for table, values in settings.to_dict().items()
         for key, value in values.items()
     ]
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value)
 
 
 def _duration(seconds: float) -> str:

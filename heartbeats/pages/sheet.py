@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from heartbeats.files import printable
 from heartbeats.pages.layout import (
     ABOVE,
     BELOW,
@@ -34,7 +35,7 @@ from heartbeats.pages.layout import (
     NO_SAMPLES,
     ROW,
     SPEED,
-    TRACK,
+    TRACK_HEIGHT,
     WIDTH,
     Strip,
     mended,
@@ -43,18 +44,34 @@ from heartbeats.pages.layout import (
 from heartbeats.pages.page import STYLE, picture
 from heartbeats.recording import Recording
 
-__all__ = ["MM", "Sheet", "Track", "as_recorded", "drawing", "leaving", "millimetres", "plain", "write"]
+__all__ = [
+    "AGAINST",
+    "DISCLAIMER",
+    "FOR",
+    "MM",
+    "NAMES_COLOR",
+    "QUIET",
+    "Sheet",
+    "Track",
+    "as_recorded",
+    "drawing",
+    "leaving",
+    "millimetres",
+    "write",
+]
 
 MM = 1 / 25.4  # inches
 GRID = (("#f7d4d4", 1, 0.18), ("#eaa3a3", 5, 0.35))  # colour, mm apart, points wide
-TRACE, NAMES_COLOR, QUIET, FOR, AGAINST = "#111111", "#111111", "#555555", "#0b57a4", "#8d939b"
+TRACE_COLOR = NAMES_COLOR = "#111111"
+QUIET = "#555555"  # what is of less weight
+FOR, AGAINST = "#0b57a4", "#8d939b"  # what speaks for a class and against it
 DISCLAIMER = "HeartBeats. Not a medical device: nothing here has been approved for diagnosis."
 SMALL, MIDDLE, LARGE = 6.5, 8.5, 12.0  # points
 
 
 @dataclass(frozen=True)
 class Track:
-    """What each ``seconds`` of a recording add to a probability, drawn under the last strip, and its caption."""
+    """Bars under the last strip: what each stretch of ``seconds`` adds to a probability, and a caption."""
 
     values: npt.NDArray[np.float64]
     seconds: float
@@ -87,7 +104,7 @@ class Sheet:
     @property
     def height(self) -> float:
         """The height of the sheet, in mm."""
-        return HEAD + self.paper + LANE + (TRACK if self.track else 0) + FOOT
+        return HEAD + self.paper + LANE + (TRACK_HEIGHT if self.track else 0) + FOOT
 
     def figure(self) -> Figure:
         """The sheet by itself, ``WIDTH`` mm wide."""
@@ -96,7 +113,7 @@ class Sheet:
         return figure
 
     def svg(self, description: str) -> Markup:
-        """The sheet as inline SVG, ``description`` for those who do not see it; 72 units an inch, to 0.01 of one."""
+        """The sheet as inline SVG, two decimals of 1/72 inch; ``description`` is for those who do not see it."""
         with drawing():
             drawn = picture(self.figure(), description)
         return Markup(re.sub(r' d="[^"]+"', _rounded, drawn))
@@ -123,13 +140,13 @@ class Sheet:
 
 
 def _rounded(path: re.Match[str]) -> str:
-    """A path's coordinates to 0.01, and lines after a move without their letter, which they need not have."""
+    """A path with two decimals, and without the letter L, which SVG can do without after a move."""
     rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path[0])
     return re.sub(r"\s*L\s*", " ", rounded).replace("\n", "")
 
 
 def as_recorded(recording: Recording) -> str:
-    """Whether all that is drawn was recorded."""
+    """Whether all that is drawn was recorded, in words."""
     return "as recorded but for missing samples" if mended(recording) else "as recorded"
 
 
@@ -143,15 +160,9 @@ def leaving(sheet: Sheet) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def plain(text: str) -> str:
-    """``text`` without characters that cannot be shown: those are written as escapes."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
-    """matplotlib's settings while a sheet is drawn, of which a name in another script's letters makes no warning."""
+    """Matplotlib's style for a sheet, without its warning about characters that the font lacks."""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         yield
@@ -168,7 +179,7 @@ def millimetres(figure: Figure, *, left: float, top: float, width: float, height
 
 def write(axes: Axes, x: float, y: float, text: str, *, size: float = SMALL, **style: object) -> None:
     """Write ``text`` as it stands: a dollar sign begins no formula."""
-    axes.text(x, y, plain(text), fontsize=size, parse_math=False, **{"color": NAMES_COLOR} | style)  # type: ignore[arg-type]
+    axes.text(x, y, printable(text), fontsize=size, parse_math=False, **{"color": NAMES_COLOR} | style)  # type: ignore[arg-type]
 
 
 Numbers = Sequence[float] | npt.NDArray[np.float64]
@@ -202,7 +213,7 @@ def _draw_calibration(axes: Axes, y: float) -> None:
     pulse, foot = 0.2 * SPEED, 2.5
     start = LEFT - 5 - pulse - foot
     x = np.cumsum([start, foot, 0, pulse, 0, foot])
-    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE, 0.7, f"calibration-{y:g}")
+    _line(axes, x, [y, y, y - GAIN, y - GAIN, y, y], TRACE_COLOR, 0.7, f"calibration-{y:g}")
 
 
 def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle, identifier: str) -> None:
@@ -219,9 +230,9 @@ def _draw_strip(axes: Axes, recording: Recording, strip: Strip, paper: Rectangle
         remark = remark or ("flat" if np.ptp(y) == 0 else "")
         name += f": {remark}" if remark else ""
     if x.size and strip.x > LEFT:  # where a column begins
-        _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE, 0.7)
-        _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE, 0.7)
-    _line(axes, x, y, TRACE, 0.7, identifier).set_clip_path(paper)
+        _line(axes, [strip.x, strip.x], [strip.y - 5, strip.y - 2], TRACE_COLOR, 0.7)
+        _line(axes, [strip.x, strip.x], [strip.y + 2, strip.y + 5], TRACE_COLOR, 0.7)
+    _line(axes, x, y, TRACE_COLOR, 0.7, identifier).set_clip_path(paper)
     bold = "bold" if color == NAMES_COLOR else "normal"
     write(axes, strip.x + 1.5, strip.y - ROW / 2 + 2.5, name, size=MIDDLE, color=color, fontweight=bold)
 
@@ -240,7 +251,7 @@ def _draw_peaks(axes: Axes, strip: Strip, peaks: npt.NDArray[np.float64], *, top
 
 
 def _draw_track(axes: Axes, strip: Strip, track: Track, *, top: float) -> None:
-    """Bars up for what speaks for a class, down for what speaks against it; the tallest of the recording 5.5 mm."""
+    """Bars up for what speaks for a class, down for what speaks against it; the recording's tallest is 5.5 mm."""
     zero, tallest = top + 10.0, 5.5
     edges = np.arange(len(track.values) + 1) * track.seconds - strip.start
     inside = (edges[:-1] >= -1e-9) & (edges[:-1] < strip.seconds - 1e-9)

@@ -6,13 +6,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from conftest import ecg
-from test_show import MILLIMETRES, SVG, lines, recording, sheet_of, spikes, texts
+from pages_made import recording, sheet_of, spikes
+from pages_read import MILLIMETRES, SVG, lines, texts
 
 from heartbeats.pages.ecg_page import Reading, ecg_page, read
 from heartbeats.pages.findings import rhythm
 from heartbeats.pages.layout import LEFT, lay_out, lead_of, trace
-from heartbeats.pages.paper import Sheet, Track, leaving
 from heartbeats.pages.saliency import BIN
+from heartbeats.pages.sheet import Sheet, Track, leaving
 
 
 def test_the_sheet_is_as_wide_as_it_says():
