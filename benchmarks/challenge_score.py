@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import machine
-from heartbeats.cohort import falls_in_share
+from heartbeats.cohort import drawn
 from heartbeats.diagnoses import label_matrix, read_weights
 from heartbeats.driving import classify_folder
 from heartbeats.experiments.intervals import Answers, estimate
@@ -51,7 +51,7 @@ def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> An
     for side in sides.values():
         side.mkdir(parents=True, exist_ok=True)
     for header_file in find_headers(data):
-        unseen = falls_in_share(read_recording(header_file).digest, 0.2, draw=1000 + seed)
+        unseen = drawn(read_recording(header_file).digest, by=1000 + seed) < 0.2
         for file in (header_file, *signal_files(header_file)):
             link = sides["unseen" if unseen else "training"] / file.name
             if not link.exists():

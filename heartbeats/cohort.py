@@ -29,7 +29,7 @@ __all__ = [
     "Selection",
     "build_cohort",
     "describe_cohort",
-    "falls_in_share",
+    "drawn",
     "select_recordings",
 ]
 
@@ -130,7 +130,7 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
 
     fraction = settings.cohort.validation_fraction
     validation = np.array(
-        [falls_in_share(recording.digest, fraction, draw=settings.training.seed) for recording in recordings], np.bool_
+        [drawn(recording.digest, by=settings.training.seed) < fraction for recording in recordings], np.bool_
     )
     if not recordings or validation.all():
         counts = {f"left out, {reason}": len(names) for reason, names in left_out.items()}
@@ -169,19 +169,19 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
     return Selection(tuple(selected), label_matrix(diagnoses), tuple(particulars), left_out)
 
 
-def falls_in_share(digest: str, share: float, *, draw: int | str) -> bool:
-    """Whether a recording falls into a share of all recordings: a rule of its own samples and the draw's name alone.
+def drawn(digest: str, *, by: int | str) -> float:
+    """The number from 0 to 1 that a recording draws: a rule of its own samples and the draw's name alone.
 
-    It keeps its side whatever else is in the folder, whatever it is called, and two recordings of one signal (Q0048 and
-    A0101, E07509 and E07510) are on one side. Draws of other names are independent.
+    Below ``cohort.validation_fraction`` a recording validates, drawn by ``training.seed``. It keeps its side whatever
+    else is in the folder, whatever it is called, and two recordings of one signal (Q0048 and A0101, E07509 and E07510)
+    are on one side. Draws of other names are independent.
 
     Args:
         digest: the recording's (:class:`heartbeats.recording.Recording`).
-        share: from 0 to 1; the part of the recordings that fall into it is so large on average.
-        draw: ``settings.training.seed`` draws who validates.
+        by: the draw's name.
     """
-    drawn = hashlib.sha256(f"{draw} {digest}".encode()).digest()
-    return int.from_bytes(drawn[:8]) < share * 2**64
+    number = hashlib.sha256(f"{by} {digest}".encode()).digest()
+    return int.from_bytes(number[:8]) / 2**64
 
 
 def _warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import ecg
 
-from heartbeats.cohort import CohortError, build_cohort, describe_cohort, falls_in_share
+from heartbeats.cohort import CohortError, build_cohort, describe_cohort, drawn
 from heartbeats.diagnoses import CLASSES
 from heartbeats.header import find_headers
 from heartbeats.recording import read_recording
@@ -79,7 +79,7 @@ def test_a_recording_keeps_its_side_when_others_are_added(folder, write_record, 
 
 def test_about_the_fraction_validates_and_the_seed_changes_which():
     digests = [f"{i:064x}" for i in range(20000)]
-    one, other = ([falls_in_share(digest, 0.2, draw=seed) for digest in digests] for seed in (0, 1))
+    one, other = ([drawn(digest, by=seed) < 0.2 for digest in digests] for seed in (0, 1))
     assert np.mean(one) == pytest.approx(0.2, abs=0.01)
     assert np.mean(np.array(one) & np.array(other)) == pytest.approx(0.04, abs=0.01)
 
@@ -87,9 +87,7 @@ def test_about_the_fraction_validates_and_the_seed_changes_which():
 def test_the_same_signal_under_two_names_is_on_one_side_for_every_seed(ecg_data):
     for pair in (("cpsc_2018/A0101", "cpsc_2018_extra/Q0048"), ("georgia/E07509", "georgia/E07510")):
         one, other = (read_recording(ecg_data / "challenge" / f"{name}.hea").digest for name in pair)
-        assert [falls_in_share(one, 0.2, draw=s) for s in range(50)] == [
-            falls_in_share(other, 0.2, draw=s) for s in range(50)
-        ]
+        assert [drawn(one, by=s) < 0.2 for s in range(50)] == [drawn(other, by=s) < 0.2 for s in range(50)]
 
 
 def test_a_folder_without_recordings_to_train_with_is_refused(write_record, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heartbeats.classifier import Classifier
-from heartbeats.cohort import falls_in_share
+from heartbeats.cohort import drawn
 from heartbeats.experiments import pvc_challenge
 from heartbeats.header import find_headers, source_of
 from heartbeats.prepared import prepare_file
@@ -29,7 +29,7 @@ def test_networks_and_u_net_answer_for_the_recordings_that_the_model_did_not_see
     where = f"not trained on by {model_directory.name}"
     networks, unet = rows["networks", where], rows["U-Net", where]
     prepared = [prepare_file(path) for path in find_headers(simulated)]
-    unseen = [p for p in prepared if source_of(p.name) == "incart" or falls_in_share(p.digest, 0.2, draw=0)]
+    unseen = [p for p in prepared if source_of(p.name) == "incart" or drawn(p.digest, by=0) < 0.2]
     assert int(networks["labelled"]) + int(networks["unlabelled"]) == len(unseen)
     assert (networks["labelled"], networks["unlabelled"]) == (unet["labelled"], unet["unlabelled"])
     marked = {path.stem for path in find_headers(simulated)[1::2]}

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from heartbeats.cohort import falls_in_share
+from heartbeats.cohort import drawn
 from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM
 from heartbeats.experiments import trainings
 from heartbeats.experiments.trainings import ROWS, TEST, UNSEEN, Scored
@@ -25,27 +25,32 @@ def scored(probability: np.ndarray) -> Scored:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_both_halves_of_any_seed_s_20_percent_are_about_as_large(seed):
-    digests = tuple(d for d in map(str, range(3000)) if falls_in_share(d, 0.2, draw=seed))
+def test_all_tenths_of_any_seed_s_20_percent_are_about_as_large(seed):
+    digests = tuple(d for d in map(str, range(5000)) if drawn(d, by=seed) < 0.2)
     nothing = np.zeros((len(digests), 27))
-    test = Scored(digests, digests, nothing.astype(bool), nothing[:, 0].astype(bool), nothing[None])
-    one, other = test.halves()
-    assert set(one.names) | set(other.names) == set(digests)
-    assert not set(one.names) & set(other.names)
-    assert 0.4 < len(one.names) / len(digests) < 0.6
+    folds = Scored(digests, digests, nothing.astype(bool), nothing[:, 0].astype(bool), nothing[None]).folds()
+    assert len(folds) == 10
+    assert sorted(name for tenth, _ in folds for name in tenth.names) == sorted(digests)
+    for tenth, others in folds:
+        assert 0.06 < len(tenth.names) / len(digests) < 0.14
+        assert sorted(tenth.names + others.names) == sorted(digests)
 
 
-def test_a_half_is_answered_at_the_threshold_of_the_other():
-    """The halves want other thresholds: each is wrong at the other's, right at its own."""
-    one, other = scored(np.full(400, 0.3)).halves()
-    one, other = (dataclasses.replace(half, members=half.members + more) for half, more in ((one, 0), (other, 0.5)))
-    both = (np.concatenate([getattr(half, name) for half in (one, other)]) for name in ("labels", "rule"))
-    members = np.concatenate([one.members, other.members], axis=1)
-    test = Scored(one.names + other.names, one.digests + other.digests, *both, members)
+def test_a_tenth_is_answered_at_the_threshold_of_the_others():
+    """One tenth wants another threshold than the others: it is wrong at theirs, right at its own."""
+    whole = scored(np.full(400, 0.8))
+    other = {*whole.folds()[0][0].names}
+    lower = np.where([name in other for name in whole.names], 0.5, 0.0)
+    test = dataclasses.replace(whole, members=np.maximum(whole.members - lower[None, :, None], 0))
     answers = trainings.answers([{TEST: test}], "30 s", TEST)[UNSEEN][0]
     assert sorted(answers.names) == sorted(test.names)
-    assert answers.score() < 0.6
-    assert [half.answers("30 s", half.threshold("30 s")).score() for half in (one, other)] == [1, 1]
+    right = {
+        name: bool((a == b).all()) for name, a, b in zip(answers.names, answers.labels, answers.binary, strict=True)
+    }
+    has_af = dict(zip(test.names, test.labels[:, AF], strict=True))
+    assert {name for name in right if not right[name]} == {name for name in other if has_af[name]}
+    tenth = test.folds()[0][0]
+    assert tenth.answers("30 s", tenth.threshold("30 s")).score() == 1
 
 
 def test_a_row_is_the_mean_of_its_members_and_the_rule_takes_bradycardia_away():

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from heartbeats import collective
 from heartbeats.classifier import Classifier, ModelError, load
-from heartbeats.cohort import falls_in_share
+from heartbeats.cohort import drawn
 from heartbeats.diagnoses import CLASSES, PVC
 from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
 from heartbeats.experiments.pvc_measures import share
@@ -125,7 +125,7 @@ def _rows_of(name: str, classifier: Classifier, labelled: Labelled, marked: Bool
         i
         for i, recording in enumerate(labelled.recordings)
         if source_of(recording.name) in settings.cohort.excluded_sources
-        or falls_in_share(recording.digest, settings.cohort.validation_fraction, draw=settings.training.seed)
+        or drawn(recording.digest, by=settings.training.seed) < settings.cohort.validation_fraction
     ]
     decision = dataclasses.replace(settings.decision, pvc="networks")
     networks = dataclasses.replace(classifier, settings=dataclasses.replace(settings, decision=decision))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.classifier import Classifier, Evidence, decide, search_threshold
-from heartbeats.cohort import CohortError, falls_in_share, select_recordings
+from heartbeats.cohort import CohortError, drawn, select_recordings
 from heartbeats.diagnoses import read_weights
 from heartbeats.entry import train_entry
 from heartbeats.experiments.intervals import Answers
@@ -46,6 +46,7 @@ __all__ = [
 
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
+FOLDS = 10
 STORE = "../prepared"  # the prepared signals, which all seeds share, seen from a model's folder
 # Which members, and whether the rule, make a row.
 ROWS = {
@@ -82,10 +83,13 @@ class Scored:
         names, digests = (tuple(values[i] for i in kept) for values in (self.names, self.digests))
         return Scored(names, digests, self.labels[kept], self.rule[kept], self.members[:, kept])
 
-    def halves(self) -> tuple[Scored, Scored]:
-        """The recordings in two halves, by a rule of their samples that no split into training and validation uses."""
-        first = np.array([falls_in_share(digest, 0.5, draw="halves") for digest in self.digests], dtype=np.bool_)
-        return self.part(first), self.part(~first)
+    def folds(self) -> list[tuple[Scored, Scored]]:
+        """Each tenth and the other nine, by a draw that no split into training and validation uses; no tenth is empty.
+
+        Halves would not do: with some 15 recordings each, the threshold that one half wants is a matter of chance.
+        """
+        fold = np.array([int(FOLDS * drawn(digest, by="folds")) for digest in self.digests])
+        return [(self.part(fold == each), self.part(fold != each)) for each in np.unique(fold)]
 
     def threshold(self, row: str) -> float:
         """The threshold of best challenge score on these recordings."""
@@ -215,7 +219,7 @@ def _seed_sets(plan: Plan, externals: dict[str, list[Path]], seed: int) -> dict[
     classifier = train_entry(plan.data, directory, settings)
     full = _seen("training data", classifier, find_headers(plan.data), settings, directory)
     fraction = settings.cohort.validation_fraction
-    test = full.part(np.array([falls_in_share(digest, fraction, draw=seed) for digest in full.digests]))
+    test = full.part(np.array([drawn(digest, by=seed) < fraction for digest in full.digests]))
     everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
     scored = {name: _seen(name, classifier, files, everything, directory) for name, files in externals.items()}
     return {TEST: test, **scored, FULL: full}
@@ -243,7 +247,7 @@ def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str
     """What a row answers on one set, an item a seed, by where the threshold comes from."""
     as_paper = [sets[name].answers(row, sets[TEST].threshold(row)) for sets in seeds]
     if name == TEST:
-        return {AS_PAPER: as_paper, UNSEEN: [_by_halves(sets[TEST], row) for sets in seeds]}
+        return {AS_PAPER: as_paper, UNSEEN: [_by_folds(sets[TEST], row) for sets in seeds]}
     if name != FULL:
         return {UNSEEN: as_paper}  # the 20 % are not scored here
     if externals := [other for other in seeds[0] if other not in (TEST, FULL)]:
@@ -252,14 +256,13 @@ def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str
     return {AS_PAPER: as_paper}
 
 
-def _by_halves(test: Scored, row: str) -> Answers:
-    """Each half of the recordings answered at the threshold of the other half."""
-    one, two = test.halves()
-    halves = one.answers(row, two.threshold(row)), two.answers(row, one.threshold(row))
+def _by_folds(test: Scored, row: str) -> Answers:
+    """Each tenth of the recordings answered at the threshold of the other nine."""
+    tenths = [tenth.answers(row, others.threshold(row)) for tenth, others in test.folds()]
     return Answers(
-        names=halves[0].names + halves[1].names,
-        labels=np.concatenate([half.labels for half in halves]),
-        binary=np.concatenate([half.binary for half in halves]),
+        names=tuple(name for tenth in tenths for name in tenth.names),
+        labels=np.concatenate([tenth.labels for tenth in tenths]),
+        binary=np.concatenate([tenth.binary for tenth in tenths]),
     )
 
 
