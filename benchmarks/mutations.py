@@ -162,7 +162,7 @@ def check_folder(folder: Path, classifier: Classifier, report: Report, *, second
     counts = (0, 0)
     try:
         with time_limit(seconds):
-            for item in read_ahead(header_files, prepare=prepare_and_watch):
+            for item in read_ahead(prepare_and_watch, header_files):
                 items.append(item)  # noqa: PERF402 - what came before a hang is wanted
         with time_limit(seconds), contextlib.redirect_stderr(said):
             counts = classify_folder(classifier, folder / "data", folder / "outputs")

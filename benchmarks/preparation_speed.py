@@ -43,10 +43,11 @@ import os, sys, time
 from pathlib import Path
 os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[4])]))
 from heartbeats.header import find_headers
+from heartbeats.prepared import prepare_file
 from heartbeats.read_ahead import read_ahead
 from heartbeats.store import stored
 files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
-list(read_ahead(files[:8]))  # the workers are up
+list(read_ahead(prepare_file, files[:8]))  # the workers are up
 started = time.perf_counter()
 prepared = stored(files, Path(sys.argv[2]))
 print(time.perf_counter() - started)

@@ -56,7 +56,7 @@ def classify_folder(
     share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
     left = [path for name, path in share if not (resume and (output_directory / f"{name}.csv").exists())]
     classified = 0
-    prepared = read_ahead(left, prepare=partial(prepare_file, settings=classifier.settings.preparation))
+    prepared = read_ahead(partial(prepare_file, settings=classifier.settings.preparation), left)
     with tqdm(total=len(left), desc="classifying", unit="recording", disable=ranks.bar_disabled()) as bar:
         while batch := list(islice(prepared, BATCH_SIZE)):
             for answer in _answers(classifier, batch):

@@ -41,7 +41,7 @@ from heartbeats.settings import Settings
 from heartbeats.training import CHECKPOINTS, EPOCH_LOG, TRAINING, data_digest, train_network
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
-__all__ = ["DECIDING", "REPORT_FILE", "train_entry"]
+__all__ = ["DECIDING", "train_entry"]
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,14 @@ import sleepecg
 from heartbeats.preprocessing import SAMPLING_RATE, resample, select_lead
 from heartbeats.recording import Recording
 
-__all__ = ["bradycardia_rule", "final_bradycardia", "r_peaks", "recording_has_bradycardia", "rr_intervals"]
+__all__ = [
+    "BRADY_INTERVAL",
+    "bradycardia_rule",
+    "final_bradycardia",
+    "r_peaks",
+    "recording_has_bradycardia",
+    "rr_intervals",
+]
 
 Floats = npt.NDArray[np.float64]
 

@@ -78,9 +78,7 @@ class InferenceNetwork:
         self.head = network.head
 
     @torch.inference_mode()
-    def probabilities(
-        self, signals: Sequence[npt.NDArray[np.int16]], *, seconds: float, batch_size: int = BATCH_SIZE
-    ) -> npt.NDArray[np.float64]:
+    def probabilities(self, signals: Sequence[npt.NDArray[np.int16]], *, seconds: float) -> npt.NDArray[np.float64]:
         """Probabilities, shape (signals, 27), of prepared signals cut or zero-padded to ``seconds``.
 
         Computed in the precision and on the device of the network's weights, signals of like length together.
@@ -92,8 +90,8 @@ class InferenceNetwork:
         weight = self.head.weight
         # Neither TF32's ten bits on a GPU nor algorithms that add in another order each time.
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
+            for start in range(0, len(order), BATCH_SIZE):
+                chosen = order[start : start + BATCH_SIZE]
                 batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
                 logits = self.logits(batch.to(weight.device, weight.dtype), samples)
                 probabilities[chosen] = torch.sigmoid(logits.double()).cpu().numpy()

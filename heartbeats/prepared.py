@@ -13,9 +13,9 @@ from heartbeats.preprocessing import prepare
 from heartbeats.recording import Recording, RecordingError, read_recording
 from heartbeats.settings import PreparationSettings
 
-PAPER = PreparationSettings()
+PAPER_PREPARATION = PreparationSettings()
 
-__all__ = ["Failure", "Prepared", "prepare_file", "prepare_recording"]
+__all__ = ["PAPER_PREPARATION", "Failure", "Prepared", "prepare_file", "prepare_recording"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Failure:
     reason: str
 
 
-def prepare_recording(recording: Recording, settings: PreparationSettings = PAPER) -> Prepared:
+def prepare_recording(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> Prepared:
     """Prepare a recording that was read already.
 
     Raises:
@@ -61,7 +61,7 @@ def prepare_recording(recording: Recording, settings: PreparationSettings = PAPE
     )
 
 
-def prepare_file(header_file: Path, settings: PreparationSettings = PAPER) -> Prepared | Failure:
+def prepare_file(header_file: Path, settings: PreparationSettings = PAPER_PREPARATION) -> Prepared | Failure:
     """Read and prepare the recording of a header file; one that cannot be used becomes a :class:`Failure`."""
     try:
         return prepare_recording(read_recording(header_file), settings)

@@ -20,37 +20,23 @@ from typing import TypeVar
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from heartbeats.prepared import Failure, Prepared, prepare_file
+from heartbeats.prepared import Failure
 from heartbeats.ranks import cores
 
-__all__ = ["map_ahead", "read_ahead"]
+__all__ = ["read_ahead"]
 
 Made = TypeVar("Made")
 
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
-GROUP, AHEAD = 8, 4
+GROUP = 8  # recordings handed over at once: handing over a single one costs a quarter of its preparation
+AHEAD = 4  # groups per core that are under way or waiting at most; a prepared recording has some hundred kilobytes
 # There is a worker for each core: were each to use several threads, they would wait for one another.
 ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def read_ahead(
-    header_files: Iterable[Path],
-    *,
-    prepare: Callable[[Path], Prepared | Failure] = prepare_file,
-    group: int = GROUP,
-    ahead: int = AHEAD,
-) -> Iterator[Prepared | Failure]:
-    """Prepare recordings on all cores (:func:`map_ahead`).
-
-    Args:
-        prepare: what the workers do with a header file; a function that they can import.
-    """
-    return map_ahead(prepare, header_files, group=group, ahead=ahead)
-
-
-def map_ahead(
-    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, group: int, ahead: int = AHEAD
+    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, group: int = GROUP
 ) -> Iterator[Made | Failure]:
     """What ``make`` makes of header files on all cores, in order, a bounded number ahead.
 
@@ -59,15 +45,13 @@ def map_ahead(
 
     Args:
         make: a function that the workers can import.
-        group: how many header files a worker is given at once: handing over one costs a quarter of a preparation.
-        ahead: how many groups a core are under way or waiting at the most; prepared, a recording has a few hundred
-            kilobytes.
+        group: how many header files a worker is given at once.
     """
     left, workers = iter(header_files), cores()  # counting the cores takes as long as writing eight signals
     waiting: deque[tuple[list[Path], Future[list[Made | Failure]]]] = deque()
     while files := list(islice(left, group)):
         waiting.append((files, _submit(make, files, workers)))
-        if len(waiting) >= ahead * workers:
+        if len(waiting) >= AHEAD * workers:
             yield from _finished(*waiting.popleft(), make)
     while waiting:
         yield from _finished(*waiting.popleft(), make)

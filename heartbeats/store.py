@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from heartbeats.files import code_digest
-from heartbeats.prepared import PAPER, Failure, Prepared, prepare_file
+from heartbeats.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
 from heartbeats.preprocessing import LEADS
 from heartbeats.read_ahead import read_ahead
 from heartbeats.recording import signal_files
@@ -51,7 +51,7 @@ class IndexLine:
 
 
 def stored(
-    header_files: Sequence[Path], directory: Path, settings: PreparationSettings = PAPER
+    header_files: Sequence[Path], directory: Path, settings: PreparationSettings = PAPER_PREPARATION
 ) -> list[Prepared | Failure]:
     """Recordings prepared, in their order, their signals memory-mapped from a store; prepared now where it has none.
 
@@ -71,7 +71,7 @@ def stored(
             "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
         )
         quiet = None if new else True
-        ahead = read_ahead(new.values(), prepare=partial(prepare_file, settings=settings))
+        ahead = read_ahead(partial(prepare_file, settings=settings), new.values())
         bar = tqdm(ahead, desc="preparing", total=len(new), unit="recording", disable=quiet)
         for key, prepared in zip(new, bar, strict=True):
             if isinstance(prepared, Failure):

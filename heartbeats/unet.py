@@ -20,7 +20,6 @@ The weights that are kept beside this file were trained by ``python -m heartbeat
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -77,20 +76,20 @@ class UNet(nn.Module):
 
     threshold: Tensor
 
-    def __init__(self, channels: Sequence[int] = CHANNELS, kernel: int = KERNEL) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv1d(1, channels[0], 15, stride=STEM_STRIDE, padding=7, bias=False),
-            nn.BatchNorm1d(channels[0]),
+            nn.Conv1d(1, CHANNELS[0], 15, stride=STEM_STRIDE, padding=7, bias=False),
+            nn.BatchNorm1d(CHANNELS[0]),
             nn.ReLU(),
         )
-        inputs = (channels[0], *channels[:-1])
-        self.down = nn.ModuleList(_block(n, m, kernel) for n, m in zip(inputs, channels, strict=True))
+        inputs = (CHANNELS[0], *CHANNELS[:-1])
+        self.down = nn.ModuleList(_block(n, m) for n, m in zip(inputs, CHANNELS, strict=True))
         self.dropout = nn.Dropout(DROPOUT)
-        pairs = list(pairwise(channels))[::-1]
-        self.up = nn.ModuleList(_block(finer + coarser, finer, kernel) for finer, coarser in pairs)
-        self.head = nn.Conv1d(channels[0], 2, 1)
-        self.multiple = STEM_STRIDE * 2 ** (len(channels) - 1)
+        pairs = list(pairwise(CHANNELS))[::-1]
+        self.up = nn.ModuleList(_block(finer + coarser, finer) for finer, coarser in pairs)
+        self.head = nn.Conv1d(CHANNELS[0], 2, 1)
+        self.multiple = STEM_STRIDE * 2 ** (len(CHANNELS) - 1)
         self.register_buffer("threshold", torch.tensor(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,11 +107,11 @@ class UNet(nn.Module):
         return logits[..., :samples]
 
 
-def _block(inputs: int, channels: int, kernel: int) -> nn.Sequential:
+def _block(inputs: int, channels: int) -> nn.Sequential:
     """Two convolutions that keep the length, each with batch normalisation and ReLU."""
     layers: list[nn.Module] = []
     for n in (inputs, channels):
-        convolution = nn.Conv1d(n, channels, kernel, padding=kernel // 2, bias=False)
+        convolution = nn.Conv1d(n, channels, KERNEL, padding=KERNEL // 2, bias=False)
         layers += [convolution, nn.BatchNorm1d(channels), nn.ReLU()]
     return nn.Sequential(*layers)
 

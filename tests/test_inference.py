@@ -112,10 +112,11 @@ def test_what_depends_on_the_signal_and_on_the_end_grows_by_half_the_window(befo
 
 
 @pytest.mark.parametrize("seconds", [10.0, 30.0])
-def test_a_recording_is_given_the_same_probabilities_alone_and_in_a_batch(seconds):
+def test_a_recording_is_given_the_same_probabilities_alone_and_in_a_batch(seconds, monkeypatch):
+    monkeypatch.setattr("heartbeats.inference.BATCH_SIZE", 3)
     inference = InferenceNetwork(trained())
     signals = [signal(samples) for samples in (7000, 500, 15_000, 4999, 5000)]
-    together = inference.probabilities(signals, seconds=seconds, batch_size=3)
+    together = inference.probabilities(signals, seconds=seconds)
     alone = np.concatenate([inference.probabilities([one], seconds=seconds) for one in signals])
     assert together.shape == (5, 27)
     np.testing.assert_allclose(together, alone, atol=1e-6)

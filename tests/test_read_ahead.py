@@ -11,7 +11,7 @@ import pytest
 import threadpoolctl
 
 from heartbeats.prepared import Failure, Prepared, prepare_file
-from heartbeats.read_ahead import map_ahead, read_ahead
+from heartbeats.read_ahead import read_ahead
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,14 +29,16 @@ def header_files(write_record) -> list[Path]:
 
 
 @pytest.mark.parametrize(("group", "ahead"), [(1, 1), (3, 1), (3, 2), (8, 4)])
-def test_recordings_come_in_order_as_prepared(header_files, group, ahead):
-    for item, path in zip(read_ahead(header_files, group=group, ahead=ahead), header_files, strict=True):
+def test_recordings_come_in_order_as_prepared(header_files, monkeypatch, group, ahead):
+    monkeypatch.setattr("heartbeats.read_ahead.AHEAD", ahead)
+    for item, path in zip(read_ahead(prepare_file, header_files, group=group), header_files, strict=True):
         assert item.name == path.stem
         np.testing.assert_array_equal(item.signal, prepare_file(path).signal)
 
 
 def test_no_more_than_the_bound_are_taken_ahead(header_files, monkeypatch):
     monkeypatch.setattr("heartbeats.read_ahead.cores", lambda: 1)
+    monkeypatch.setattr("heartbeats.read_ahead.AHEAD", 2)
     taken = []
 
     def taking():
@@ -44,7 +46,7 @@ def test_no_more_than_the_bound_are_taken_ahead(header_files, monkeypatch):
             taken.append(path)
             yield path
 
-    items = read_ahead(taking(), group=2, ahead=2)
+    items = read_ahead(prepare_file, taking(), group=2)
     next(items)
     assert len(taken) == 4
     next(items)
@@ -60,26 +62,28 @@ def threads(header_file: Path) -> int:
 
 
 def test_a_worker_uses_one_thread(header_files):
-    assert set(map_ahead(threads, header_files, group=2)) == {1}
+    assert set(read_ahead(threads, header_files, group=2)) == {1}
 
 
 @pytest.mark.parametrize("group", [1, 4])
 def test_a_recording_that_ends_its_process_fails_alone(header_files, group):
-    items = list(read_ahead(header_files, group=group, prepare=ending_its_process))
+    items = list(read_ahead(ending_its_process, header_files, group=group))
     assert [item.name for item in items] == [path.stem for path in header_files]
     assert [item.name for item in items if isinstance(item, Failure)] == ["A0002", "A0005"]
     assert "ended the process" in items[2].reason
 
 
 def test_nothing_to_read_is_nothing(header_files):
-    assert list(read_ahead([])) == []
+    assert list(read_ahead(prepare_file, [])) == []
 
 
 def test_workers_end_with_a_process_that_was_killed(header_files):
     """loky's own would wait for another ten minutes, and hold the pipes that they inherited."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from heartbeats.read_ahead import read_ahead; "
-        "list(read_ahead(map(Path, sys.argv[1:]))); print('read', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from heartbeats.prepared import prepare_file; "
+        "from heartbeats.read_ahead import read_ahead; "
+        "list(read_ahead(prepare_file, map(Path, sys.argv[1:]))); print('read', flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     command = [sys.executable, "-c", code, *map(str, header_files)]
     # Whoever holds stdout keeps this from returning.

@@ -25,10 +25,10 @@ def prepared_now(monkeypatch) -> list[str]:
     names: list[str] = []
     read_ahead = store.read_ahead
 
-    def counted(header_files, **options):
+    def counted(make, header_files):
         paths = list(header_files)
         names.extend(path.stem for path in paths)
-        return read_ahead(paths, **options)
+        return read_ahead(make, paths)
 
     monkeypatch.setattr(store, "read_ahead", counted)
     return names
@@ -61,8 +61,8 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
-    def interrupted(paths, **options):
-        yield from store_read_ahead(list(paths)[:2], **options)
+    def interrupted(make, paths):
+        yield from store_read_ahead(make, list(paths)[:2])
         raise KeyboardInterrupt
 
     store_read_ahead = store.read_ahead

@@ -1,6 +1,8 @@
 """Data go one way: a module of the package imports only from modules before it."""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,24 @@ def test_a_module_imports_only_from_modules_before_it(module):
     files = [place] if place.exists() else sorted((PACKAGE / module).glob("*.py"))
     for path in files:
         assert imported(path) - {module} <= set(ORDER[: ORDER.index(module)]), path
+
+
+def names_at(path: Path) -> Iterator[tuple[Path, str]]:
+    """The names that a module imports from others of the package, each with the module's file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("heartbeats."):
+            place = PACKAGE.parent / node.module.replace(".", "/")
+            if place.with_suffix(".py").exists():
+                yield from ((place.with_suffix(".py"), alias.name) for alias in node.names)
+
+
+def test_what_other_modules_import_is_listed_as_public():
+    def listed(path: Path) -> set[str]:
+        (names,) = re.findall(r"^__all__ = (\[.*?\])", path.read_text(), re.MULTILINE | re.DOTALL)
+        return set(ast.literal_eval(names))
+
+    used = {(place, name) for path in PACKAGE.rglob("*.py") for place, name in names_at(path)}
+    assert [(place.name, name) for place, name in sorted(used) if name not in listed(place)] == []
 
 
 def imported_by(module: str) -> set[str]:

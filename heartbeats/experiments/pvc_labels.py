@@ -12,7 +12,7 @@ from heartbeats.diagnoses import CPSC_PVC, PVC, snomed_codes
 from heartbeats.experiments.mit_bih import Annotated
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.heart_rate import r_peaks
-from heartbeats.prepared import PAPER, Failure, Prepared, prepare_file
+from heartbeats.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
 from heartbeats.preprocessing import LEADS, SAMPLING_RATE
 from heartbeats.settings import PreparationSettings
 from heartbeats.unet import LEAD, WINDOW
@@ -60,7 +60,9 @@ class Labelled:
         return np.array([bool(codes) for codes in self.pvc_codes], dtype=np.bool_)
 
 
-def labelled_recordings(folder: Path, settings: PreparationSettings = PAPER) -> tuple[Labelled, list[Failure]]:
+def labelled_recordings(
+    folder: Path, settings: PreparationSettings = PAPER_PREPARATION
+) -> tuple[Labelled, list[Failure]]:
     """The recordings of a folder, prepared as ``settings`` say, and those that cannot be used.
 
     Raises:

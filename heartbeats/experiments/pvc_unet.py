@@ -51,7 +51,7 @@ from heartbeats.recording import RecordingError
 from heartbeats.training import save_tensors
 from heartbeats.unet import UNet
 
-__all__ = ["main", "segmentation_loss", "train"]
+__all__ = ["main", "train"]
 
 log = logging.getLogger(__name__)
 

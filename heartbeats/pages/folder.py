@@ -22,7 +22,7 @@ from heartbeats.pages.ecg_page import Reading, abbreviation, ecg_page, failure_p
 from heartbeats.pages.findings import Comparison
 from heartbeats.pages.page import render
 from heartbeats.prepared import Failure
-from heartbeats.read_ahead import map_ahead
+from heartbeats.read_ahead import read_ahead
 from heartbeats.recording import RecordingError
 
 __all__ = ["INDEX", "IndexLine", "attempt", "index_page", "write_folder"]
@@ -98,7 +98,7 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
     make = partial(_draw, model_directory=model_directory)
     places, earlier = _places(header_files), _earlier_pages(folder)
     drawn = tqdm(
-        map_ahead(make, header_files, group=1), total=len(header_files), desc="drawing", unit="recording", disable=None
+        read_ahead(make, header_files, group=1), total=len(header_files), desc="drawing", unit="recording", disable=None
     )
     taken: set[str] = set()
     from_where: dict[str, str] = {}
