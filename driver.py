@@ -7,7 +7,7 @@
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
 its name and the reason go to stderr. The exit status is 1 when nothing could be classified, an argument is wrong or a
 file cannot be written. After a kill, --resume does what is left: recordings with an output file, of whichever model,
-are passed over.
+are passed over, and count as classified for the exit status.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from heartbeats import collective, ranks
 from heartbeats.classifier import ModelError
-from heartbeats.driving import classify_folder
+from heartbeats.driving import classify_folder, say
 from team_code import load_model
 
 
@@ -33,13 +33,16 @@ def main() -> None:
     try:
         model = load_model(arguments.model)
         resume = arguments.resume or ranks.restarts() > 0
+        before = resume and any(arguments.out.glob("*.csv"))
         with collective.joined():
             classified, failed = classify_folder(model, arguments.data, arguments.out, resume=resume)
     except (ModelError, OSError) as error:
         sys.exit(f"driver.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("driver.py: interrupted; the same command with --resume does what is left")
     if ranks.is_first():
-        print(f"{classified} recordings classified, {failed} not", file=sys.stderr)
-    sys.exit(1 if failed and not classified else 0)
+        say(f"{classified} recordings classified, {failed} not")
+    sys.exit(1 if failed and not classified and not before else 0)
 
 
 if __name__ == "__main__":

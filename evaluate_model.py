@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("scores", type=Path, nargs="?", help="file for the seven measures (default: they are printed)")
     parser.add_argument("class_scores", type=Path, nargs="?", help="file for three measures per class")
     parser.add_argument("--report", type=Path, help="HTML file for figures and pictures with intervals")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         submission = read_submission(arguments.labels, arguments.outputs)
         scores = submission.score()

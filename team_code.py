@@ -39,6 +39,7 @@ def training_code(
 
     Raises:
         CohortError: the folder holds no recordings to train with.
+        TrainingError: a network's loss is no number any more.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     directory = Path(model_directory)

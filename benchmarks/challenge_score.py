@@ -11,19 +11,21 @@ the recordings; a recording that several seeds set aside is drawn for all of the
 
 import argparse
 import dataclasses
+import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import machine
-from heartbeats.cohort import drawn
+from heartbeats.cohort import CohortError, drawn
 from heartbeats.diagnoses import label_matrix, read_weights
 from heartbeats.driving import classify_folder
 from heartbeats.experiments.intervals import Answers, estimate
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.outputs import read_output
-from heartbeats.recording import read_recording, signal_files
+from heartbeats.recording import RecordingError, read_recording, signal_files
 from heartbeats.scoring import output_matrices
-from heartbeats.settings import Settings, read_settings
+from heartbeats.settings import Settings, SettingsError, read_settings
+from heartbeats.training import TrainingError
 from team_code import load_model, training_code
 
 
@@ -34,10 +36,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, help="folder for models and outputs (default: a temporary one)")
     arguments = parser.parse_args()
-    settings = read_settings(arguments.config)
-    with tempfile.TemporaryDirectory() as temporary:
-        work = arguments.work or Path(temporary)
-        runs = [train_and_drive(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
+    try:
+        settings = read_settings(arguments.config)
+        with tempfile.TemporaryDirectory() as temporary:
+            work = arguments.work or Path(temporary)
+            runs = [train_and_drive(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
+    except (CohortError, SettingsError, TrainingError, OSError) as error:
+        sys.exit(f"challenge_score: {error}")
 
     print(f"{machine()}; {arguments.config.name}")
     for seed, run in enumerate(runs):
@@ -51,7 +56,10 @@ def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> An
     for side in sides.values():
         side.mkdir(parents=True, exist_ok=True)
     for header_file in find_headers(data):
-        unseen = drawn(read_recording(header_file).digest, by=1000 + seed) < 0.2
+        try:
+            unseen = drawn(read_recording(header_file).digest, by=1000 + seed) < 0.2
+        except RecordingError:
+            unseen = False  # training names it, and leaves it out
         for file in (header_file, *signal_files(header_file)):
             link = sides["unseen" if unseen else "training"] / file.name
             if not link.exists():

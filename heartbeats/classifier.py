@@ -288,6 +288,8 @@ def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettin
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold this network's weights ({error}): train again") from error
+    if not all(torch.isfinite(values).all() for values in network.state_dict().values()):
+        raise ModelError(f"{path} holds weights that are no numbers: train again")
     return Member(float(entry["seconds"]), network.to(device).eval())
 
 

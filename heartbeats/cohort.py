@@ -109,7 +109,7 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
     """Find, select, prepare and split the recordings of a folder.
 
     Recordings that are left out or warned of are counted in the log, with the reason, and the first ten named;
-    :func:`describe_cohort` names all of them.
+    :func:`describe_cohort` names all of them, in model.json.
 
     Raises:
         CohortError: no recording is left to train with.
@@ -196,7 +196,7 @@ def _warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
 def _some(names: Sequence[str]) -> str:
     """The first of them: a line of ten thousand is read by nobody."""
     more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more, all of them in model.json" if more > 0 else "")
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def describe_cohort(cohort: Cohort) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from heartbeats.outputs import Diagnosis, unclassified, write_output
 from heartbeats.prepared import Failure, Prepared, prepare_file
 from heartbeats.read_ahead import read_ahead
 
-__all__ = ["classify_folder"]
+__all__ = ["classify_folder", "say"]
 
 BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
 
@@ -51,7 +52,7 @@ def classify_folder(
         for path in header_files:
             if first[path.stem] != path:
                 failed += 1
-                _complain(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
+                say(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
     # Shares are of all names, not of those that are left: while one process looks, others write.
     share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
     left = [path for name, path in share if not (resume and (output_directory / f"{name}.csv").exists())]
@@ -62,7 +63,7 @@ def classify_folder(
             for answer in _answers(classifier, batch):
                 if isinstance(answer, Failure):
                     failed += 1
-                    _complain(f"{answer.name}: not classified: {answer.reason}")
+                    say(f"{answer.name}: not classified: {answer.reason}")
                 else:
                     classified += 1
                 diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
@@ -77,7 +78,7 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
     prepared = [item for item in batch if isinstance(item, Prepared)]
     for item in prepared:
         for warning in item.warnings:
-            _complain(f"{item.name}: {warning}")
+            say(f"{item.name}: {warning}")
     yield from (item for item in batch if isinstance(item, Failure))
     try:
         yield from classifier.classify(prepared)
@@ -93,5 +94,7 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
                 yield from _answers(classifier, [dataclasses.replace(item, warnings=())])
 
 
-def _complain(message: str) -> None:
-    tqdm.write(message, file=sys.stderr)
+def say(message: str) -> None:
+    """Write a line to stderr. Where nobody takes it any more (a closed pipe, a full disk) the outputs still say it."""
+    with suppress(OSError):
+        tqdm.write(message, file=sys.stderr)

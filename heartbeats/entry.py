@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import platform
-import shutil
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -33,12 +32,20 @@ from heartbeats.classifier import (
 )
 from heartbeats.cohort import Cohort, CohortError, build_cohort, describe_cohort
 from heartbeats.diagnoses import WEIGHTS_FILE, read_weights
-from heartbeats.files import code_digest, locked, write_text
+from heartbeats.files import code_digest, locked, remove_half_written, write_text
 from heartbeats.header import find_headers
 from heartbeats.relabelling import train_and_relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.settings import Settings
-from heartbeats.training import CHECKPOINTS, EPOCH_LOG, TRAINING, data_digest, train_network
+from heartbeats.training import (
+    CHECKPOINTS,
+    EPOCH_LOG,
+    TRAINING,
+    data_digest,
+    has_checkpoints,
+    remove_checkpoints,
+    train_network,
+)
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
 __all__ = ["DECIDING", "train_entry"]
@@ -63,6 +70,7 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
 
     Raises:
         CohortError: the folder holds no recordings to train with.
+        TrainingError: a network's loss is no number any more.
         InUseError: another process trains into the model folder.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
@@ -72,8 +80,8 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
         if ranks.is_first():
             model_directory.mkdir(parents=True, exist_ok=True)
             with locked(model_directory):
-                for half_written in model_directory.rglob(".*.tmp"):  # of a run that was killed
-                    half_written.unlink()
+                for folder in (model_directory, model_directory / CHECKPOINTS):
+                    remove_half_written(folder)
                 _train(data_directory, model_directory, settings)
                 _write_report(model_directory)
         else:
@@ -94,7 +102,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     if collective.broadcast(np.array([_is_finished(model_directory, identity)]))[0]:
         log.info("%s holds the model of these recordings and settings already", model_directory)
         return
-    if ranks.is_first() and not (model_directory / CHECKPOINTS).exists():
+    if ranks.is_first() and not has_checkpoints(model_directory):
         (model_directory / EPOCH_LOG).unlink(missing_ok=True)  # another model's
     recordings, labels = cohort.side(validating=False)
     added: dict[str, int] = {}
@@ -136,7 +144,7 @@ def _write_model(
         (model_directory / name).unlink(missing_ok=True)
     write_validation(model_directory / VALIDATION_FILE, validation)
     save(classifier, model_directory, described)
-    shutil.rmtree(model_directory / CHECKPOINTS)
+    remove_checkpoints(model_directory)
     log.info("model written to %s", model_directory)
 
 
@@ -207,7 +215,8 @@ def _describe_threshold(search: ThresholdSearch, validation: Validation, setting
         outputs = output_matrices(diagnoses(validation.names, labels, validation.probabilities), weights)
         scored = score(merge_equivalent(validation.labels, weights), *outputs, weights)
         described["validation_scores"] = {name: _number(value) for name, value in scored.measures().items()}
-        log.info("validation: challenge score %.3f (the threshold was chosen for it)", scored.challenge_metric)
+        if not search.undecided:
+            log.info("validation: challenge score %.3f (the threshold was chosen for it)", scored.challenge_metric)
     return described
 
 

@@ -8,11 +8,21 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["InUseError", "code_digest", "locked", "printable", "read_bytes", "replace_file", "write_text"]
+__all__ = [
+    "InUseError",
+    "code_digest",
+    "locked",
+    "printable",
+    "read_bytes",
+    "remove_half_written",
+    "replace_file",
+    "write_text",
+]
 
 
 class InUseError(OSError):
@@ -53,11 +63,17 @@ def read_bytes(path: Path | str) -> bytes:
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name in ``path``'s folder, then give it its name.
 
-    A killed or failing process leaves the earlier file, or none, but never half of one.
+    A killed or failing process leaves the earlier file, or none, but never half of one. Of a link the file that it
+    leads to is replaced; what is no file, /dev/stdout or a pipe, is written into.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full. What was half-written is removed.
     """
+    if path.exists() and not path.is_file():
+        write(path)
+        return
+    if path.is_symlink():
+        path = path.resolve()
     temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.tmp")  # names end at 255 bytes
     try:
         write(temporary)
@@ -67,6 +83,17 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         if isinstance(error, OSError) and error.filename == str(temporary):
             error.filename = str(path)  # the name that means something to whoever reads it
         raise
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what killed processes left of files that :func:`replace_file` was making in a folder, if there is one.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.\d+\.tmp", path.name) and path.is_file():
+            path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -36,6 +36,8 @@ LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 SAMPLING_RATE = 500  # Hz
 SECONDS = 30
 
+FAINTEST = 20  # microvolts: what stays below throughout is noise, or given in volts
+
 LEVEL = 8
 # The low-pass filter of the wavelet bior2.6 (Cohen, Daubechies and Feauveau 1992), divided by the square root of 2.
 LOW_PASS = np.array([-5, 10, 34, -78, -123, 324, 700, 324, -123, -78, 34, 10, -5]) / 1024
@@ -66,8 +68,14 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
     signal = resample(signal, sampling_rate=recording.sampling_rate)
     prepared = microvolts((denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE])
-    if not prepared.any():
+    lowest, highest = int(prepared.min()), int(prepared.max())
+    limits = np.iinfo(np.int16)
+    if lowest == highest == 0:
         warnings = (*warnings, "all leads are flat: the answer says nothing")
+    elif max(highest, -lowest) < FAINTEST:
+        warnings = (*warnings, f"no sample reaches {FAINTEST} microvolts: is the signal in mV?")
+    elif lowest == limits.min or highest == limits.max:
+        warnings = (*warnings, f"samples are clipped at {limits.max / 1000:.1f} mV: is the signal in mV?")
     return prepared, warnings
 
 

@@ -1,7 +1,8 @@
 """Recordings read and prepared, or drawn, by worker processes, in order, a bounded number ahead of whoever takes them.
 
 Whether a store is filled or a network waits for its next batch, this is the one way from header files to prepared
-signals. The workers are processes of loky (joblib), which needs no shared memory: /dev/shm is small in containers.
+signals. The workers are processes of loky (joblib), which hands over by pipes: /dev/shm, small in containers, holds
+no more than its semaphores.
 """
 
 from __future__ import annotations

@@ -208,7 +208,8 @@ def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
         ) from error
     except Exception as error:  # a damaged file makes wfdb raise nearly anything
         named = ", ".join(path.name for path in files)
-        raise RecordingError(f"{named} cannot be read: {str(error) or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise RecordingError(f"{named} cannot be read (cut short, or not as the header says): {reason}") from error
     return np.asarray(record.d_signal).T
 
 
@@ -323,6 +324,7 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
     """
     gains = np.array([line.gain for line in header.signals])
     misstated = gains == MISSTATED_GAINS.get(source_of(name), math.nan)
+    misstated &= [line.file.endswith(".mat") for line in header.signals]  # as in the Challenge's; 200 is WFDB's default
     usable = (np.abs(gains) > USABLE_GAIN[0]) & (np.abs(gains) < USABLE_GAIN[1])
     if not usable.all():
         warnings.append(f"no usable gain stated for some leads: {USUAL_GAIN:g} ADC units per mV assumed")

@@ -63,6 +63,7 @@ def train_and_relabel(
         directory: the model folder, for the network's checkpoints.
 
     Raises:
+        TrainingError: the network's loss is no number any more.
         OSError: the folder cannot be written.
     """
     is_cpsc = np.array([source_of(recording.name) == "cpsc" for recording in recordings])

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 import time
 import zlib
 from collections.abc import Sequence
@@ -39,7 +40,18 @@ from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import Settings, TrainingSettings
 from heartbeats.sign_loss import LOSS_FUNCTIONS, Loss
 
-__all__ = ["CHECKPOINTS", "EPOCH_LOG", "TRAINING", "data_digest", "save_tensors", "train_network", "training_step"]
+__all__ = [
+    "CHECKPOINTS",
+    "EPOCH_LOG",
+    "TRAINING",
+    "TrainingError",
+    "data_digest",
+    "has_checkpoints",
+    "remove_checkpoints",
+    "save_tensors",
+    "train_network",
+    "training_step",
+]
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +60,10 @@ CHECKPOINTS = "checkpoints"
 
 # The modules that weights follow from: a checkpoint that others of them made is not continued.
 TRAINING = ("preprocessing", "se_resnet", "feed", "data_parallel", "sign_loss", "training")
+
+
+class TrainingError(Exception):
+    """A training cannot go on; the message says of which network, and why."""
 
 
 def train_network(
@@ -72,6 +88,7 @@ def train_network(
         The network, on :func:`heartbeats.collective.device`; the same in every process.
 
     Raises:
+        TrainingError: the loss is no number any more.
         OSError: the folder cannot be written, or is not the same for all processes.
     """
     training = settings.training
@@ -108,12 +125,34 @@ def train_network(
             torch.manual_seed(_seed(training.seed, name, epoch))
             loss = _epoch(trained, optimizer, feed, truth, training, bar)
             took = time.monotonic() - started
+            if not math.isfinite(loss):  # before it is saved: there is no going on from it
+                raise TrainingError(
+                    f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate, or look at the loss"
+                )
             if ranks.is_first():
                 speed, left = len(recordings) / took, (training.epochs - epoch) * took
                 line = EpochLine(name, epoch, loss, rate, took, speed, left)
                 _report(directory / EPOCH_LOG, line, training.epochs)
                 _save(checkpoint, identity, epoch, network, optimizer)
     return network
+
+
+def has_checkpoints(directory: Path) -> bool:
+    """Whether a training into a model folder has begun and not ended."""
+    return any((directory / CHECKPOINTS).glob("*.safetensors"))
+
+
+def remove_checkpoints(directory: Path) -> None:
+    """Remove the checkpoints of a model folder, and their folder if it holds nothing else.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    folder = directory / CHECKPOINTS
+    for checkpoint in folder.glob("*.safetensors"):
+        checkpoint.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -> str:

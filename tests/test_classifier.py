@@ -1,5 +1,7 @@
 """Ensemble, threshold, rule, fallback; and model folders that are whole or refused."""
 
+import copy
+import dataclasses
 import json
 import shutil
 
@@ -153,6 +155,15 @@ def test_members_of_other_lengths_than_the_settings_say_are_refused(model_direct
     (folder / "model.json").write_text(json.dumps(model))
     with pytest.raises(ModelError, match="other members than its settings"):
         load(folder, device=CPU)
+
+
+def test_weights_that_are_no_numbers_are_refused(classifier, tmp_path):
+    network = copy.deepcopy(classifier.members[0].network)
+    network.head.bias.data[3] = float("nan")
+    members = (dataclasses.replace(classifier.members[0], network=network), *classifier.members[1:])
+    save(dataclasses.replace(classifier, members=members), tmp_path / "model", {})
+    with pytest.raises(ModelError, match=r"se_resnet_4s.safetensors holds weights that are no numbers"):
+        load(tmp_path / "model", device=CPU)
 
 
 def test_weights_are_as_readable_as_all_else(model_directory):

@@ -76,6 +76,8 @@ def test_the_three_commands(simulated, tmp_path):
     heading, figures = printed.stdout.splitlines()
     assert heading == "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
     assert len(figures.split(",")) == 7
+    mixed = command("evaluate_model.py", simulated, tmp_path / "out", "--report", tmp_path / "report.html", files[0])
+    assert (mixed.returncode, mixed.stdout) == (0, ""), mixed.stderr
     assert [line.split(",")[0] for line in files[1].read_text().splitlines()] == [
         "Classes", "AUROC", "AUPRC", "F-measure",
     ]  # fmt: skip

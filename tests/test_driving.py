@@ -1,4 +1,8 @@
-"""A GPU that has failed ends the driver, instead of making outputs without answers of all recordings that are left."""
+"""What ends the driver, a GPU that has failed, and what does not, a log that nobody reads."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +10,8 @@ from conftest import ecg
 
 from heartbeats.driving import classify_folder
 from heartbeats.inference import InferenceNetwork
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("fault", [torch.AcceleratorError, torch.OutOfMemoryError])
@@ -38,3 +44,26 @@ def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, writ
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", small)
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (3, 0)
+
+
+def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record, tmp_path, monkeypatch):
+    write_record("A0001", ecg(seconds=2), folder=tmp_path / "data")
+    (tmp_path / "data/A0002.hea").write_text("no header")
+
+    def closed(*_arguments, **_options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("heartbeats.driving.tqdm.write", closed)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (1, 1)
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_resumed_with_nothing_done_but_what_cannot_be_the_driver_ends_well(model_directory, write_record, tmp_path):
+    """The second of two recordings of one name is counted as not classified each time."""
+    write_record("A0001", ecg(seconds=2), folder=tmp_path / "data/one")
+    write_record("A0001", ecg(seconds=3), folder=tmp_path / "data/two")
+    for said, options in (("1 recordings classified, 1 not", []), ("0 recordings classified, 1 not", ["--resume"])):
+        command = [sys.executable, ROOT / "driver.py", model_directory, tmp_path / "data", tmp_path / "out", *options]
+        driven = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert said in driven.stderr
+        assert driven.returncode == 0

@@ -29,3 +29,15 @@ def test_other_reward_weights_or_another_u_net_make_another_model(simulated, fin
     monkeypatch.setattr("heartbeats.entry.train_and_relabel", None)
     with pytest.raises(TypeError, match="NoneType"):  # it would train
         train_entry(simulated, finished, TINY)
+
+
+def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_path):
+    foreign = [tmp_path / "model" / name for name in ("checkpoints/mine.pt", ".draft.tmp", "thesis/.page.12.tmp")]
+    for path in foreign:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "model/.cache.12.tmp").mkdir()
+    train_entry(simulated, tmp_path / "model", TINY)
+    assert [path for path in foreign if not path.exists()] == []
+    assert (tmp_path / "model/.cache.12.tmp").is_dir()
+    assert not list((tmp_path / "model").rglob("checkpoints/*.safetensors"))

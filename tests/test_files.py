@@ -1,8 +1,10 @@
 """Whole files or none."""
 
+import os
+
 import pytest
 
-from heartbeats.files import InUseError, locked, replace_file, write_text
+from heartbeats.files import InUseError, locked, remove_half_written, replace_file, write_text
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -38,3 +40,39 @@ def test_a_locked_folder_is_refused_until_it_is_let_go(tmp_path):
         pass
     with locked(tmp_path):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/real.csv").write_text("before")
+    (tmp_path / "link.csv").symlink_to("folder/real.csv")
+    write_text(tmp_path / "link.csv", "after")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "folder/real.csv").read_text() == "after"
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["real.csv"]
+
+
+def test_a_pipe_is_written_into_and_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(tmp_path / "pipe", "through")
+        assert os.read(reading, 100) == b"through"
+    finally:
+        os.close(reading)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    left = f".model.json.{os.getpid()}.tmp"
+    for name in (left, ".draft.tmp", "notes.12.tmp", ".kept.12.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".cache.12.tmp").mkdir()
+    remove_half_written(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".cache.12.tmp",
+        ".draft.tmp",
+        ".kept.12.txt",
+        "notes.12.tmp",
+    ]
+    remove_half_written(tmp_path / "absent")

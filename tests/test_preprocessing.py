@@ -227,10 +227,19 @@ def test_an_offset_does_not_matter() -> None:
 def test_spikes_are_clipped_and_not_wrapped() -> None:
     signal = heart(500)
     signal[0, 2000:2040], signal[1, 2000:2040] = 100, -100
-    prepared, _ = prepare(recorded(signal, leads=LEADS))
+    prepared, warnings = prepare(recorded(signal, leads=LEADS))
+    assert warnings == ("samples are clipped at 32.8 mV: is the signal in mV?",)
     assert prepared[0, 2020] == 32767
     assert prepared[1, 2020] == -32768
     assert (prepared[0, 2005:2035] > 0).all()
+
+
+@pytest.mark.parametrize(("unit", "told"), [(1e3, "clipped"), (1e-3, "no sample reaches 20 microvolts")])
+def test_a_signal_in_microvolts_or_volts_is_told(unit: float, told: str) -> None:
+    _, warnings = prepare(Recording("x", heart(500) * unit, 500, LEADS))
+    assert told in warnings[0]
+    assert "is the signal in mV?" in warnings[0]
+    assert prepare(Recording("x", heart(500), 500, LEADS))[1] == ()
 
 
 def test_constant_and_missing_leads_become_zeros() -> None:

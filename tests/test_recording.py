@@ -96,6 +96,15 @@ def test_known_errors_of_early_headers_are_mended_and_told(name: str, gain: str)
     assert "gain" in recording.warnings[0]
 
 
+def test_a_gain_of_200_in_a_recording_that_is_not_the_challenge_s_is_believed() -> None:
+    """It is WFDB's default, and HR0001 may be anybody's name for a recording."""
+    text = header("200/mV", name="HR0001")
+    lines = tuple(dataclasses.replace(line, file="HR0001.dat") for line in text.signals)
+    recording = recording_from_samples(dataclasses.replace(text, signals=lines), ECG)
+    np.testing.assert_allclose(recording.signal, ECG / 200)
+    assert recording.warnings == ()
+
+
 def test_a_negative_gain_turns_the_lead_over() -> None:
     recording = recording_from_samples(header("-1000/mV"), ECG)
     np.testing.assert_allclose(recording.signal, -MILLIVOLTS)

@@ -10,7 +10,7 @@ from conftest import TINY
 
 from heartbeats import training
 from heartbeats.prepared import Prepared
-from heartbeats.training import EPOCH_LOG, train_network
+from heartbeats.training import EPOCH_LOG, TrainingError, has_checkpoints, train_network
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 
@@ -147,3 +147,11 @@ def test_training_learns_what_is_there_to_learn(tmp_path):
     train(tmp_path, settings=dataclasses.replace(SETTINGS, training=longer))
     losses = [json.loads(line)["loss"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setitem(training.LOSS_FUNCTIONS, "sign", lambda logits, _: logits.mean() * float("nan"))
+    with pytest.raises(TrainingError, match=r"2s, epoch 1: the loss is nan; lower training.learning_rate"):
+        train(tmp_path)
+    assert not has_checkpoints(tmp_path)
+    assert not (tmp_path / EPOCH_LOG).exists()

@@ -25,6 +25,7 @@ from heartbeats.prepared import Prepared
 from heartbeats.scoring import merge_equivalent
 from heartbeats.settings import DecisionSettings, Settings, SettingsError, read_settings, settings_from_dict
 from heartbeats.store import stored
+from heartbeats.training import TrainingError
 
 __all__ = [
     "AS_PAPER",
@@ -157,7 +158,7 @@ def reported(program: str) -> Iterator[None]:
     log.addHandler(handler := logging.StreamHandler())
     try:
         yield
-    except (CohortError, SettingsError, OSError) as error:
+    except (CohortError, SettingsError, TrainingError, OSError) as error:
         sys.exit(f"{program}: {error}")
     finally:
         log.removeHandler(handler)
