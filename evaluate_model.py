@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from heartbeats.files import write_text
+from heartbeats.files import write_where_told
 from heartbeats.outputs import OutputError
 from heartbeats.scoring import read_submission
 
@@ -30,15 +30,15 @@ def main() -> None:
         submission = read_submission(arguments.labels, arguments.outputs)
         scores = submission.score()
         if arguments.scores:
-            write_text(arguments.scores, scores.table())
+            write_where_told(arguments.scores, scores.table())
         else:
             print(scores.table())
         if arguments.class_scores:
-            write_text(arguments.class_scores, scores.class_table())
+            write_where_told(arguments.class_scores, scores.class_table())
         if arguments.report:
             from heartbeats.pages.score_report import score_report  # noqa: PLC0415 - slower to load than scoring is
 
-            write_text(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
+            write_where_told(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
     except (OutputError, OSError, ValueError) as error:
         sys.exit(f"evaluate_model.py: {error}")
 

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from heartbeats import unet
+from heartbeats.checkpoints import save_tensors
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_weights
 from heartbeats.files import write_text
 from heartbeats.heart_rate import final_bradycardia
@@ -32,7 +33,6 @@ from heartbeats.recording import Recording
 from heartbeats.scoring import challenge_metric, merge_equivalent
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
-from heartbeats.training import save_tensors
 
 __all__ = [
     "MODEL_FILE",

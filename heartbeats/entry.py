@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from heartbeats import __version__, collective, ranks, unet
+from heartbeats.checkpoints import CHECKPOINTS, has_checkpoints, remove_checkpoints
 from heartbeats.classifier import (
     MODEL_FILE,
     Classifier,
@@ -37,15 +38,7 @@ from heartbeats.header import find_headers
 from heartbeats.relabelling import train_and_relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.settings import Settings
-from heartbeats.training import (
-    CHECKPOINTS,
-    EPOCH_LOG,
-    TRAINING,
-    data_digest,
-    has_checkpoints,
-    remove_checkpoints,
-    train_network,
-)
+from heartbeats.training import EPOCH_LOG, TRAINING, data_digest, train_network
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
 __all__ = ["DECIDING", "train_entry"]

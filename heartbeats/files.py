@@ -63,17 +63,12 @@ def read_bytes(path: Path | str) -> bytes:
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name in ``path``'s folder, then give it its name.
 
-    A killed or failing process leaves the earlier file, or none, but never half of one. Of a link the file that it
-    leads to is replaced; what is no file, /dev/stdout or a pipe, is written into.
+    A killed or failing process leaves the earlier file, or none, but never half of one. A link is replaced and not
+    followed: nothing beyond the folder is written, whoever made the link.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full. What was half-written is removed.
     """
-    if path.exists() and not path.is_file():
-        write(path)
-        return
-    if path.is_symlink():
-        path = path.resolve()
     temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.tmp")  # names end at 255 bytes
     try:
         write(temporary)
@@ -103,6 +98,18 @@ def write_text(path: Path, text: str) -> None:
     """
     content = text.encode("utf-8", "surrogateescape")
     replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_where_told(path: Path, text: str) -> None:
+    """Write ``text`` to a place that the user named: into a pipe or a device, else whole, where a link leads.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    else:
+        write_text(path.resolve(), text)
 
 
 def printable(text: str) -> str:

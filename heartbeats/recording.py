@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.header import Header, canonical_lead, parse_header, read_header_text, source_of
+from heartbeats.calibration import to_millivolts
+from heartbeats.header import Header, canonical_lead, parse_header, read_header_text
 from heartbeats.matlab_file import MatlabFileError, read_matlab_variable
 
 __all__ = [
@@ -33,27 +34,6 @@ __all__ = [
 
 SLOWEST_RATE, FASTEST_RATE = 50.0, 2000.0  # Hz
 SHORTEST = 1.0  # s
-
-# Gains stated by early headers, in ADC units per mV, of signals that are 1000 per mV: the corrected releases hold the
-# same samples. 2020's entries that divided by them scored 0.18-0.24 on the hidden Georgia set, the others 0.56-0.65.
-MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
-USUAL_GAIN = 1000.0
-# Magnitudes, in ADC units per mV, within which a stated gain is believed; a negative gain inverts the lead.
-USABLE_GAIN = (1e-3, 1e12)
-# Standard deviation of the median lead; in real recordings 0.04 (LUDB 133) to 1.7 mV (drifting electrodes, Ningbo).
-PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
-
-# Beyond this a float64 cannot hold every integer: such a value is no ADC count.
-LARGEST_SAMPLE = 2.0**53
-# The ADC value that stands for "no sample", by WFDB signal format.
-NO_SAMPLE = {
-    **dict.fromkeys(("80", "508"), -(2**7)),
-    **dict.fromkeys(("310", "311"), -(2**9)),
-    "212": -(2**11),
-    **dict.fromkeys(("16", "61", "160", "516"), -(2**15)),
-    **dict.fromkeys(("24", "524"), -(2**23)),
-    "32": -(2**31),
-}
 
 
 class RecordingError(Exception):
@@ -230,13 +210,9 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
         raise RecordingError(f"header has {len(header.signals)} leads, signal has {len(adc)}")
     if not adc.shape[1]:
         raise RecordingError(f"0 samples are shorter than {SHORTEST:g} s")
-    warnings: list[str] = []
+    signal, missing, warnings = to_millivolts(header, adc, name or header.name)
     if header.samples not in (None, adc.shape[1]):
-        warnings.append(f"header announces {header.samples} samples, signal has {adc.shape[1]}")
-    signal, missing = _without_gaps(header, adc, warnings)
-    gains = _gains(header, signal, name or header.name, warnings)
-    signal -= np.array([line.baseline for line in header.signals])[:, None]
-    signal /= gains[:, None]
+        warnings.insert(0, f"header announces {header.samples} samples, signal has {adc.shape[1]}")
     return Recording(
         name=name or header.name,
         signal=signal,
@@ -283,66 +259,3 @@ def _digest(adc: npt.NDArray[np.generic]) -> str:
         narrow = adc.astype("<i2", copy=False)
     kept = narrow if narrow.dtype == adc.dtype or np.array_equal(narrow, adc) else adc.astype("<f8")
     return hashlib.sha256(kept.data).hexdigest()
-
-
-def _without_gaps(
-    header: Header, adc: npt.NDArray[np.generic], warnings: list[str]
-) -> tuple[npt.NDArray[np.float64], tuple[int, ...]]:
-    """ADC units with missing samples bridged by straight lines, and how many each lead misses.
-
-    Missing are NaN, infinite and huge ones, and WFDB's value for "no sample". A lead without a single sample becomes
-    its baseline, 0 mV.
-    """
-    counts = []
-    values = adc.astype(np.float64)
-    lowest, highest = values.min(axis=1), values.max(axis=1)  # NaN where a sample is
-    for i, (row, line) in enumerate(zip(values, header.signals, strict=True)):
-        none = NO_SAMPLE.get(line.format, -math.inf)
-        # Most leads miss nothing, and need no closer look.
-        if max(none, -LARGEST_SAMPLE) < lowest[i] and highest[i] <= LARGEST_SAMPLE:
-            counts.append(0)
-            continue
-        missing = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == none)
-        if missing.all():
-            row[:] = line.baseline
-            warnings.append(f"lead {line.lead} holds no samples: taken as 0 mV")
-        elif missing.any():
-            present = np.flatnonzero(~missing)
-            row[missing] = np.interp(np.flatnonzero(missing), present, row[present])
-            warnings.append(f"lead {line.lead}: {missing.sum()} missing samples bridged")
-        counts.append(int(missing.sum()))
-    return values, tuple(counts)
-
-
-def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings: list[str]) -> npt.NDArray[np.float64]:
-    """ADC units per mV of each lead: as stated, unless that is known or seen to be wrong.
-
-    Known to be wrong: :data:`MISSTATED_GAINS`. Seen to be wrong: no usable number, or amplitudes that are no ECG's
-    (:data:`PLAUSIBLE_DEVIATION`) where a gain of 1000 per mV would make them an ECG's. Then 1000 is used, the gain of
-    every corrected Challenge header (WFDB's own default is 200). Amplitudes are not scaled otherwise: low QRS voltages
-    are a diagnosis.
-    """
-    gains = np.array([line.gain for line in header.signals])
-    misstated = gains == MISSTATED_GAINS.get(source_of(name), math.nan)
-    misstated &= [line.file.endswith(".mat") for line in header.signals]  # as in the Challenge's; 200 is WFDB's default
-    usable = (np.abs(gains) > USABLE_GAIN[0]) & (np.abs(gains) < USABLE_GAIN[1])
-    if not usable.all():
-        warnings.append(f"no usable gain stated for some leads: {USUAL_GAIN:g} ADC units per mV assumed")
-    if misstated.any():
-        stated = gains[misstated][0]
-        warnings.append(f"the stated gain of {stated:g} per mV is a known error of early headers: {USUAL_GAIN:g} used")
-    gains = np.where(usable & ~misstated, gains, USUAL_GAIN)
-
-    means = values.mean(axis=1)
-    centred = (row - mean for row, mean in zip(values, means, strict=True))  # one at a time, in the processor's cache
-    deviations = np.sqrt([np.vecdot(row, row) / row.size for row in centred])
-    beating = np.ptp(values, axis=1) > 0  # not by deviations: rounding may give a constant lead one
-    low, high = PLAUSIBLE_DEVIATION
-    if beating.any() and not low <= np.median(deviations[beating] / np.abs(gains[beating])) <= high:
-        stated = np.median(gains)
-        if low <= np.median(deviations[beating]) / USUAL_GAIN <= high:
-            gains = np.full_like(gains, USUAL_GAIN)
-            warnings.append(f"the stated gain of {stated:g} per mV gives no ECG's amplitudes: {USUAL_GAIN:g} used")
-        else:
-            warnings.append(f"amplitudes are not those of an ECG at the stated gain of {stated:g} per mV")
-    return gains

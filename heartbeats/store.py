@@ -33,7 +33,7 @@ __all__ = ["PREPARING", "stored"]
 log = logging.getLogger(__name__)
 
 # The modules that prepare a recording: a change of theirs prepares all anew.
-PREPARING = ("header", "matlab_file", "recording", "preprocessing", "heart_rate", "prepared")
+PREPARING = ("header", "matlab_file", "calibration", "recording", "preprocessing", "heart_rate", "prepared")
 SAMPLE_TYPE = np.dtype("<i2")
 
 

@@ -1,4 +1,4 @@
-"""Training one network (paper, section 2.4): epochs, schedule, checkpoints.
+"""Training one network (paper, section 2.4): epochs, schedule, and going on from a checkpoint.
 
 Every random choice of an epoch follows from the seed, the network's name and the epoch's number, so that a run that was
 killed goes on from its last checkpoint to the very weights of an uninterrupted one, on a CPU with as many threads. On a
@@ -24,16 +24,15 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from heartbeats import collective, ranks
+from heartbeats.checkpoints import CHECKPOINTS, resume, save_checkpoint
 from heartbeats.data_parallel import data_parallel
 from heartbeats.feed import Feed, make_feed
-from heartbeats.files import code_digest, replace_file, write_text
+from heartbeats.files import code_digest, write_text
 from heartbeats.prepared import Prepared
 from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.se_resnet import SEResNet
@@ -41,14 +40,10 @@ from heartbeats.settings import Settings, TrainingSettings
 from heartbeats.sign_loss import LOSS_FUNCTIONS, Loss
 
 __all__ = [
-    "CHECKPOINTS",
     "EPOCH_LOG",
     "TRAINING",
     "TrainingError",
     "data_digest",
-    "has_checkpoints",
-    "remove_checkpoints",
-    "save_tensors",
     "train_network",
     "training_step",
 ]
@@ -56,10 +51,9 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 EPOCH_LOG = "training.jsonl"
-CHECKPOINTS = "checkpoints"
 
 # The modules that weights follow from: a checkpoint that others of them made is not continued.
-TRAINING = ("preprocessing", "se_resnet", "feed", "data_parallel", "sign_loss", "training")
+TRAINING = ("preprocessing", "se_resnet", "feed", "data_parallel", "sign_loss", "checkpoints", "training")
 
 
 class TrainingError(Exception):
@@ -100,7 +94,7 @@ def train_network(
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     identity = _identity(name, recordings, labels, settings, seconds)
-    done = _resume(checkpoint, identity, network, optimizer)
+    done = resume(checkpoint, identity, network, optimizer)
     if collective.summed([done])[0] != ranks.world_size() * done:
         raise OSError(f"{checkpoint}: not all processes see the same checkpoint; they must share the model folder")
     if ranks.is_first():
@@ -133,26 +127,8 @@ def train_network(
                 speed, left = len(recordings) / took, (training.epochs - epoch) * took
                 line = EpochLine(name, epoch, loss, rate, took, speed, left)
                 _report(directory / EPOCH_LOG, line, training.epochs)
-                _save(checkpoint, identity, epoch, network, optimizer)
+                save_checkpoint(checkpoint, identity, epoch, network, optimizer)
     return network
-
-
-def has_checkpoints(directory: Path) -> bool:
-    """Whether a training into a model folder has begun and not ended."""
-    return any((directory / CHECKPOINTS).glob("*.safetensors"))
-
-
-def remove_checkpoints(directory: Path) -> None:
-    """Remove the checkpoints of a model folder, and their folder if it holds nothing else.
-
-    Raises:
-        OSError: a file cannot be removed.
-    """
-    folder = directory / CHECKPOINTS
-    for checkpoint in folder.glob("*.safetensors"):
-        checkpoint.unlink()
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -> str:
@@ -253,48 +229,6 @@ def _has_bfloat16() -> bool:
 def _seed(seed: int, name: str, epoch: int) -> int:
     """A seed of its own for each epoch of each network; epoch 0 is the initialisation."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name} {epoch}".encode()).digest()[:8]) >> 1
-
-
-def _save(path: Path, identity: str, epoch: int, network: SEResNet, optimizer: torch.optim.Adam) -> None:
-    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
-    for i, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{i}.{key}": value for key, value in moments.items()}
-    save_tensors(path, tensors, {"identity": identity, "epoch": str(epoch)})
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-
-    replace_file(path, lambda temporary: temporary.write_bytes(save(tensors, metadata)))
-
-
-def _resume(path: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:
-    """Load a checkpoint and return the number of epochs done; 0 where there is none to go on from."""
-    if not path.exists():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        log.warning("%s is damaged (%s): training starts over", path, error)
-        return 0
-    if metadata.get("identity") != identity:
-        log.warning("%s is of other data, settings or code: training starts over", path)
-        return 0
-    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            _, i, moment = key.split(".")
-            moments.setdefault(int(i), {})[moment] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    log.info("going on from %s, epoch %s", path, metadata["epoch"])
-    return int(metadata["epoch"])
 
 
 def _forget_after(epoch_log: Path, name: str, done: int) -> None:

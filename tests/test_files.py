@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from heartbeats.files import InUseError, locked, remove_half_written, replace_file, write_text
+from heartbeats.files import InUseError, locked, remove_half_written, replace_file, write_text, write_where_told
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -42,21 +42,21 @@ def test_a_locked_folder_is_refused_until_it_is_let_go(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+def test_of_a_link_that_the_user_named_what_it_leads_to_is_written(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/real.csv").write_text("before")
     (tmp_path / "link.csv").symlink_to("folder/real.csv")
-    write_text(tmp_path / "link.csv", "after")
+    write_where_told(tmp_path / "link.csv", "after")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "folder/real.csv").read_text() == "after"
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["real.csv"]
 
 
-def test_a_pipe_is_written_into_and_stays_one(tmp_path):
+def test_a_pipe_that_the_user_named_is_written_into_and_stays_one(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write_text(tmp_path / "pipe", "through")
+        write_where_told(tmp_path / "pipe", "through")
         assert os.read(reading, 100) == b"through"
     finally:
         os.close(reading)

@@ -14,10 +14,10 @@ from heartbeats.training import TRAINING
 PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
-    "files", "ranks", "header", "settings", "matlab_file", "recording", "record_writer", "diagnoses", "outputs",
-    "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet", "inference",
-    "unet", "feed", "collective", "data_parallel", "sign_loss", "training", "relabelling", "classifier", "validation",
-    "pages", "entry", "driving", "datasets", "experiments", "simulation", "show",
+    "files", "ranks", "header", "settings", "matlab_file", "calibration", "recording", "record_writer", "diagnoses",
+    "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet",
+    "inference", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints", "training", "relabelling",
+    "classifier", "validation", "pages", "entry", "driving", "datasets", "experiments", "simulation", "show",
 )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ import torch
 from conftest import TINY
 
 from heartbeats import training
+from heartbeats.checkpoints import has_checkpoints, save_checkpoint
 from heartbeats.prepared import Prepared
-from heartbeats.training import EPOCH_LOG, TrainingError, has_checkpoints, train_network
+from heartbeats.training import EPOCH_LOG, TrainingError, train_network, training_step
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 
@@ -56,21 +57,21 @@ def test_another_seed_or_name_gives_other_weights(uninterrupted, tmp_path):
     assert not same(train(tmp_path / "name", name="other"), uninterrupted[0])
 
 
-@pytest.mark.parametrize("stopped_in", [1, 2, 4])
+@pytest.mark.parametrize("stopped_in", [1, 5, 12])
 def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, tmp_path, monkeypatch, stopped_in):
+    """Stopped in a step of the first, the second or the last of four epochs of three steps."""
     calls = []
 
     def stopping(*arguments):
         calls.append(1)
         if len(calls) == stopped_in:
             raise KeyboardInterrupt
-        return training_epoch(*arguments)
+        return training_step(*arguments)
 
-    training_epoch = training._epoch
-    monkeypatch.setattr(training, "_epoch", stopping)
+    monkeypatch.setattr(training, "training_step", stopping)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path)
-    monkeypatch.setattr(training, "_epoch", training_epoch)
+    monkeypatch.setattr(training, "training_step", training_step)
     assert same(train(tmp_path), uninterrupted[0])
     lines = [json.loads(line) for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
     whole = [json.loads(line) for line in (uninterrupted[1] / EPOCH_LOG).read_text().splitlines()]
@@ -79,11 +80,10 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, t
 
 
 def test_an_exit_between_an_epochs_line_and_its_checkpoint_loses_no_line(uninterrupted, tmp_path, monkeypatch):
-    save = training._save
-    monkeypatch.setattr(training, "_save", raising(KeyboardInterrupt))
+    monkeypatch.setattr(training, "save_checkpoint", raising(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path)
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
     assert same(train(tmp_path), uninterrupted[0])
     lines = [json.loads(line)["epoch"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
     assert lines == [1, 2, 3, 4]

@@ -32,6 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from heartbeats import unet
+from heartbeats.checkpoints import save_tensors
 from heartbeats.experiments.mit_bih import DS1, DS2, Annotated, read_records, truth
 from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc, labelled_recordings
 from heartbeats.experiments.pvc_measures import (
@@ -48,7 +49,6 @@ from heartbeats.experiments.pvc_windows import draw_windows
 from heartbeats.files import write_text
 from heartbeats.prepared import Failure
 from heartbeats.recording import RecordingError
-from heartbeats.training import save_tensors
 from heartbeats.unet import UNet
 
 __all__ = ["main", "train"]
