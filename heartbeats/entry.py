@@ -86,7 +86,9 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     """Prepare, relabel, train, search the threshold and write the model; in every process, the first one writing."""
     log.info("HeartBeats %s on %s trains on %s", __version__, _describe_device(), data_directory)
     if torch.version.cuda and not torch.cuda.is_available() and Path("/proc/driver/nvidia").exists():
-        log.warning("there is an NVIDIA driver, but torch (CUDA %s) cannot use it: a newer one?", torch.version.cuda)
+        log.warning(
+            "the NVIDIA driver here is none that torch (CUDA %s) can use: training on the CPU", torch.version.cuda
+        )
     log.info("settings: %s", json.dumps(settings.to_dict()))
     store = model_directory / settings.cohort.store
     with collective.first_before_others():

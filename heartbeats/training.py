@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import time
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,7 +134,7 @@ def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -
     """SHA-256 of names, prepared signals and labels, bool, shape (recordings, 27)."""
     digest = hashlib.sha256()
     for recording in recordings:
-        digest.update(f"{recording.name} {zlib.crc32(recording.signal.tobytes())}".encode())
+        digest.update(f"{recording.name} {recording.checksum}".encode())
     digest.update(np.packbits(labels).tobytes())
     return digest.hexdigest()
 
