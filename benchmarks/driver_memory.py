@@ -1,4 +1,4 @@
-"""Peak memory of the driver, workers included, with one half-hour recording at 1000 Hz among 200 ordinary ones.
+"""Peak memory of the driver, workers included, with one half-hour recording at 1000 Hz among 199 others.
 
     python -m benchmarks.driver_memory [--config configs/paper.toml]
 
