@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import ABBREVIATIONS, label_matrix
+from heartbeats.files import printable
 from heartbeats.header import Header, find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
 from heartbeats.recording import RecordingError, read_header
@@ -68,12 +69,14 @@ class Selection:
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
         particulars: of each recording.
         left_out: names of those that are not selected, by reason.
+        unscored: diagnoses of those that have none that is scored, as written, with how many have them.
     """
 
     header_files: tuple[Path, ...]
     labels: npt.NDArray[np.bool_]
     particulars: tuple[Particulars, ...]
     left_out: dict[str, list[str]]
+    unscored: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,9 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
         log.warning("%s (%d recordings): %s", warning, len(names), _some(names))
     for reason, names in left_out.items():
         log.info("left out, %s (%d recordings): %s", reason, len(names), _some(names))
+    if selection.unscored:
+        counted = [f"{printable(diagnosis)} ({count})" for diagnosis, count in selection.unscored.most_common()]
+        log.info("diagnoses of those without a scored label: %s", _some(counted))
 
     fraction = settings.cohort.validation_fraction
     validation = np.array(
@@ -149,6 +155,7 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
     Left out are the excluded sources, recordings without one of the 27 scored labels, and headers that cannot be read.
     """
     selected, diagnoses, particulars = [], [], []
+    unscored: Counter[str] = Counter()
     left_out: dict[str, list[str]] = {}
     for path in header_files:
         source = source_of(path.stem)
@@ -162,11 +169,12 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
             continue
         if not label_matrix([header.diagnoses]).any():
             left_out.setdefault("no scored label", []).append(path.stem)
+            unscored.update(header.diagnoses)
             continue
         selected.append(path)
         diagnoses.append(header.diagnoses)
         particulars.append(Particulars.of(header))
-    return Selection(tuple(selected), label_matrix(diagnoses), tuple(particulars), left_out)
+    return Selection(tuple(selected), label_matrix(diagnoses), tuple(particulars), left_out, unscored)
 
 
 def drawn(digest: str, *, by: int | str) -> float:

@@ -37,6 +37,7 @@ def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_a
     log = caplog.text
     for name in ("I0001", "A0001", "A0002"):
         assert name in log
+    assert "diagnoses of those without a scored label: 164884008 (1), nonsense (1)\n" in log
     assert set(cohort.sources) == {"georgia"}
     assert [CLASSES[j] for j in np.flatnonzero(cohort.labels.all(axis=0))] == ["164889003", "426177001"]
 
