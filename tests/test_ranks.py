@@ -44,7 +44,7 @@ def ending(*arguments):
     result = original(*arguments)
     calls.append(result)
     if (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"], len(calls)) == ("1", "0", {after}):
-        os._exit(9)
+        {how}
     return result
 place.{function} = ending
 import {script}
@@ -94,11 +94,13 @@ def test_two_processes_train_as_one(by_one, simulated, tmp_path):
     assert count % 7 == 1, "the case that a process has no part of a batch is not tested"
 
 
-def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, simulated, tmp_path):
+@pytest.mark.parametrize("how", ["os._exit(9)", "raise MemoryError('a fault of one process')"])
+def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, simulated, tmp_path, how):
+    """Killed, or by an exception: the other process, which waits for it, keeps it from nothing."""
     script = tmp_path / "ending.py"
     place = {"module": "heartbeats.training", "function": "training_step", "script": "train_model"}
     # The relabelling network's three epochs take 12 steps; the 18th is in the second epoch of the other.
-    script.write_text(ENDING.format(**place, calls=os.devnull, after=18))
+    script.write_text(ENDING.format(**place, calls=os.devnull, after=18, how=how))
     config = by_one.parent / "settings.toml"
     done = torchrun(script, simulated, tmp_path / "m", "--config", config, restarts=1)
     assert done.returncode == 0, done.stderr
@@ -111,7 +113,7 @@ def test_two_processes_classify_every_recording_once(model_directory, simulated,
     """Also where one of them ends when it has written some of its outputs, and both are started again."""
     calls, script = tmp_path / "calls", tmp_path / "ending.py"
     place = {"module": "heartbeats.driving", "function": "write_output", "script": "driver"}
-    script.write_text(ENDING.format(**place, calls=calls, after=after))
+    script.write_text(ENDING.format(**place, calls=calls, after=after, how="os._exit(9)"))
     done = torchrun(script, model_directory, simulated, tmp_path / "out", restarts=1)
     assert done.returncode == 0, done.stderr
     names = [path.stem for path in find_headers(simulated)]
