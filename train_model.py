@@ -13,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from heartbeats.classifier import ModelError
 from heartbeats.cohort import CohortError
 from heartbeats.settings import Settings, SettingsError, read_settings
 from heartbeats.training import TrainingError
@@ -28,7 +29,7 @@ def main() -> None:
     try:
         settings = read_settings(arguments.config) if arguments.config else Settings()
         training_code(arguments.data, arguments.model, settings)
-    except (CohortError, SettingsError, TrainingError, OSError) as error:
+    except (CohortError, ModelError, SettingsError, TrainingError, OSError) as error:
         sys.exit(f"train_model.py: {error}")
     except KeyboardInterrupt:
         sys.exit("train_model.py: interrupted; the same command goes on from the last finished epoch")

@@ -58,8 +58,9 @@ def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> An
     for header_file in find_headers(data):
         try:
             unseen = drawn(read_recording(header_file).digest, by=1000 + seed) < 0.2
-        except RecordingError:
-            unseen = False  # training names it, and leaves it out
+        except RecordingError as error:
+            print(f"{header_file.stem} is left out: {error}")
+            continue
         for file in (header_file, *signal_files(header_file)):
             link = sides["unseen" if unseen else "training"] / file.name
             if not link.exists():

@@ -32,6 +32,7 @@ __all__ = [
     "describe_cohort",
     "drawn",
     "select_recordings",
+    "validates",
 ]
 
 log = logging.getLogger(__name__)
@@ -134,10 +135,7 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
         counted = [f"{printable(diagnosis)} ({count})" for diagnosis, count in selection.unscored.most_common()]
         log.info("diagnoses of those without a scored label: %s", _some(counted))
 
-    fraction = settings.cohort.validation_fraction
-    validation = np.array(
-        [drawn(recording.digest, by=settings.training.seed) < fraction for recording in recordings], np.bool_
-    )
+    validation = np.array([validates(recording.digest, settings) for recording in recordings], np.bool_)
     if not recordings or validation.all():
         counts = {f"left out, {reason}": len(names) for reason, names in left_out.items()}
         counts |= {"to validate with": len(recordings), "to train with": 0}
@@ -180,9 +178,8 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
 def drawn(digest: str, *, by: int | str) -> float:
     """The number from 0 to 1 that a recording draws: a rule of its own samples and the draw's name alone.
 
-    Below ``cohort.validation_fraction`` a recording validates, drawn by ``training.seed``. It keeps its side whatever
-    else is in the folder, whatever it is called, and two recordings of one signal (Q0048 and A0101, E07509 and E07510)
-    are on one side. Draws of other names are independent.
+    It is the same whatever else is in the folder, and whatever the recording is called: two recordings of one signal
+    (Q0048 and A0101, E07509 and E07510) draw the same. Draws of other names are independent.
 
     Args:
         digest: the recording's (:class:`heartbeats.recording.Recording`).
@@ -190,6 +187,11 @@ def drawn(digest: str, *, by: int | str) -> float:
     """
     number = hashlib.sha256(f"{by} {digest}".encode()).digest()
     return int.from_bytes(number[:8]) / 2**64
+
+
+def validates(digest: str, settings: Settings) -> bool:
+    """Whether a recording of this digest validates."""
+    return drawn(digest, by=settings.training.seed) < settings.cohort.validation_fraction
 
 
 def _warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:

@@ -80,18 +80,20 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
         for warning in item.warnings:
             say(f"{item.name}: {warning}")
     yield from (item for item in batch if isinstance(item, Failure))
+    alone = len(prepared) == 1
     try:
         yield from classifier.classify(prepared)
     except RuntimeError as error:
-        alone = len(prepared) == 1
         if isinstance(error, torch.AcceleratorError) or (alone and isinstance(error, torch.OutOfMemoryError)):
             # No recording's fault, and every later one would fail too.
             raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
         if alone:
             yield Failure(prepared[0].name, f"the networks failed: {error}")
-        else:
-            for item in prepared:
-                yield from _answers(classifier, [dataclasses.replace(item, warnings=())])
+    else:
+        return
+    if not alone:  # not in the clause above, where the error holds the batch's tensors
+        for item in prepared:
+            yield from _answers(classifier, [dataclasses.replace(item, warnings=())])
 
 
 def say(message: str) -> None:

@@ -38,7 +38,7 @@ from heartbeats.header import find_headers
 from heartbeats.relabelling import train_and_relabel
 from heartbeats.scoring import merge_equivalent, output_matrices, score
 from heartbeats.settings import Settings
-from heartbeats.training import EPOCH_LOG, TRAINING, data_digest, train_network
+from heartbeats.training import EPOCH_LOG, TRAINING, TrainingError, data_digest, train_network
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
 __all__ = ["DECIDING", "train_entry"]
@@ -49,8 +49,8 @@ REPORT_FILE = "report.html"
 
 # The modules that a model follows from besides those of the networks' training: others of them make another model.
 DECIDING = (
-    "diagnoses", "scoring", "heart_rate", "cohort", "relabelling", "inference", "unet", "classifier", "validation",
-    "entry",
+    "header", "diagnoses", "scoring", "heart_rate", "cohort", "relabelling", "inference", "unet", "classifier",
+    "validation", "entry",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
 
     Raises:
         CohortError: the folder holds no recordings to train with.
-        TrainingError: a network's loss is no number any more.
+        TrainingError: a network's loss, or what it answers, is no number.
         InUseError: another process trains into the model folder.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
@@ -86,9 +86,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     """Prepare, relabel, train, search the threshold and write the model; in every process, the first one writing."""
     log.info("HeartBeats %s on %s trains on %s", __version__, _describe_device(), data_directory)
     if torch.version.cuda and not torch.cuda.is_available() and Path("/proc/driver/nvidia").exists():
-        log.warning(
-            "the NVIDIA driver here is none that torch (CUDA %s) can use: training on the CPU", torch.version.cuda
-        )
+        log.warning("torch (CUDA %s) sees no GPU, though there is an NVIDIA driver; is it too old?", torch.version.cuda)
     log.info("settings: %s", json.dumps(settings.to_dict()))
     store = model_directory / settings.cohort.store
     with collective.first_before_others():
@@ -190,6 +188,8 @@ def _with_threshold(
     """The classifier with its threshold, the search for that on the validation recordings, and what it rests on."""
     recordings, labels = cohort.side(validating=True)
     probabilities = ensemble(members, recordings)
+    if not np.isfinite(probabilities).all():
+        raise TrainingError("the networks' probabilities are no numbers: lower training.learning_rate")
     evidence = Evidence.of(recordings, settings.decision)
     search = search_threshold(probabilities, evidence, labels, settings.decision)
     if search.undecided:

@@ -22,6 +22,7 @@ __all__ = [
     "remove_half_written",
     "replace_file",
     "write_text",
+    "write_where_told",
 ]
 
 
@@ -101,15 +102,20 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_where_told(path: Path, text: str) -> None:
-    """Write ``text`` to a place that the user named: into a pipe or a device, else whole, where a link leads.
+    """Write ``text`` where the user said: into a pipe, a device or /dev/stdout, else whole, and where a link leads.
 
     Raises:
         OSError: it cannot be written.
     """
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
-    else:
-        write_text(path.resolve(), text)
+    if path.parts[:2] == ("/", "dev") or (path.exists() and not path.is_file()):
+        with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        return
+    try:
+        place = path.resolve()
+    except RuntimeError as error:
+        raise OSError(f"{path} is a loop of links") from error
+    write_text(place, text)
 
 
 def printable(text: str) -> str:

@@ -82,7 +82,7 @@ def train_network(
 
     Raises:
         TrainingError: the loss is no number any more.
-        OSError: the folder cannot be written, or is not the same for all processes.
+        OSError: the folder cannot be written, or processes find different checkpoints there.
     """
     training = settings.training
     device = collective.device()
@@ -91,11 +91,8 @@ def train_network(
     trained = data_parallel(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=device.type == "cuda")
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     identity = _identity(name, recordings, labels, settings, seconds)
-    done = resume(checkpoint, identity, network, optimizer)
-    if collective.summed([done])[0] != ranks.world_size() * done:
-        raise OSError(f"{checkpoint}: not all processes see the same checkpoint; they must share the model folder")
+    done = _epochs_done(checkpoint, identity, network, optimizer)
     if ranks.is_first():
         _forget_after(directory / EPOCH_LOG, name, done)
     signals = [recording.signal for recording in recordings]
@@ -119,15 +116,26 @@ def train_network(
             loss = _epoch(trained, optimizer, feed, truth, training, bar)
             took = time.monotonic() - started
             if not math.isfinite(loss):  # before it is saved: there is no going on from it
-                raise TrainingError(
-                    f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate, or look at the loss"
-                )
+                raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
             if ranks.is_first():
                 speed, left = len(recordings) / took, (training.epochs - epoch) * took
                 line = EpochLine(name, epoch, loss, rate, took, speed, left)
                 _report(directory / EPOCH_LOG, line, training.epochs)
                 save_checkpoint(checkpoint, identity, epoch, network, optimizer)
     return network
+
+
+def _epochs_done(checkpoint: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:
+    """Go on from a checkpoint if there is one: how many epochs are done, as many in every process.
+
+    Raises:
+        OSError: the folder cannot be made, or processes find different checkpoints.
+    """
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    done = resume(checkpoint, identity, network, optimizer)
+    if collective.summed([done])[0] != ranks.world_size() * done:
+        raise OSError(f"{checkpoint}: not all processes see the same checkpoint; they must share the model folder")
+    return done
 
 
 def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,14 @@ def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, writ
     for i in range(3):
         write_record(f"A000{i}", ecg(seconds=2), folder=tmp_path / "data")
 
+    held = []
+
     def small(inference, signals, **options):
         if len(signals) > 1:
+            batch = torch.zeros(len(signals))
+            held.append(weakref.ref(batch))
             raise torch.OutOfMemoryError("CUDA out of memory")
+        assert held[0]() is None, "the batch is still in memory"
         return probabilities(inference, signals, **options)
 
     probabilities = InferenceNetwork.probabilities

@@ -7,6 +7,8 @@ import pytest
 from conftest import TINY
 
 from heartbeats.entry import train_entry
+from heartbeats.settings import RelabellingSettings
+from heartbeats.training import TrainingError
 
 
 @pytest.fixture
@@ -41,3 +43,12 @@ def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_pa
     assert [path for path in foreign if not path.exists()] == []
     assert (tmp_path / "model/.cache.12.tmp").is_dir()
     assert not list((tmp_path / "model").rglob("checkpoints/*.safetensors"))
+
+
+def test_a_training_that_diverges_in_its_last_step_is_none(simulated, tmp_path):
+    """The loss is of before the step: what the networks answer tells."""
+    one_step = dataclasses.replace(TINY.training, epochs=1, learning_rate=1e30, batch_size=64)
+    settings = dataclasses.replace(TINY, training=one_step, relabelling=RelabellingSettings(enabled=False))
+    with pytest.raises(TrainingError, match=r"no numbers: lower training.learning_rate"):
+        train_entry(simulated, tmp_path / "model", settings)
+    assert not (tmp_path / "model/model.json").exists()

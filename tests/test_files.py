@@ -1,6 +1,9 @@
 """Whole files or none."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +79,22 @@ def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
         "notes.12.tmp",
     ]
     remove_half_written(tmp_path / "absent")
+
+
+def test_what_stdout_was_redirected_to_is_added_to(tmp_path):
+    """/dev/stdout leads to a file then, which is neither replaced nor cut."""
+    code = "import sys, pathlib; from heartbeats.files import write_where_told; "
+    code += "[write_where_told(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"
+    with (tmp_path / "log").open("w") as log:
+        log.write("earlier\n")
+        log.flush()
+        command = [sys.executable, "-c", code, "one\n", "two\n"]
+        subprocess.run(command, cwd=Path(__file__).parents[1], stdout=log, timeout=60, check=True)
+    assert (tmp_path / "log").read_text() == "earlier\none\ntwo\n"
+
+
+def test_a_loop_of_links_is_told(tmp_path):
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(OSError, match="loop of links"):
+        write_where_told(tmp_path / "one", "")

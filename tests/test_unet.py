@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from safetensors import safe_open
 
 from heartbeats import unet
+from heartbeats.checkpoints import save_tensors
 from heartbeats.experiments import pvc_unet
-from heartbeats.training import save_tensors
 from heartbeats.unet import WINDOW, UNet, above, mark, normalised, probabilities, spans, write_spans
 
 

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from heartbeats import collective
 from heartbeats.classifier import Classifier, ModelError, load
-from heartbeats.cohort import drawn
+from heartbeats.cohort import validates
 from heartbeats.diagnoses import CLASSES, PVC
 from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
 from heartbeats.experiments.pvc_measures import share
@@ -124,8 +124,7 @@ def _rows_of(name: str, classifier: Classifier, labelled: Labelled, marked: Bool
     unseen = [
         i
         for i, recording in enumerate(labelled.recordings)
-        if source_of(recording.name) in settings.cohort.excluded_sources
-        or drawn(recording.digest, by=settings.training.seed) < settings.cohort.validation_fraction
+        if source_of(recording.name) in settings.cohort.excluded_sources or validates(recording.digest, settings)
     ]
     decision = dataclasses.replace(settings.decision, pvc="networks")
     networks = dataclasses.replace(classifier, settings=dataclasses.replace(settings, decision=decision))

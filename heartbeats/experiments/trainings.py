@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.classifier import Classifier, Evidence, decide, search_threshold
-from heartbeats.cohort import CohortError, drawn, select_recordings
+from heartbeats.cohort import CohortError, drawn, select_recordings, validates
 from heartbeats.diagnoses import read_weights
 from heartbeats.entry import train_entry
 from heartbeats.experiments.intervals import Answers
@@ -85,11 +85,14 @@ class Scored:
         return Scored(names, digests, self.labels[kept], self.rule[kept], self.members[:, kept])
 
     def folds(self) -> list[tuple[Scored, Scored]]:
-        """Each tenth and the other nine, by a draw that no split into training and validation uses; no tenth is empty.
+        """Each tenth and the other nine, in the order of a draw that no split into training and validation uses.
 
-        Halves would not do: with some 15 recordings each, the threshold that one half wants is a matter of chance.
+        Recordings of one signal are together. Halves would not do: with some 15 recordings each, the threshold that one
+        half wants is a matter of chance.
         """
-        fold = np.array([int(FOLDS * drawn(digest, by="folds")) for digest in self.digests])
+        order = sorted(set(self.digests), key=lambda digest: drawn(digest, by="folds"))
+        fold_of = {digest: i * FOLDS // len(order) for i, digest in enumerate(order)}
+        fold = np.array([fold_of[digest] for digest in self.digests])
         return [(self.part(fold == each), self.part(fold != each)) for each in np.unique(fold)]
 
     def threshold(self, row: str) -> float:
@@ -219,8 +222,7 @@ def _seed_sets(plan: Plan, externals: dict[str, list[Path]], seed: int) -> dict[
     directory = plan.out / f"seed{seed}"
     classifier = train_entry(plan.data, directory, settings)
     full = _seen("training data", classifier, find_headers(plan.data), settings, directory)
-    fraction = settings.cohort.validation_fraction
-    test = full.part(np.array([drawn(digest, by=seed) < fraction for digest in full.digests]))
+    test = full.part(np.array([validates(digest, settings) for digest in full.digests]))
     everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
     scored = {name: _seen(name, classifier, files, everything, directory) for name, files in externals.items()}
     return {TEST: test, **scored, FULL: full}
