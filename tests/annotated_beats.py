@@ -1,6 +1,9 @@
 """Crude lead II signals with their beats, as MIT-BIH annotates them."""
 
+from pathlib import Path
+
 import numpy as np
+import wfdb
 
 from heartbeats.experiments.mit_bih import Annotated
 
@@ -25,3 +28,22 @@ def annotated(beats: dict[float, str], seconds: float = 30, name: str = "x", see
     lead = lead_with(beats, seconds, seed)
     samples = np.array([round(500 * at) for at in beats])
     return Annotated(name, np.stack([lead, lead // 2]), samples, np.array([*beats.values()]), np.zeros(len(lead), bool))
+
+
+def write_mitdb_record(folder: Path, name: str, beats: dict[float, str], seed: int) -> None:
+    """A record as of MIT-BIH: 360 Hz, two leads, annotations."""
+    t = np.arange(30 * 360) / 360
+    lead = np.interp(t, np.arange(15000) / 500, lead_with(beats, 30, seed) / 1000)
+    wfdb.wrsamp(
+        name,
+        360,
+        ["mV", "mV"],
+        ["V1", "MLII"],
+        np.stack([-lead, lead], 1),
+        fmt=["16", "16"],
+        adc_gain=[200, 200],
+        baseline=[0, 0],
+        write_dir=str(folder),
+    )
+    samples = np.array([round(360 * at) for at in beats])
+    wfdb.wrann(name, "atr", samples, symbol=[*beats.values()], write_dir=str(folder))

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from annotated_beats import rhythm
+from annotated_beats import rhythm, write_mitdb_record
 from published_sets import GOOD, signal_text, write_hefei, write_ptbxl
-from test_pvc_unet import write_mitdb_record
 
 from heartbeats.experiments.mit_bih import DS1, DS2
 from heartbeats.simulation import simulate_cohort

@@ -1,13 +1,12 @@
 """The experiment that trains and measures the U-Net: whom it learns from, what counts, and what it writes."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import wfdb
-from annotated_beats import annotated, lead_with, rhythm
+from annotated_beats import annotated, lead_with, rhythm, write_mitdb_record
 
 from heartbeats import unet
 from heartbeats.experiments import pvc_unet, pvc_windows
@@ -195,25 +194,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(short_trainin
     first, again, other = (pvc_unet.train(records, epochs=1, seed=seed).head.weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def write_mitdb_record(folder: Path, name: str, beats: dict[float, str], seed: int) -> None:
-    """A record as of MIT-BIH: 360 Hz, two leads, annotations."""
-    t = np.arange(30 * 360) / 360
-    lead = np.interp(t, np.arange(15000) / 500, lead_with(beats, 30, seed) / 1000)
-    wfdb.wrsamp(
-        name,
-        360,
-        ["mV", "mV"],
-        ["V1", "MLII"],
-        np.stack([-lead, lead], 1),
-        fmt=["16", "16"],
-        adc_gain=[200, 200],
-        baseline=[0, 0],
-        write_dir=str(folder),
-    )
-    samples = np.array([round(360 * at) for at in beats])
-    wfdb.wrann(name, "atr", samples, symbol=[*beats.values()], write_dir=str(folder))
 
 
 def test_the_lead_read_is_mlii_prepared_as_for_the_other_networks(tmp_path):
