@@ -2,7 +2,7 @@
 """Classify a folder of recordings with a trained model.
 
     python driver.py MODEL DATA OUT [--resume]
-    torchrun --standalone --nproc-per-node=N driver.py MODEL DATA OUT      the same by N processes, one a GPU
+    torchrun --standalone --nproc-per-node=N driver.py MODEL DATA OUT      the same by N processes, one per GPU
 
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
 its name and the reason go to stderr. The exit status is 1 when nothing could be classified, an argument is wrong or a

@@ -4,7 +4,7 @@
     python train_model.py DATA MODEL                            the paper (configs/paper.toml)
     python train_model.py DATA MODEL --config configs/quick.toml    minutes on two CPU cores
 
-    torchrun --standalone --nproc-per-node=N train_model.py DATA MODEL      the same by N processes, one a GPU
+    torchrun --standalone --nproc-per-node=N train_model.py DATA MODEL      the same by N processes, one per GPU
 
 Uses the CUDA device where there is one. After a kill, the same command goes on from the last finished epoch.
 """

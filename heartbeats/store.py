@@ -1,7 +1,7 @@
 """Prepared signals on disk: written once, memory-mapped ever after.
 
 ``signals.int16`` holds the signals one after the other, each (8, samples) at its true length, little-endian;
-``index.jsonl`` says, a line a recording, where. A line is written after its signal, so that whatever a killed run
+``index.jsonl`` says where, one line per recording. A line is written after its signal, so that whatever a killed run
 leaves is whole or is cut away by the next, and a later run prepares only what is new or changed.
 """
 

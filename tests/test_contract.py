@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, ecg
+from conftest import TINY, TINY_TOML, ecg
 
 import helper_code
 import team_code
@@ -23,17 +23,6 @@ from heartbeats.header import find_headers
 from heartbeats.inference import InferenceNetwork
 
 ROOT = Path(__file__).parents[1]
-TINY_TOML = """
-[network]
-width = 4
-blocks = [1, 1]
-reduction = 2
-[training]
-seconds = [2.0]
-epochs = 1
-[relabelling]
-enabled = false
-"""
 
 
 def command(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -52,7 +41,7 @@ def test_the_three_commands(simulated, tmp_path):
     config.write_text(TINY_TOML)
     trained = command("train_model.py", simulated, tmp_path / "model", "--config", config)
     assert trained.returncode == 0, trained.stderr
-    assert "epoch 1/1: loss" in trained.stdout
+    assert "epoch 2/2: loss" in trained.stdout
     shown = [line[len("12:34:56 ") :] for line in trained.stdout.splitlines()]
     logged = (tmp_path / "model/training.log").read_text().splitlines()
     assert shown == [line[len("2020-12-31 12:34:56,789 ") :] for line in logged]

@@ -204,7 +204,9 @@ def scored_seeds(plan: Plan) -> list[dict[str, Scored]]:
     """Train what is missing, and let the networks of each seed see each of the sets.
 
     Raises:
-        CohortError, OSError: that cannot be done.
+        CohortError: a set holds no recordings, or none is left to train with.
+        TrainingError: a network's loss, or what it answers, is no number.
+        OSError: the data cannot be read, or the folder of models cannot be written.
     """
     externals = {folder.name: find_headers(folder) for folder in plan.external}
     if plan.leave_out:
@@ -247,7 +249,7 @@ def _seen(name: str, classifier: Classifier, header_files: list[Path], settings:
 
 
 def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str, list[Answers]]:
-    """What a row answers on one set, an item a seed, by where the threshold comes from."""
+    """What a row answers on one set, one item per seed, by where the threshold comes from."""
     as_paper = [sets[name].answers(row, sets[TEST].threshold(row)) for sets in seeds]
     if name == TEST:
         return {AS_PAPER: as_paper, UNSEEN: [_by_folds(sets[TEST], row) for sets in seeds]}
