@@ -1,7 +1,6 @@
 """Writing a folder in the Challenge's format, and the report of what was not taken over.
 
-An adapter lists the recordings of its set (:class:`ListedRecording`); :func:`write_folder` reads them one by one and
-writes
+An adapter lists the recordings of its set (:class:`ListedRecording`); :func:`write_folder` reads each and writes
 
     NAME.mat, NAME.hea   a recording: MATLAB 4, int16, 1000 ADC units per mV; the header in the dialect of 2020,
                          without a date: the sets publish none, or not for every recording
