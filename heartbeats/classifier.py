@@ -151,6 +151,10 @@ class Evidence:
         marked = [unet.mark(network, recording.signal[unet.LEAD]).any() for recording in recordings]
         return cls(bradycardia, np.array(marked, dtype=np.bool_))
 
+    def part(self, kept: npt.NDArray[np.intp]) -> Evidence:
+        """The evidence of the recordings of these numbers."""
+        return Evidence(self.bradycardia[kept], None if self.pvc is None else self.pvc[kept])
+
 
 @cache
 def _marking_network() -> unet.UNet:

@@ -35,7 +35,7 @@ def test_every_model_is_scored_on_every_set_at_both_thresholds(made, simulated):
     assert set(written) == {*both, *externals}
     for row in written.values():
         low, mean, high = (float(row[name]) for name in ("low", "challenge score", "high"))
-        assert low <= high <= 1 >= mean
+        assert low <= mean <= high <= 1
     assert written["30 s + 10 s + rule", TEST, AS_PAPER]["paper"] == "0.683"
     text = (made[0] / "table1.md").read_text()
     assert "--leave-out georgia" in text
@@ -70,6 +70,8 @@ def test_a_second_run_trains_nothing_and_says_the_same_wherever_the_folder_is(ma
         (["--set", "training.seconds=[10.0]"], "two members"),
         (["--config", "absent.toml"], "absent.toml"),
         (["--external", "absent"], "absent"),
+        (["--external", "a/ludb", "--external", "b/ludb"], "two have the same"),
+        (["--seeds", "0"], "--seeds must be at least 1"),
         (["--leave-out", "gorgia"], "no source is called 'gorgia'; there are cpsc"),
         (["--leave-out", "incart", "--set", "cohort.excluded_sources=[]"], "incart, left out: no recordings"),
     ],

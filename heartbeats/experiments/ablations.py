@@ -22,19 +22,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
-from heartbeats.experiments.trainings import (
-    FULL,
-    STORE,
-    UNSEEN,
-    Plan,
-    answers,
-    command,
-    options_parser,
-    plan_of,
-    reported,
-    scored_seeds,
-    with_changes,
-)
+from heartbeats.experiments.plan import STORE, Plan, command, options_parser, plan_of, reported, with_changes
+from heartbeats.experiments.trainings import FULL, UNSEEN, scored_seeds
 from heartbeats.files import write_text
 from heartbeats.settings import Settings
 
@@ -58,8 +47,7 @@ class Line:
     """An ablation on one set: its score, and how much more than the paper's that is."""
 
     ablation: str
-    name: str
-    recordings: int
+    set_name: str
     score: Estimate
     difference: Estimate
 
@@ -73,13 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = plan_of(options)
         found = {name: _answers(plan, name) for name in (PAPER, *(options.only or list(ABLATIONS)[1:]))}
     lines = [
-        Line(
-            ablation,
-            name,
-            round(sum(len(run.names) for run in runs) / len(runs)),
-            estimate(runs),
-            estimate_difference(runs, found[PAPER][name]),
-        )
+        Line(ablation, name, estimate(runs), estimate_difference(runs, found[PAPER][name]))
         for ablation, sets in found.items()
         for name, runs in sets.items()
     ]
@@ -93,7 +75,8 @@ def _answers(plan: Plan, ablation: str) -> dict[str, list[Answers]]:
     """What an ablation's trainings answer on each set but that with training recordings, an item per seed."""
     settings = with_changes(plan.settings, [f'cohort.store="../{STORE}"', *ABLATIONS[ablation]])
     seeds = scored_seeds(dataclasses.replace(plan, out=plan.out / ablation, settings=settings))
-    return {name: answers(seeds, ROW, name)[UNSEEN] for name in seeds[0] if name != FULL}
+    answers = [sets.answers(ROW) for sets in seeds]
+    return {name: [sets[name][UNSEEN] for sets in answers] for name in answers[0] if name != FULL}
 
 
 def _csv(lines: Sequence[Line]) -> str:
@@ -103,12 +86,12 @@ def _csv(lines: Sequence[Line]) -> str:
     writer.writerow(["ablation", "set", "recordings", *estimates])
     for line in lines:
         figures = [f"{value:.4f}" for e in (line.score, line.difference) for value in (e.mean, e.low, e.high)]
-        writer.writerow([line.ablation, line.name, line.recordings, *figures])
+        writer.writerow([line.ablation, line.set_name, line.score.recordings, *figures])
     return written.getvalue()
 
 
 def _markdown(lines: Sequence[Line], options: argparse.Namespace, settings: Settings) -> str:
-    names = dict.fromkeys(line.name for line in lines)
+    names = dict.fromkeys(line.set_name for line in lines)
     text = [
         "# Ablations",
         "",
@@ -120,8 +103,8 @@ def _markdown(lines: Sequence[Line], options: argparse.Namespace, settings: Sett
         "recordings.",
     ]
     for name in names:
-        of_set = [line for line in lines if line.name == name]
-        text += ["", f"## {name[0].upper()}{name[1:]}: {of_set[0].recordings} recordings", ""]
+        of_set = [line for line in lines if line.set_name == name]
+        text += ["", f"## {name[0].upper()}{name[1:]}: {of_set[0].score.recordings} recordings", ""]
         text += ["| ablation | settings | challenge score | difference |", "|" + " --- |" * 4]
         for line in of_set:
             changed = " ".join(f"`{setting}`" for setting in ABLATIONS[line.ablation])

@@ -34,11 +34,12 @@ _WEIGHTS: RewardWeights = read_weights()
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean challenge score of several trainings, and a 95 % interval of it."""
+    """The mean challenge score of several trainings, a 95 % interval of it, and the mean number of recordings."""
 
     mean: float
     low: float
     high: float
+    recordings: int
 
     def __str__(self) -> str:
         return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
@@ -50,7 +51,7 @@ def estimate(runs: Sequence[Answers]) -> Estimate:
     A recording that several trainings answered is drawn for all of them or for none, since its difficulty is its own.
     """
     means = [np.mean([runs[i].score(drawn) for i, drawn in draw]) for draw in _draws(runs)]
-    return _estimate(np.mean([run.score() for run in runs]), means)
+    return _estimate(runs, [run.score() for run in runs], means)
 
 
 def estimate_difference(runs: Sequence[Answers], others: Sequence[Answers]) -> Estimate:
@@ -62,7 +63,7 @@ def estimate_difference(runs: Sequence[Answers], others: Sequence[Answers]) -> E
     if [run.names for run in runs] != [other.names for other in others]:
         raise ValueError("answers to be compared are of other recordings")
     means = [np.mean([runs[i].score(drawn) - others[i].score(drawn) for i, drawn in draw]) for draw in _draws(runs)]
-    return _estimate(np.mean([run.score() - other.score() for run, other in zip(runs, others, strict=True)]), means)
+    return _estimate(runs, [run.score() - other.score() for run, other in zip(runs, others, strict=True)], means)
 
 
 def _draws(runs: Sequence[Answers]) -> Iterator[list[tuple[int, npt.NDArray[np.intp]]]]:
@@ -77,6 +78,6 @@ def _draws(runs: Sequence[Answers]) -> Iterator[list[tuple[int, npt.NDArray[np.i
         yield [(int(i), np.repeat(np.arange(len(of_run[i])), times[of_run[i]])) for i in chosen]
 
 
-def _estimate(mean: np.floating, bootstrapped: Sequence[np.floating]) -> Estimate:
+def _estimate(runs: Sequence[Answers], values: Sequence[float], bootstrapped: Sequence[np.floating]) -> Estimate:
     low, high = np.nanpercentile(bootstrapped, [2.5, 97.5])
-    return Estimate(float(mean), float(low), float(high))
+    return Estimate(float(np.mean(values)), float(low), float(high), round(np.mean([len(run.names) for run in runs])))

@@ -32,20 +32,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from heartbeats.experiments.intervals import Estimate, estimate
-from heartbeats.experiments.trainings import (
-    AS_PAPER,
-    FULL,
-    ROWS,
-    TEST,
-    UNSEEN,
-    answers,
-    command,
-    options_parser,
-    plan_of,
-    reported,
-    scored_seeds,
-)
+from heartbeats.experiments.intervals import Answers, Estimate, estimate
+from heartbeats.experiments.plan import command, options_parser, plan_of, reported
+from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, scored_seeds
 from heartbeats.files import replace_file, write_text
 from heartbeats.settings import Settings
 
@@ -54,7 +43,8 @@ from matplotlib import pyplot as plt
 
 __all__ = ["main"]
 
-Table = dict[str, dict[str, dict[str, Estimate]]]  # by row, set, and where the threshold comes from
+Cells = dict[str, dict[str, Estimate]]  # by set, and where the threshold comes from
+Table = dict[str, Cells]  # by row
 
 EXTERNAL = "external"
 # Table 1 of the paper; its external set was Hefei's.
@@ -72,17 +62,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with reported("table1"):
         plan = plan_of(options)
         seeds = scored_seeds(plan)
-    table = {
-        row: {name: {key: estimate(runs) for key, runs in answers(seeds, row, name).items()} for name in seeds[0]}
-        for row in ROWS
-    }
-    counts = {name: round(np.mean([len(sets[name].names) for sets in seeds])) for name in seeds[0]}
+    table = {row: _estimates([sets.answers(row) for sets in seeds]) for row in ROWS}
     plan.out.mkdir(parents=True, exist_ok=True)
     write_text(plan.out / "table1.csv", _csv(table))
-    text = _markdown(table, counts, options, plan.settings)
+    text = _markdown(table, options, plan.settings)
     write_text(plan.out / "table1.md", text)
     replace_file(plan.out / "table1.svg", lambda path: _plot(table, path))
     print(text)
+
+
+def _estimates(seeds: Sequence[dict[str, dict[str, Answers]]]) -> Cells:
+    """The estimates of a row from what each seed answers."""
+    return {
+        name: {threshold: estimate([answers[name][threshold] for answers in seeds]) for threshold in thresholds}
+        for name, thresholds in seeds[0].items()
+    }
 
 
 def _paper(row: str, name: str) -> float:
@@ -102,7 +96,7 @@ def _csv(table: Table) -> str:
     return written.getvalue()
 
 
-def _markdown(table: Table, counts: dict[str, int], options: argparse.Namespace, settings: Settings) -> str:
+def _markdown(table: Table, options: argparse.Namespace, settings: Settings) -> str:
     """A table a set, with the command, the date and the paper's figures."""
     lines = [
         "# Table 1",
@@ -113,11 +107,11 @@ def _markdown(table: Table, counts: dict[str, int], options: argparse.Namespace,
         "scores, the mean over the seeds; in brackets 95 % intervals of a bootstrap over seeds and recordings.",
         "The paper's figures are of other recordings: 7,544, 6,500 (Hefei's) and 37,716.",
     ]
-    for name, count in counts.items():
-        thresholds = list(next(iter(table.values()))[name])
+    for name, cell in next(iter(table.values())).items():
+        thresholds = list(cell)
         lines += [
             "",
-            f"## {name[0].upper()}{name[1:]}: {count} recordings",
+            f"## {name[0].upper()}{name[1:]}: {cell[thresholds[0]].recordings} recordings",
             "",
             f"| model | {' | '.join(thresholds)} | paper |",
             "| --- |" + " --- |" * (len(thresholds) + 1),

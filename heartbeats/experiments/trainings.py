@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import logging
-import sys
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,35 +14,18 @@ from heartbeats.cohort import CohortError, drawn, select_recordings, validates
 from heartbeats.diagnoses import read_weights
 from heartbeats.entry import train_entry
 from heartbeats.experiments.intervals import Answers
+from heartbeats.experiments.plan import Plan
 from heartbeats.header import find_headers, source_of
 from heartbeats.prepared import Prepared
 from heartbeats.scoring import merge_equivalent
-from heartbeats.settings import DecisionSettings, Settings, SettingsError, read_settings, settings_from_dict
+from heartbeats.settings import DecisionSettings, Settings
 from heartbeats.store import stored
-from heartbeats.training import TrainingError
 
-__all__ = [
-    "AS_PAPER",
-    "FULL",
-    "ROWS",
-    "STORE",
-    "TEST",
-    "UNSEEN",
-    "Plan",
-    "Scored",
-    "answers",
-    "command",
-    "options_parser",
-    "plan_of",
-    "reported",
-    "scored_seeds",
-    "with_changes",
-]
+__all__ = ["AS_PAPER", "FULL", "ROWS", "TEST", "UNSEEN", "Scored", "SeedSets", "scored_seeds"]
 
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
 FOLDS = 10
-STORE = "../prepared"  # the prepared signals, which all seeds share, seen from a model's folder
 # Which members, and whether the rule, make a row.
 ROWS = {
     "30 s": ((0,), False),
@@ -68,21 +45,24 @@ class Scored:
     Attributes:
         names, digests: of the recordings.
         labels: as published, shape (recordings, 27).
-        rule: the bradycardia rule, shape (recordings,).
+        evidence: of the recordings, besides the networks' probabilities.
         members: probabilities, shape (members, recordings, 27).
+        decision: how labels are decided, but for the bradycardia rule, which is a matter of the row.
     """
 
     names: tuple[str, ...]
     digests: tuple[str, ...]
     labels: Labels
-    rule: Labels
+    evidence: Evidence
     members: Floats
+    decision: DecisionSettings
 
     def part(self, chosen: Labels) -> Scored:
         """The recordings chosen, shape (recordings,)."""
         kept = np.flatnonzero(chosen)
         names, digests = (tuple(values[i] for i in kept) for values in (self.names, self.digests))
-        return Scored(names, digests, self.labels[kept], self.rule[kept], self.members[:, kept])
+        evidence = self.evidence.part(kept)
+        return Scored(names, digests, self.labels[kept], evidence, self.members[:, kept], self.decision)
 
     def folds(self) -> list[tuple[Scored, Scored]]:
         """Each tenth and the other nine, in the order of a draw that no split into training and validation uses.
@@ -98,109 +78,55 @@ class Scored:
     def threshold(self, row: str) -> float:
         """The threshold of best challenge score on these recordings."""
         probabilities, decision = self._of(row)
-        return search_threshold(probabilities, Evidence(self.rule), self.labels, decision).threshold
-
-    def _of(self, row: str) -> tuple[Floats, DecisionSettings]:
-        """A row's probabilities, and how it decides."""
-        members, rule = ROWS[row]
-        return self.members[list(members)].mean(axis=0), DecisionSettings(bradycardia_rule=rule)
+        return search_threshold(probabilities, self.evidence, self.labels, decision).threshold
 
     def answers(self, row: str, threshold: float) -> Answers:
         """What a row of the table answers at a threshold."""
         probabilities, decision = self._of(row)
-        labels = decide(probabilities, Evidence(self.rule), threshold, decision)
+        labels = decide(probabilities, self.evidence, threshold, decision)
         weights = read_weights()
         return Answers(self.names, merge_equivalent(self.labels, weights), merge_equivalent(labels, weights))
 
+    def answers_by_folds(self, row: str) -> Answers:
+        """What a row answers where each tenth of the recordings has the threshold of the other nine."""
+        tenths = [tenth.answers(row, others.threshold(row)) for tenth, others in self.folds()]
+        return Answers(
+            names=tuple(name for tenth in tenths for name in tenth.names),
+            labels=np.concatenate([tenth.labels for tenth in tenths]),
+            binary=np.concatenate([tenth.binary for tenth in tenths]),
+        )
+
+    def _of(self, row: str) -> tuple[Floats, DecisionSettings]:
+        """A row's probabilities, and how it decides."""
+        members, rule = ROWS[row]
+        return self.members[list(members)].mean(axis=0), dataclasses.replace(self.decision, bradycardia_rule=rule)
+
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be trained, and on which sets it is scored.
+class SeedSets:
+    """The sets that one seed's networks are scored on: the 20 %, other recordings by their names, and all of DATA."""
 
-    Attributes:
-        data: the folder of Challenge recordings.
-        out: the folder of models and results.
-        settings: of the trainings, but for the seed.
-        seeds: how many trainings, of the seeds 0, 1, ...
-        leave_out: a source of ``data`` that is scored and not trained on.
-        external: folders of other recordings that are scored.
-    """
+    test: Scored
+    external: dict[str, Scored]
+    full: Scored
 
-    data: Path
-    out: Path
-    settings: Settings
-    seeds: int
-    leave_out: str | None
-    external: tuple[Path, ...]
+    def answers(self, row: str) -> dict[str, dict[str, Answers]]:
+        """What a row answers on each set, by where the threshold comes from.
 
-
-def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """The options of the experiments that train once per seed and score several sets."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m heartbeats.experiments.{module}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for models and results")
-    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
-    parser.add_argument(
-        "--external", type=Path, action="append", default=[], metavar="FOLDER", help="other recordings to score"
-    )
-    parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
-    return parser
+        The paper's is that of best challenge score on the 20 %, which are recordings not scored where another set is.
+        The full training set holds them, and has a threshold from other recordings only if there is an external set.
+        """
+        papers = self.test.threshold(row)
+        answers = {TEST: {AS_PAPER: self.test.answers(row, papers), UNSEEN: self.test.answers_by_folds(row)}}
+        answers |= {name: {UNSEEN: scored.answers(row, papers)} for name, scored in self.external.items()}
+        answers[FULL] = {AS_PAPER: self.full.answers(row, papers)}
+        if self.external:
+            first = next(iter(self.external.values()))
+            answers[FULL][UNSEEN] = self.full.answers(row, first.threshold(row))
+        return answers
 
 
-@contextmanager
-def reported(program: str) -> Iterator[None]:
-    """Show the trainings' log on stderr, and end the program, with one line of reason, where one cannot be done."""
-    log = logging.getLogger("heartbeats")
-    log.setLevel(logging.INFO)
-    log.addHandler(handler := logging.StreamHandler())
-    try:
-        yield
-    except (CohortError, SettingsError, TrainingError, OSError) as error:
-        sys.exit(f"{program}: {error}")
-    finally:
-        log.removeHandler(handler)
-
-
-def plan_of(options: argparse.Namespace) -> Plan:
-    """What the options ask for.
-
-    Raises:
-        SettingsError: the file cannot be read, a setting or its value is none, or there are not two members.
-    """
-    settings = with_changes(read_settings(options.config) if options.config else Settings(), options.set)
-    if len(settings.training.seconds) != 2:
-        raise SettingsError("training.seconds must name two members, the long and the short")
-    cohort = dataclasses.replace(settings.cohort, store=STORE)
-    if options.leave_out:
-        cohort = dataclasses.replace(cohort, excluded_sources=(*cohort.excluded_sources, options.leave_out))
-    settings = dataclasses.replace(settings, cohort=cohort)
-    return Plan(options.data, options.out, settings, options.seeds, options.leave_out, tuple(options.external))
-
-
-def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:
-    """Settings with others in their place, each written as in TOML: TABLE.KEY=VALUE.
-
-    Raises:
-        SettingsError: one is no TOML, or no setting.
-    """
-    tables = settings.to_dict()
-    for text in changes:
-        try:
-            changed = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
-        for table, values in changed.items():
-            tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values
-    return settings_from_dict(tables)
-
-
-def scored_seeds(plan: Plan) -> list[dict[str, Scored]]:
+def scored_seeds(plan: Plan) -> list[SeedSets]:
     """Train what is missing, and let the networks of each seed see each of the sets.
 
     Raises:
@@ -208,26 +134,28 @@ def scored_seeds(plan: Plan) -> list[dict[str, Scored]]:
         TrainingError: a network's loss, or what it answers, is no number.
         OSError: the data cannot be read, or the folder of models cannot be written.
     """
-    externals = {folder.name: find_headers(folder) for folder in plan.external}
+    external = {name: find_headers(folder) for name, folder in plan.external.items()}
     if plan.leave_out:
         of_source = [path for path in find_headers(plan.data) if source_of(path.stem) == plan.leave_out]
-        externals = {f"{plan.leave_out}, left out": of_source} | externals
-    for name, header_files in externals.items():
+        external = {f"{plan.leave_out}, left out": of_source} | external
+    for name, header_files in external.items():
         if not header_files:
             raise CohortError(f"{name}: no recordings to score")
-    return [_seed_sets(plan, externals, seed) for seed in range(plan.seeds)]
+    return [_seed_sets(plan, external, seed) for seed in range(plan.seeds)]
 
 
-def _seed_sets(plan: Plan, externals: dict[str, list[Path]], seed: int) -> dict[str, Scored]:
+def _seed_sets(plan: Plan, external: dict[str, list[Path]], seed: int) -> SeedSets:
     """Train one seed, and let its networks see each of the sets."""
     settings = dataclasses.replace(plan.settings, training=dataclasses.replace(plan.settings.training, seed=seed))
     directory = plan.out / f"seed{seed}"
     classifier = train_entry(plan.data, directory, settings)
     full = _seen("training data", classifier, find_headers(plan.data), settings, directory)
-    test = full.part(np.array([validates(digest, settings) for digest in full.digests]))
     everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
-    scored = {name: _seen(name, classifier, files, everything, directory) for name, files in externals.items()}
-    return {TEST: test, **scored, FULL: full}
+    return SeedSets(
+        test=full.part(np.array([validates(digest, settings) for digest in full.digests])),
+        external={name: _seen(name, classifier, files, everything, directory) for name, files in external.items()},
+        full=full,
+    )
 
 
 def _seen(name: str, classifier: Classifier, header_files: list[Path], settings: Settings, directory: Path) -> Scored:
@@ -243,38 +171,7 @@ def _seen(name: str, classifier: Classifier, header_files: list[Path], settings:
         names=tuple(recording.name for recording in recordings),
         digests=tuple(recording.digest for recording in recordings),
         labels=selection.labels[kept],
-        rule=np.array([recording.bradycardia for recording in recordings], dtype=np.bool_),
+        evidence=Evidence.of(recordings, settings.decision),
         members=np.stack([m.inference.probabilities(signals, seconds=m.seconds) for m in classifier.members]),
+        decision=settings.decision,
     )
-
-
-def answers(seeds: Sequence[dict[str, Scored]], row: str, name: str) -> dict[str, list[Answers]]:
-    """What a row answers on one set, one item per seed, by where the threshold comes from."""
-    as_paper = [sets[name].answers(row, sets[TEST].threshold(row)) for sets in seeds]
-    if name == TEST:
-        return {AS_PAPER: as_paper, UNSEEN: [_by_folds(sets[TEST], row) for sets in seeds]}
-    if name != FULL:
-        return {UNSEEN: as_paper}  # the 20 % are not scored here
-    if externals := [other for other in seeds[0] if other not in (TEST, FULL)]:
-        unseen = [sets[FULL].answers(row, sets[externals[0]].threshold(row)) for sets in seeds]
-        return {AS_PAPER: as_paper, UNSEEN: unseen}
-    return {AS_PAPER: as_paper}
-
-
-def _by_folds(test: Scored, row: str) -> Answers:
-    """Each tenth of the recordings answered at the threshold of the other nine."""
-    tenths = [tenth.answers(row, others.threshold(row)) for tenth, others in test.folds()]
-    return Answers(
-        names=tuple(name for tenth in tenths for name in tenth.names),
-        labels=np.concatenate([tenth.labels for tenth in tenths]),
-        binary=np.concatenate([tenth.binary for tenth in tenths]),
-    )
-
-
-def command(module: str, options: argparse.Namespace) -> str:
-    """The command that made a result, without the paths of the machine."""
-    text = f"python -m heartbeats.experiments.{module} {options.data.name} OUT --seeds {options.seeds}"
-    text += f" --config {options.config.name}" if options.config else ""
-    text += f" --leave-out {options.leave_out}" if options.leave_out else ""
-    text += "".join(f" --external {folder.name}" for folder in options.external)
-    return text + "".join(f" --set '{changed}'" for changed in options.set)

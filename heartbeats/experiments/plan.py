@@ -1,0 +1,128 @@
+"""What an experiment is asked to train and to score: its options, and the plan that they make."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from heartbeats.cohort import CohortError
+from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
+from heartbeats.training import TrainingError
+
+__all__ = ["STORE", "Plan", "command", "options_parser", "plan_of", "reported", "with_changes"]
+
+STORE = "../prepared"  # the prepared signals, which all seeds share, seen from a model's folder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and on which sets it is scored.
+
+    Attributes:
+        data: the folder of Challenge recordings.
+        out: the folder of models and results.
+        settings: of the trainings, but for the seed.
+        seeds: how many trainings, of the seeds 0, 1, ...
+        leave_out: a source of ``data`` that is scored and not trained on.
+        external: folders of other recordings that are scored, by their names.
+    """
+
+    data: Path
+    out: Path
+    settings: Settings
+    seeds: int
+    leave_out: str | None
+    external: dict[str, Path]
+
+
+def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """The options of the experiments that train once per seed and score several sets."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m heartbeats.experiments.{module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for models and results")
+    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
+    parser.add_argument(
+        "--external", type=Path, action="append", default=[], metavar="FOLDER", help="other recordings to score"
+    )
+    parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
+    return parser
+
+
+@contextmanager
+def reported(program: str) -> Iterator[None]:
+    """Show the trainings' log on stderr, and end the program, with one line of reason, where one cannot be done."""
+    log = logging.getLogger("heartbeats")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler := logging.StreamHandler())
+    try:
+        yield
+    except (CohortError, SettingsError, TrainingError, OSError) as error:
+        sys.exit(f"{program}: {error}")
+    finally:
+        log.removeHandler(handler)
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """What the options ask for.
+
+    Raises:
+        SettingsError: the file cannot be read, a setting or its value is none, there are not two members, no
+            seed, or two external folders of one name.
+    """
+    settings = with_changes(read_settings(options.config) if options.config else Settings(), options.set)
+    if len(settings.training.seconds) != 2:
+        raise SettingsError("training.seconds must name two members, the long and the short")
+    cohort = dataclasses.replace(settings.cohort, store=STORE)
+    if options.leave_out:
+        cohort = dataclasses.replace(cohort, excluded_sources=(*cohort.excluded_sources, options.leave_out))
+    settings = dataclasses.replace(settings, cohort=cohort)
+    if options.seeds < 1:
+        raise SettingsError("--seeds must be at least 1")
+    external = {_name(folder): folder for folder in options.external}
+    if len(external) < len(options.external):
+        raise SettingsError("--external: folders are told apart by their names, and two have the same")
+    return Plan(options.data, options.out, settings, options.seeds, options.leave_out, external)
+
+
+def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:
+    """Settings with others in their place, each written as in TOML: TABLE.KEY=VALUE.
+
+    Raises:
+        SettingsError: one is no TOML, or no setting.
+    """
+    tables = settings.to_dict()
+    for text in changes:
+        try:
+            changed = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
+        for table, values in changed.items():
+            tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values
+    return settings_from_dict(tables)
+
+
+def command(module: str, options: argparse.Namespace) -> str:
+    """The command that made a result, without the paths of the machine."""
+    text = f"python -m heartbeats.experiments.{module} {_name(options.data)} OUT --seeds {options.seeds}"
+    text += f" --config {options.config.name}" if options.config else ""
+    text += f" --leave-out {options.leave_out}" if options.leave_out else ""
+    text += "".join(f" --external {_name(folder)}" for folder in options.external)
+    return text + "".join(f" --set '{changed}'" for changed in options.set)
+
+
+def _name(folder: Path) -> str:
+    """A folder's name, also where it is given as "." or with a link."""
+    return folder.resolve().name
