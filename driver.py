@@ -7,7 +7,7 @@
 Writes OUT/NAME.csv for every recording NAME. A recording that cannot be classified gets labels 0 and probabilities NaN;
 its name and the reason go to stderr. The exit status is 1 when nothing could be classified, an argument is wrong or a
 file cannot be written. After a kill, --resume does what is left: recordings with an output file, of whichever model,
-are passed over, and count as classified for the exit status.
+are passed over, and count as classified for the exit status; those that could not be classified are tried again.
 """
 
 import argparse
@@ -25,24 +25,23 @@ def main() -> None:
     parser.add_argument("model", help="folder written by train_model.py")
     parser.add_argument("data", type=Path, help="folder of recordings, sub-folders included")
     parser.add_argument("out", type=Path, help="folder for the output files, made if missing")
-    parser.add_argument("--resume", action="store_true", help="pass over recordings that have an output file")
+    parser.add_argument("--resume", action="store_true", help="pass over recordings that are classified already")
     try:
         arguments = parser.parse_args()
     except SystemExit as ended:
         sys.exit(1 if ended.code else 0)  # argparse's own is 2
     try:
         model = load_model(arguments.model)
-        resume = arguments.resume or ranks.restarts() > 0
-        before = resume and any(arguments.out.glob("*.csv"))
         with collective.joined():
-            classified, failed = classify_folder(model, arguments.data, arguments.out, resume=resume)
+            outcome = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
     except (ModelError, OSError) as error:
         sys.exit(f"driver.py: {error}")
     except KeyboardInterrupt:
         sys.exit("driver.py: interrupted; the same command with --resume does what is left")
     if ranks.is_first():
-        say(f"{classified} recordings classified, {failed} not")
-    sys.exit(1 if failed and not classified and not before else 0)
+        before = f", {outcome.passed_over} before" if outcome.passed_over else ""
+        say(f"{outcome.classified} recordings classified, {outcome.failed} not{before}")
+    sys.exit(1 if outcome.failed and not (outcome.classified or outcome.passed_over) else 0)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ import numpy.typing as npt
 from heartbeats import collective, ranks
 from heartbeats.classifier import Classifier, load
 from heartbeats.diagnoses import CLASSES
+from heartbeats.driving import classify_alone, say
 from heartbeats.entry import train_entry
 from heartbeats.header import parse_header
 from heartbeats.outputs import unclassified
-from heartbeats.recording import RecordingError, recording_from_samples
+from heartbeats.prepared import Failure, attempt
+from heartbeats.recording import recording_from_samples
 from heartbeats.settings import Settings
 
 __all__ = ["load_model", "run_classifier", "run_model", "training_code"]
@@ -39,7 +41,7 @@ def training_code(
 
     Raises:
         CohortError: the folder holds no recordings to train with.
-        TrainingError: a network's loss is no number any more.
+        TrainingError: a network's loss, or what it answers, is no number.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     directory = Path(model_directory)
@@ -78,6 +80,7 @@ def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | N
 
     Raises:
         ModelError: the folder is damaged or not one of this program; the message names the file.
+        OSError: torchrun started more processes than there are GPUs.
     """
     return load(Path(model_directory), device=collective.device(), leads=leads)
 
@@ -94,17 +97,19 @@ def run_classifier(
     Returns:
         The 27 SNOMED CT codes, a label 0 or 1 for each, and a probability for each. A recording that cannot be
         classified, whose reason goes to stderr, has labels 0 and probabilities NaN: one bad recording stops no run.
+
+    Raises:
+        OSError: the GPU has failed.
     """
     text = header if isinstance(header, str) else "\n".join(line.rstrip("\r\n") for line in header)
     parsed = parse_header(text)
-    try:
-        prepared = model.prepare(recording_from_samples(parsed, recording))
-        for warning in prepared.warnings:
-            print(f"{parsed.name}: {warning}", file=sys.stderr)
-        diagnosis = model.classify([prepared])[0]
-    except RecordingError as error:
-        print(f"{parsed.name}: not classified: {error}", file=sys.stderr)
-        diagnosis = unclassified(parsed.name, CLASSES)
+    found = attempt(parsed.name, lambda: model.prepare(recording_from_samples(parsed, recording)))
+    for warning in () if isinstance(found, Failure) else found.warnings:
+        say(f"{parsed.name}: {warning}")
+    answer = found if isinstance(found, Failure) else classify_alone(model, found)
+    if isinstance(answer, Failure):
+        say(f"{answer.name}: not classified: {answer.reason}")
+    diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
     return list(diagnosis.classes), list(diagnosis.labels), list(diagnosis.probabilities)
 
 

@@ -45,7 +45,8 @@ from joblib.externals.loky import get_reusable_executor
 from benchmarks.damage import Seed, mutate, real_seeds, simulated_seeds
 from heartbeats.classifier import Classifier, Member
 from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import classify_folder
+from heartbeats.driving import Outcome, classify_folder
+from heartbeats.files import printable
 from heartbeats.header import find_headers
 from heartbeats.outputs import OutputError, read_output
 from heartbeats.prepared import Failure, Prepared, prepare_file
@@ -159,13 +160,13 @@ def check_folder(folder: Path, classifier: Classifier, report: Report, *, second
     report.mutations += len(header_files)
     items: list[Prepared | Failure] = []
     said, finished = io.StringIO(), False
-    counts = (0, 0)
+    outcome = Outcome(0, 0, 0)
     try:
         with time_limit(seconds):
             for item in read_ahead(prepare_and_watch, header_files):
                 items.append(item)  # noqa: PERF402 - what came before a hang is wanted
         with time_limit(seconds), contextlib.redirect_stderr(said):
-            counts = classify_folder(classifier, folder / "data", folder / "outputs")
+            outcome = classify_folder(classifier, folder / "data", folder / "outputs")
         finished = True
     except HangError:
         culprit = header_files[len(items)].name if len(items) < len(header_files) else "some recording, in the driver"
@@ -175,14 +176,14 @@ def check_folder(folder: Path, classifier: Classifier, report: Report, *, second
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         report.broken.append(f"exception out of the driver: {error!r} ({where.filename}:{where.lineno})")
-    if sum(counts) != len(header_files):
-        report.broken.append(f"{len(header_files)} header files, but the driver counts {counts[0]} and {counts[1]}")
+    if outcome.classified + outcome.failed != len(header_files):
+        report.broken.append(f"{len(header_files)} header files, but the driver counts {outcome}")
     if (after := snapshot(folder)) != before:
         changed = sorted({path for path, *_ in before ^ after})
         report.broken.append(f"changed outside the output folder: {changed[:5]}")
     for header_file, item in zip(header_files, items, strict=False):
         _check_recording(header_file, item, folder / "outputs", said.getvalue() if finished else None, report)
-    report.classified += counts[0]
+    report.classified += outcome.classified
 
 
 def _check_recording(
@@ -201,7 +202,7 @@ def _check_recording(
             report.ended.append(f"{name!r}: {reason}")
         elif len(reason.split()) < 2 or reason.rstrip().endswith((":", "None", "()")):
             report.broken.append(f"{name!r}: a reason that names nothing: {reason!r}")
-        elif said is not None and f"{name}: not classified: {reason}" not in said:
+        elif said is not None and printable(f"{name}: not classified: {reason}") not in said:
             report.broken.append(f"{name!r}: not named on stderr with its reason, {reason}")
     else:
         report.warnings.update(w.removeprefix(WARNED) for w in item.warnings if w.startswith(WARNED))

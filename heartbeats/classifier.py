@@ -196,10 +196,11 @@ class ThresholdSearch:
 def search_threshold(
     probabilities: Floats, evidence: Evidence, labels: Labels, settings: DecisionSettings
 ) -> ThresholdSearch:
-    """The threshold of best challenge score after the whole decision (paper, section 2.4), in steps of 0.01.
+    """The threshold of best challenge score after the whole decision, in steps of 0.01.
 
-    Of thresholds that score the same the middle one is taken. Where the score is undefined (no validation recordings,
-    or only such as sinus rhythm answers fully) it is the paper's 0.36.
+    The paper searched one for all classes on the offline test set (section 2.4); it does not say for what, nor in which
+    steps. Of thresholds that score the same the middle one is taken. Where the score is undefined (no validation
+    recordings, or only such as sinus rhythm answers fully) it is the paper's 0.36.
 
     Args:
         probabilities: the ensemble's on the validation recordings, shape (recordings, 27).

@@ -190,7 +190,7 @@ def drawn(digest: str, *, by: int | str) -> float:
 
 
 def validates(digest: str, settings: Settings) -> bool:
-    """Whether a recording of this digest validates."""
+    """Whether a recording of this digest validates; the paper drew its 20 % once, at random (section 2.1)."""
     return drawn(digest, by=settings.training.seed) < settings.cohort.validation_fraction
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,20 +16,30 @@ from tqdm import tqdm
 from heartbeats import collective, ranks
 from heartbeats.classifier import Classifier
 from heartbeats.diagnoses import CLASSES
+from heartbeats.files import printable
 from heartbeats.header import find_headers
-from heartbeats.outputs import Diagnosis, unclassified, write_output
+from heartbeats.outputs import Diagnosis, is_classified, unclassified, write_output
 from heartbeats.prepared import Failure, Prepared, prepare_file
 from heartbeats.read_ahead import read_ahead
 
-__all__ = ["classify_folder", "say"]
+__all__ = ["Outcome", "classify_alone", "classify_folder", "say"]
 
 BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How many recordings were classified, how many could not be, and how many had been before."""
+
+    classified: int
+    failed: int
+    passed_over: int
+
+
 def classify_folder(
     classifier: Classifier, data_directory: Path, output_directory: Path, *, resume: bool = False
-) -> tuple[int, int]:
-    """Write an output file for every recording below a folder; returns how many were classified and how many not.
+) -> Outcome:
+    """Write an output file for every recording below a folder.
 
     The next recordings are read and prepared while the networks run. One that cannot be classified gets labels 0 and
     probabilities NaN, and is named with the reason on stderr. Of several recordings of one name the first is taken.
@@ -37,7 +47,8 @@ def classify_folder(
     started again, they go on as with ``resume``.
 
     Args:
-        resume: leave out recordings whose output file is there already, and do not count them.
+        resume: pass over recordings that have an output file, of whichever model; those that could not be classified
+            are tried again.
 
     Raises:
         OSError: there are no recordings, the output folder cannot be written, or the GPU has failed.
@@ -47,7 +58,8 @@ def classify_folder(
         raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
     output_directory.mkdir(parents=True, exist_ok=True)
     first = {path.stem: path for path in reversed(header_files)}
-    failed = 0
+    resume = resume or ranks.restarts() > 0
+    classified = failed = 0
     if ranks.is_first():
         for path in header_files:
             if first[path.stem] != path:
@@ -55,8 +67,7 @@ def classify_folder(
                 say(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
     # Shares are of all names, not of those that are left: while one process looks, others write.
     share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
-    left = [path for name, path in share if not (resume and (output_directory / f"{name}.csv").exists())]
-    classified = 0
+    left = [path for name, path in share if not (resume and is_classified(output_directory / f"{name}.csv"))]
     prepared = read_ahead(partial(prepare_file, settings=classifier.settings.preparation), left)
     with tqdm(total=len(left), desc="classifying", unit="recording", disable=ranks.bar_disabled()) as bar:
         while batch := list(islice(prepared, BATCH_SIZE)):
@@ -69,8 +80,7 @@ def classify_folder(
                 diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
                 write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
             bar.update(len(batch))
-    classified, failed = map(int, collective.summed([classified, failed]))
-    return classified, failed
+    return Outcome(*map(int, collective.summed([classified, failed, len(share) - len(left)])))
 
 
 def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Diagnosis | Failure]:
@@ -80,23 +90,46 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
         for warning in item.warnings:
             say(f"{item.name}: {warning}")
     yield from (item for item in batch if isinstance(item, Failure))
-    alone = len(prepared) == 1
+    together = _classified_together(classifier, prepared)
+    yield from (classify_alone(classifier, item) for item in prepared) if together is None else together
+
+
+def _classified_together(classifier: Classifier, prepared: Sequence[Prepared]) -> list[Diagnosis] | None:
+    """The diagnoses of several recordings, or ``None`` where they break the networks or the memory together.
+
+    The error ends here, and with it what it holds: the batch's tensors.
+    """
     try:
-        yield from classifier.classify(prepared)
+        return classifier.classify(prepared)
+    except torch.AcceleratorError as error:
+        raise _gpu_failed(error) from error
+    except RuntimeError:
+        return None
+
+
+def classify_alone(classifier: Classifier, prepared: Prepared) -> Diagnosis | Failure:
+    """The diagnosis of one recording, or why the networks cannot make one.
+
+    Raises:
+        OSError: the GPU has failed, or has too little memory: that is no recording's fault.
+    """
+    try:
+        return classifier.classify([prepared])[0]
+    except (torch.AcceleratorError, torch.OutOfMemoryError) as error:
+        raise _gpu_failed(error) from error
     except RuntimeError as error:
-        if isinstance(error, torch.AcceleratorError) or (alone and isinstance(error, torch.OutOfMemoryError)):
-            # No recording's fault, and every later one would fail too.
-            raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
-        if alone:
-            yield Failure(prepared[0].name, f"the networks failed: {error}")
-    else:
-        return
-    if not alone:  # not in the clause above, where the error holds the batch's tensors
-        for item in prepared:
-            yield from _answers(classifier, [dataclasses.replace(item, warnings=())])
+        return Failure(prepared.name, f"the networks failed: {error}")
+
+
+def _gpu_failed(error: RuntimeError) -> OSError:
+    """Every later recording would fail too."""
+    return OSError(f"the GPU cannot go on ({error}): start again with --resume")
 
 
 def say(message: str) -> None:
-    """Write a line to stderr. Where nobody takes it any more (a closed pipe, a full disk) the outputs still say it."""
+    """Write a line to stderr, whatever names and headers hold made fit for a terminal.
+
+    Where nobody takes it any more (a closed pipe, a full disk) nothing is raised: the outputs still say it.
+    """
     with suppress(OSError):
-        tqdm.write(message, file=sys.stderr)
+        tqdm.write(printable(message), file=sys.stderr)

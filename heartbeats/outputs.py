@@ -14,7 +14,7 @@ from pathlib import Path
 
 from heartbeats.files import read_bytes, write_text
 
-__all__ = ["Diagnosis", "OutputError", "read_output", "unclassified", "write_output"]
+__all__ = ["Diagnosis", "OutputError", "is_classified", "read_output", "unclassified", "write_output"]
 
 
 class OutputError(Exception):
@@ -64,6 +64,14 @@ def read_output(path: Path | str) -> Diagnosis:
         raise OutputError(f"{path}: needs three rows of equal length (codes, labels, probabilities) under '#NAME'")
     name = lines[0].removeprefix("#").strip() if lines[0].startswith("#") else Path(path).stem
     return Diagnosis(name, _codes(rows[0]), _labels(rows[1]), _probabilities(rows[2]))
+
+
+def is_classified(path: Path) -> bool:
+    """Whether there is an output file of a recording that could be classified."""
+    try:
+        return not all(map(math.isnan, read_output(path).probabilities))
+    except OutputError:
+        return False
 
 
 # Thousands of output files share their codes, and most share their labels with some other.

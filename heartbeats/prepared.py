@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,9 @@ from heartbeats.settings import PreparationSettings
 
 PAPER_PREPARATION = PreparationSettings()
 
-__all__ = ["PAPER_PREPARATION", "Failure", "Prepared", "prepare_file", "prepare_recording"]
+__all__ = ["PAPER_PREPARATION", "Failure", "Prepared", "attempt", "prepare_file", "prepare_recording"]
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,14 @@ def prepare_recording(recording: Recording, settings: PreparationSettings = PAPE
 
 def prepare_file(header_file: Path, settings: PreparationSettings = PAPER_PREPARATION) -> Prepared | Failure:
     """Read and prepare the recording of a header file; one that cannot be used becomes a :class:`Failure`."""
+    return attempt(header_file.stem, lambda: prepare_recording(read_recording(header_file), settings))
+
+
+def attempt(name: str, make: Callable[[], Made]) -> Made | Failure:
+    """What ``make`` makes of the recording of this name, or why it cannot; nothing that it raises goes further."""
     try:
-        return prepare_recording(read_recording(header_file), settings)
+        return make()
     except RecordingError as error:
-        return Failure(header_file.stem, str(error))
+        return Failure(name, str(error))
     except Exception as error:  # a fault of this program costs this recording, by name, and no other
-        return Failure(header_file.stem, f"unforeseen {type(error).__name__}: {error}")
+        return Failure(name, f"unforeseen {type(error).__name__}: {error}")

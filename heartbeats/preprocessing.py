@@ -63,6 +63,9 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
 
     The recording is cut to its first 30 s before it is resampled and denoised (the paper does not say in which order):
     what comes later does not change what is kept, and a half-hour recording costs no more than a short one.
+
+    Raises:
+        RecordingError: it has none of the leads that the networks read.
     """
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
@@ -144,8 +147,8 @@ def denoise(signal: Floats) -> Floats:
     section 2.2). The paper does not say which coefficients it removes. Removed here are the approximation of level 8,
     below 1 Hz, which is the electrodes' drift and the patient's breathing, and the details of level 1, 125 to 250 Hz,
     which is muscle and instrument noise: diagnostic ECGs are recorded up to 150 Hz. The bands between, with the QRS
-    complex, P and T wave, are kept. Bands overlap: a sine is attenuated by 22 dB at 0.4 Hz, 18 dB at 0.5 Hz, 2 to 4 dB
-    at 1 Hz, 1 dB at 100 Hz, 8 dB at 150 Hz and 33 dB at 200 Hz.
+    complex, P and T wave, are kept. Bands overlap: over 30 s a sine is attenuated by 22 dB at 0.4 Hz, 18 dB at 0.5 Hz,
+    2 to 4 dB at 1 Hz (over 10 s, by its phase, 0.5 to 7.5 dB), 1 dB at 100 Hz, 8 dB at 150 Hz and 33 dB at 200 Hz.
 
     Zeroing the details of level 1 and inverting equals interpolating the level 1 approximation. So no details are ever
     computed, which halves the work.

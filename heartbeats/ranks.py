@@ -1,6 +1,7 @@
 """Which of the processes that torchrun started this one is; without torchrun it is the only one, of rank 0.
 
-All processes run the same program. The first alone prepares, writes and reports.
+All processes run the same program. In a training the first alone prepares, writes and reports; of a driver's
+recordings each process writes its own.
 """
 
 from __future__ import annotations

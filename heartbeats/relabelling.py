@@ -56,7 +56,8 @@ def train_and_relabel(
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
     """Labels after relabelling by a network that is trained on all of the recordings, as :func:`relabel` returns them.
 
-    Validation recordings are not to be among them: the Challenge scores labels as published.
+    Validation recordings are not to be among them: the Challenge scores labels as published. (The paper relabelled "the
+    CPSC dataset" and does not say that its 20 % were spared.)
 
     Args:
         labels: as published, bool, shape (recordings, 27).

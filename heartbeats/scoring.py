@@ -1,4 +1,4 @@
-"""The Challenge's seven measures, to the last digit those of the organisers' scorer, in vectorised form.
+"""The Challenge's seven measures, those of the organisers' scorer to 10^-12, in vectorised form.
 
 With the reward weights of 2020 or 2021 it is that year's scorer, but for one thing: a label written ``1.0`` is 0, as in
 2020, where 2021's took it for 1.
@@ -106,7 +106,7 @@ def read_submission(label_directory: Path, output_directory: Path, weights: Rewa
 
     Raises:
         OutputError: a recording has no output file, or one that cannot be read, or shares it with another.
-        NotADirectoryError, FileNotFoundError: a folder is missing, or holds no headers.
+        OSError: a folder is missing or holds no headers, or one of these cannot be read.
     """
     weights = weights or read_weights()
     headers = header_paths(label_directory)

@@ -33,8 +33,9 @@ class SqueezeExcitation(nn.Module):
 class SEBlock(nn.Module):
     """Conv7-BN-ReLU-Dropout-Conv7-BN-SE, plus the input, ReLU.
 
-    Figure 2's captions are read as misprints in three places: its circled plus is an addition, not a concatenation; of
-    a stage's blocks only the first halves the samples; and so does only the first convolution of that block.
+    Figure 2 is read as misprinted in four places: its circled plus is an addition, not a concatenation; of a stage's
+    blocks only the first halves the samples; so does only the first convolution of that block; and the second one's
+    batch normalisation has the stage's channels, not 64.
     """
 
     def __init__(self, inputs: int, channels: int, settings: NetworkSettings, *, stride: int) -> None:

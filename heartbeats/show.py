@@ -19,12 +19,13 @@ from pathlib import Path
 import torch
 
 from heartbeats.classifier import ModelError, load
-from heartbeats.files import printable, write_text
+from heartbeats.driving import say
+from heartbeats.files import write_text
 from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
-from heartbeats.pages.ecg_page import ecg_page, failure_page
-from heartbeats.pages.folder import INDEX, attempt, write_folder
-from heartbeats.prepared import Failure
+from heartbeats.pages.ecg_page import ecg_page, failure_page, read
+from heartbeats.pages.folder import INDEX, write_folder
+from heartbeats.prepared import Failure, attempt
 
 FILES = (".html", *ecg_print.SUFFIXES)
 
@@ -52,14 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("several recordings need a folder: -o FOLDER")
         if _is_file_type(out):
             _write_file(header_files[0], out, options.model)
-            _say(f"{out} written")
+            say(f"{out} written")
         else:
             if options.model:
                 load(options.model, device=torch.device("cpu"))  # told now if it cannot be, and not by each recording
             drawn, failed = write_folder(header_files, out, options.model)
-            _say(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
+            say(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
     except (ModelError, OSError) as error:
-        _say(f"heartbeats.show: {error}")
+        say(f"heartbeats.show: {error}")
         return 1
     return 0
 
@@ -90,22 +91,18 @@ def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> N
     classifier = load(model_directory, device=torch.device("cpu")) if model_directory else None
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".html":
-        page = attempt(header_file, classifier, ecg_page)
+        page = attempt(header_file.stem, lambda: ecg_page(read(header_file, classifier)))
         if isinstance(page, Failure):
-            _say(f"{page.name}: not read: {page.reason}")
+            say(f"{page.name}: not read: {page.reason}")
             page = failure_page(page.name, page.reason)
         write_text(out, page)
         return
-    reading = attempt(header_file, classifier, lambda found: found)
+    reading = attempt(header_file.stem, lambda: read(header_file, classifier))
     if isinstance(reading, Failure):
-        _say(f"{reading.name}: not read: {reading.reason}")
+        say(f"{reading.name}: not read: {reading.reason}")
         ecg_print.save_failure(reading.name, reading.reason, out)
     else:
         ecg_print.save(reading, out)
-
-
-def _say(text: str) -> None:
-    print(printable(text), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ def train_network(
     """Train an SE-ResNet on recordings cut or zero-padded to ``seconds``, going on from its checkpoint if it has one.
 
     After each epoch a line goes to the log, the same as JSON to ``directory/training.jsonl``, and a checkpoint to
-    ``directory/checkpoints/NAME.safetensors``. On a CUDA device that has it convolutions run in bfloat16 (autocast).
+    ``directory/checkpoints/NAME.safetensors``. On a CUDA device that has it, convolutions and linear
+    layers run in bfloat16 (autocast).
 
     Args:
         name: distinguishes the networks of a model folder, in file names, logs and random numbers.

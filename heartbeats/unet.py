@@ -1,7 +1,8 @@
 """A 1-D U-Net that marks premature ventricular beats on lead II (paper, Discussion: segmentation via 1D U-net).
 
-The paper marked 160 recordings by hand, trained a U-Net (Ronneberger, Fischer and Brox 2015, its [11]) on lead II,
-called a recording PVC if any sample was marked, and left the network out of its entry. It says no more. Decided here:
+The paper marked the premature ventricular beats of 160 recordings by hand on lead II, trained a U-Net (Ronneberger,
+Fischer and Brox 2015, its [11]) on these and 500 recordings without PVC, called a recording PVC if any sample was
+marked, and left the network out of its entry. Of the network itself it says no more. Decided here:
 
 - It reads lead II as the entry's other networks do (:mod:`heartbeats.preprocessing`): 500 Hz, denoised, int16 in
   microvolts, in windows of 10 s. A premature beat is told by its width and by when it comes: the window has its

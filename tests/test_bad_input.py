@@ -17,7 +17,7 @@ from conftest import TINY, ecg
 
 from heartbeats.cohort import select_recordings
 from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import classify_folder
+from heartbeats.driving import Outcome, classify_folder
 from heartbeats.header import find_headers
 from heartbeats.outputs import read_output
 from heartbeats.scoring import read_submission
@@ -158,8 +158,8 @@ def test_one_wrong_recording_is_named_and_costs_no_other(case, classifier, write
         write_record(f"A000{i}", folder=data)
     case.spoil(data / "A0003.hea")
 
-    classified, failed = classify_folder(classifier, data, out)
-    assert (classified, failed) == ((5, 0) if case.classified else (4, 1))
+    outcome = classify_folder(classifier, data, out)
+    assert outcome == (Outcome(5, 0, 0) if case.classified else Outcome(4, 1, 0))
     told = capsys.readouterr().err
     assert [line for line in told.splitlines() if not line.startswith("A0003: ")] == []
     assert (case.said or "") in told
@@ -223,7 +223,7 @@ def test_two_drivers_on_one_output_folder_do_no_harm(simulated, model_directory,
 def test_an_output_folder_inside_the_data_folder_is_no_data(classifier, write_record, tmp_path):
     write_record("A0001", folder=tmp_path)
     for _ in range(2):
-        assert classify_folder(classifier, tmp_path, tmp_path / "out") == (1, 0)
+        assert classify_folder(classifier, tmp_path, tmp_path / "out") == Outcome(1, 0, 0)
 
 
 def test_an_output_folder_that_is_a_file_is_refused(classifier, write_record, tmp_path):

@@ -17,7 +17,7 @@ from conftest import TINY, TINY_TOML, ecg
 import helper_code
 import team_code
 from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import classify_folder
+from heartbeats.driving import Outcome, classify_folder
 from heartbeats.files import InUseError, locked
 from heartbeats.header import find_headers
 from heartbeats.inference import InferenceNetwork
@@ -188,7 +188,7 @@ def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, 
     write_record("A0004", ecg(leads=2), folder=data, leads=("I", "V1"))
     (data / "A0005.hea").write_text("")
     write_record("A0001", folder=data / "again")
-    assert classify_folder(classifier, data, tmp_path / "out") == (2, 4)
+    assert classify_folder(classifier, data, tmp_path / "out") == Outcome(2, 4, 0)
     written = outputs(tmp_path / "out")
     assert list(written) == [f"A000{i}.csv" for i in range(1, 6)]
     for name in ("A0002.csv", "A0003.csv", "A0005.csv"):
@@ -245,15 +245,24 @@ def test_two_trainings_into_one_folder_the_second_is_refused(simulated, tmp_path
 
 
 def test_the_driver_resumes_with_what_is_left(classifier, write_record, tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
     for i in range(4):
-        write_record(f"A000{i}", folder=tmp_path / "data")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/A0001.csv").write_text("done before")
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", resume=True) == (3, 0)
-    assert (tmp_path / "out/A0001.csv").read_text() == "done before"
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", resume=True) == (0, 0)
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (4, 0)
-    assert (tmp_path / "out/A0001.csv").read_text() != "done before"
+        write_record(f"A000{i}", folder=data)
+    signal = (data / "A0002.mat").rename(tmp_path / "late.mat")
+    assert classify_folder(classifier, data, out) == Outcome(3, 1, 0)
+    done = {path: path.read_text() + "\n" for path in out.iterdir()}  # the same answers, and told from new ones
+    for path, text in done.items():
+        path.write_text(text)
+    (out / "A0003.csv").write_text("of another program")
+    assert classify_folder(classifier, data, out, resume=True) == Outcome(1, 1, 2)
+    signal.rename(data / "A0002.mat")
+    assert classify_folder(classifier, data, out, resume=True) == Outcome(1, 0, 3)
+    assert classify_folder(classifier, data, out, resume=True) == Outcome(0, 0, 4)
+    assert {i: (out / f"A000{i}.csv").read_text() == done[out / f"A000{i}.csv"] for i in range(4)} == {
+        0: True, 1: True, 2: False, 3: False,
+    }  # fmt: skip
+    assert classify_folder(classifier, data, out) == Outcome(4, 0, 0)
+    assert (out / "A0000.csv").read_text() != done[out / "A0000.csv"]
 
 
 def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_record, tmp_path, monkeypatch, capsys):
@@ -267,7 +276,7 @@ def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_reco
 
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", breaking)
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (4, 1)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(4, 1, 0)
     assert "A0002: not classified: the networks failed: out of memory" in capsys.readouterr().err
     assert [name for name, rows in outputs(tmp_path / "out").items() if "nan" in rows[3]] == ["A0002.csv"]
 
@@ -275,7 +284,7 @@ def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_reco
 def test_real_recordings_of_every_source_are_classified(classifier, ecg_data, tmp_path, capsys):
     """LUDB with lower-case leads and gains of its own, and the headers as first published."""
     for folder, count in (("ludb", 200), ("quirks", 8)):
-        assert classify_folder(classifier, ecg_data / folder, tmp_path / folder) == (count, 0)
+        assert classify_folder(classifier, ecg_data / folder, tmp_path / folder) == Outcome(count, 0, 0)
         assert len(outputs(tmp_path / folder)) == count
     assert "lead" not in capsys.readouterr().err
 

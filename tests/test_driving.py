@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ecg
 
-from heartbeats.driving import classify_folder
+from heartbeats.driving import Outcome, classify_folder
 from heartbeats.inference import InferenceNetwork
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def test_no_recording_answers_for_a_gpu_that_cannot_go_on(classifier, write_reco
         classify_folder(classifier, tmp_path / "data", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     monkeypatch.undo()
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", resume=True) == (3, 0)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", resume=True) == Outcome(3, 0, 0)
 
 
 def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, write_record, tmp_path, monkeypatch):
@@ -49,7 +49,7 @@ def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, writ
 
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", small)
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (3, 0)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(3, 0, 0)
 
 
 def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record, tmp_path, monkeypatch):
@@ -60,16 +60,23 @@ def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record,
         raise BrokenPipeError
 
     monkeypatch.setattr("heartbeats.driving.tqdm.write", closed)
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (1, 1)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(1, 1, 0)
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_resumed_with_nothing_done_but_what_cannot_be_the_driver_ends_well(model_directory, write_record, tmp_path):
-    """The second of two recordings of one name is counted as not classified each time."""
-    write_record("A0001", ecg(seconds=2), folder=tmp_path / "data/one")
-    write_record("A0001", ecg(seconds=3), folder=tmp_path / "data/two")
-    for said, options in (("1 recordings classified, 1 not", []), ("0 recordings classified, 1 not", ["--resume"])):
+@pytest.mark.parametrize(
+    ("rates", "said", "status"),
+    [
+        ((500, 500), ("1 recordings classified, 1 not", "0 recordings classified, 1 not, 1 before"), 0),
+        ((2400,), ("0 recordings classified, 1 not", "0 recordings classified, 1 not"), 1),
+    ],
+)
+def test_what_cannot_be_classified_is_counted_each_time(model_directory, write_record, tmp_path, rates, said, status):
+    """The second of two recordings of one name; a rate that is refused. The status is that of the folder."""
+    for i, rate in enumerate(rates):
+        write_record("A0001", ecg(seconds=2), sampling_rate=rate, folder=tmp_path / f"data/{i}")
+    for line, options in zip(said, ([], ["--resume"]), strict=True):
         command = [sys.executable, ROOT / "driver.py", model_directory, tmp_path / "data", tmp_path / "out", *options]
         driven = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert said in driven.stderr
-        assert driven.returncode == 0
+        assert driven.stderr.splitlines()[-1] == line
+        assert driven.returncode == status

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_the_campaign_sees(prepare, seen, seeds, tmp_path, monkeypatch):
 
 
 def test_the_campaign_sees_lost_records_and_exceptions(seeds, tmp_path, monkeypatch):
-    def losing(*_arguments: object) -> tuple[int, int]:
+    def losing(*_arguments: object) -> NoReturn:
         raise ValueError("lost")
 
     monkeypatch.setattr(mutations, "classify_folder", losing)
@@ -118,7 +119,7 @@ def test_the_campaign_sees_lost_records_and_exceptions(seeds, tmp_path, monkeypa
 
 
 def test_the_campaign_sees_a_hang(seeds, tmp_path, monkeypatch):
-    def hanging(*_arguments: object) -> tuple[int, int]:
+    def hanging(*_arguments: object) -> NoReturn:
         while True:
             pass
 

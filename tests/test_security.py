@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.driving import classify_folder
+from heartbeats.driving import Outcome, classify_folder
 from helper_code import get_recording_id, load_header
 
 ROOT = Path(__file__).parents[1]
@@ -141,7 +141,7 @@ def test_outputs_stay_in_the_output_folder_whatever_the_record_name(tmp_path, cl
     write_record(folder=tmp_path / "data", record_name=record_name.format(tmp_path=tmp_path))
     before = files_below(tmp_path)
     out = tmp_path / "some" / "where" / "out"
-    assert classify_folder(classifier, tmp_path / "data", out) == (1, 0)
+    assert classify_folder(classifier, tmp_path / "data", out) == Outcome(1, 0, 0)
     assert files_below(tmp_path) - before == {out / "A0001.csv"}
     assert (out / "A0001.csv").read_text().startswith("#A0001\n")
 
@@ -161,7 +161,7 @@ def test_an_output_replaces_a_link_and_does_not_follow_it(tmp_path, classifier, 
     (tmp_path / "elsewhere").write_text("kept")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "A0001.csv").symlink_to(tmp_path / "elsewhere")
-    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == (1, 0)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(1, 0, 0)
     assert (tmp_path / "elsewhere").read_text() == "kept"
     assert not (tmp_path / "out" / "A0001.csv").is_symlink()
 

@@ -14,7 +14,7 @@ from heartbeats.diagnoses import SINUS_RHYTHM
 from heartbeats.files import printable
 from heartbeats.pages.ecg_page import Reading, ecg_page, in_words, method, read
 from heartbeats.pages.findings import Comparison
-from heartbeats.pages.folder import IndexLine, attempt, index_page
+from heartbeats.pages.folder import IndexLine, index_page
 from heartbeats.pages.layout import HEAD
 from heartbeats.pages.saliency import BIN
 from heartbeats.pages.sheet import Track
@@ -203,11 +203,13 @@ def test_a_folder_with_another_s_index_loses_nothing(tmp_path, write_record):
     assert foreign.exists()
 
 
-def test_a_fault_of_the_program_costs_one_recording(write_record):
+def test_a_fault_of_the_program_costs_one_recording(write_record, tmp_path, monkeypatch, capsys):
     def faulty(reading: Reading) -> str:
         raise ZeroDivisionError("for once")
 
-    assert attempt(write_record(), None, faulty) == Failure("A0001", "unforeseen ZeroDivisionError: for once")
+    monkeypatch.setattr("heartbeats.show.ecg_page", faulty)
+    assert main([str(write_record()), "-o", str(tmp_path / "page.html")]) == 0
+    assert "A0001: not read: unforeseen ZeroDivisionError: for once" in capsys.readouterr().err
 
 
 def index_line(name: str, group: str, *, loss: float, missed: tuple[str, ...] = (), extra: tuple[str, ...] = ()):

@@ -33,9 +33,9 @@ def draw_windows(
     """A batch: normalised windows, shape (size, samples), and what to answer, shape (size, 3, samples).
 
     Half of the windows hold a premature ventricular beat somewhere, from records drawn by the root of how many they
-    have (one record has a quarter of all of them); the others are anywhere, in records drawn by the root of their
-    length (21 of half an hour count as much as 280 of 10 s). They are varied (:func:`varied_window`), and half have
-    white noise added.
+    have (one record has more than a quarter of all of them); the others are anywhere, in records drawn by the root of
+    their length (21 of half an hour count as much as 280 of 10 s). They are varied (:func:`varied_window`), and half
+    have white noise added.
 
     Args:
         truths: of each record, as :func:`heartbeats.experiments.mit_bih.truth`.

@@ -6,11 +6,10 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from tqdm import tqdm
@@ -21,13 +20,10 @@ from heartbeats.files import printable, write_text
 from heartbeats.pages.ecg_page import Reading, abbreviation, ecg_page, failure_page, patient, read, rhythm_in_words
 from heartbeats.pages.findings import Comparison
 from heartbeats.pages.page import render
-from heartbeats.prepared import Failure
+from heartbeats.prepared import Failure, attempt
 from heartbeats.read_ahead import read_ahead
-from heartbeats.recording import RecordingError
 
-__all__ = ["INDEX", "IndexLine", "attempt", "index_page", "write_folder"]
-
-Made = TypeVar("Made")
+__all__ = ["INDEX", "IndexLine", "index_page", "write_folder"]
 
 INDEX = "index.html"
 PAGES = "recordings"
@@ -72,16 +68,6 @@ class IndexLine:
             header=tuple(map(abbreviation, codes)),
             comparison=found.comparison if found else None,
         )
-
-
-def attempt(header_file: Path, classifier: Classifier | None, make: Callable[[Reading], Made]) -> Made | Failure:
-    """Read a recording, classify it if there is a model, and return what ``make`` makes of it, or why it cannot be."""
-    try:
-        return make(read(header_file, classifier))
-    except RecordingError as error:
-        return Failure(header_file.stem, str(error))
-    except Exception as error:  # a fault of this program costs this recording, by name, and no other
-        return Failure(header_file.stem, f"unforeseen {type(error).__name__}: {error}")
 
 
 def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None = None) -> tuple[int, int]:
@@ -141,7 +127,12 @@ def _model(directory: Path) -> Classifier:
 
 def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[IndexLine, str] | Failure:
     classifier = _model(model_directory) if model_directory else None
-    return attempt(header_file, classifier, lambda reading: (IndexLine.of(reading), ecg_page(reading, home=HOME)))
+
+    def draw() -> tuple[IndexLine, str]:
+        reading = read(header_file, classifier)
+        return IndexLine.of(reading), ecg_page(reading, home=HOME)
+
+    return attempt(header_file.stem, draw)
 
 
 def _places(header_files: Sequence[Path]) -> dict[Path, str]:
