@@ -79,7 +79,7 @@ def remove_checkpoints(directory: Path) -> None:
     folder = directory / CHECKPOINTS
     for checkpoint in folder.glob("*.safetensors"):
         checkpoint.unlink()
-    if not any(folder.iterdir()):
+    if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -24,7 +25,7 @@ from safetensors.torch import load_file
 from heartbeats import unet
 from heartbeats.checkpoints import save_tensors
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_weights
-from heartbeats.files import write_text
+from heartbeats.files import code_digest, write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.inference import InferenceNetwork
 from heartbeats.outputs import Diagnosis
@@ -33,8 +34,10 @@ from heartbeats.recording import Recording
 from heartbeats.scoring import challenge_metric, merge_equivalent
 from heartbeats.se_resnet import SEResNet
 from heartbeats.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
+from heartbeats.store import PREPARING
 
 __all__ = [
+    "ANSWERING",
     "MODEL_FILE",
     "Classifier",
     "Evidence",
@@ -49,7 +52,11 @@ __all__ = [
     "search_threshold",
 ]
 
+log = logging.getLogger(__name__)
+
 MODEL_FILE = "model.json"
+# The modules that make a recording's answer out of its files and a model folder.
+ANSWERING = (*PREPARING, "diagnoses", "se_resnet", "inference", "unet", "classifier")
 FORMAT = "heartbeats-model"
 FORMAT_VERSION = 1
 
@@ -242,6 +249,7 @@ def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> Non
         "threshold": classifier.threshold,
         "members": members,
         "settings": classifier.settings.to_dict(),
+        "code": code_digest(*ANSWERING),
     }
     write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
     for path in directory.glob("se_resnet_*.safetensors"):  # an earlier model may have had other members
@@ -250,7 +258,7 @@ def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> Non
 
 
 def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None = None) -> Classifier:
-    """Load a model folder written by :func:`save`.
+    """Load a model folder written by :func:`save`; a warning is logged where that was other code of the answers.
 
     Raises:
         ModelError: naming the file that is missing, damaged or not of this program, and what is wrong with it.
@@ -278,6 +286,8 @@ def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None =
         raise ModelError(f"{path} names other members than its settings: train again")
     if not 0 <= threshold <= 1:
         raise ModelError(f"{path} has a threshold that is no probability: train again")
+    if model.get("code") != code_digest(*ANSWERING):
+        log.warning("%s was written by other code of this program: its answers may be others than they were", path)
     return Classifier(members, threshold, settings, leads=tuple(leads) if leads is not None else None)
 
 

@@ -41,30 +41,33 @@ from heartbeats.settings import Settings
 from heartbeats.training import EPOCH_LOG, TRAINING, TrainingError, data_digest, train_network
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
-__all__ = ["DECIDING", "train_entry"]
+__all__ = ["DECIDING", "NETWORKS", "train_entry"]
 
 log = logging.getLogger(__name__)
 
 REPORT_FILE = "report.html"
 
-# The modules that a model follows from besides those of the networks' training: others of them make another model.
-DECIDING = (
-    "header", "diagnoses", "scoring", "heart_rate", "cohort", "relabelling", "inference", "unet", "classifier",
-    "validation", "entry",
-)  # fmt: skip
+# The modules that a model's networks follow from, and those that its threshold and the rest follow from besides.
+NETWORKS = (*TRAINING, "header", "diagnoses", "cohort", "inference", "relabelling", "entry")
+DECIDING = ("scoring", "heart_rate", "unet", "classifier", "validation")
+
+# What model.json says of networks, kept where only the decision has changed.
+OF_NETWORKS = ("relabelling", "training")
 
 
 def train_entry(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
     """Train both networks on a folder of Challenge recordings and write a model folder.
 
     Prepared signals and checkpoints go to the model folder too; the same call after a kill goes on from them, and after
-    the end it finds nothing to do but the report, where that is missing. A report that cannot be made is logged with
-    the reason and raises nothing: the model is complete without it.
+    the end it finds nothing to do but the report, where that is missing. Where only the decision has changed, its code
+    or its settings, the networks are kept, and the threshold is searched anew. A report that cannot be made is logged
+    with the reason and raises nothing: the model is complete without it.
 
     Raises:
         CohortError: the folder holds no recordings to train with.
         TrainingError: a network's loss, or what it answers, is no number.
         InUseError: another process trains into the model folder.
+        ModelError: a process of torchrun does not find the model that the first one wrote: the folder is not shared.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     if not find_headers(data_directory):  # before anything is written: the arguments may be swapped
@@ -91,10 +94,27 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     store = model_directory / settings.cohort.store
     with collective.first_before_others():
         cohort = build_cohort(data_directory, store, settings)
-    identity = _identity(cohort, settings)
-    if collective.broadcast(np.array([_is_finished(model_directory, identity)]))[0]:
+    identities = _identities(cohort, settings)
+    earlier, described = _earlier_model(model_directory)
+    same = [described.get(name) == identity for name, identity in identities.items()]
+    same_networks, same_model = collective.broadcast(np.array(same))  # as the first process finds it
+    if same_model:
         log.info("%s holds the model of these recordings and settings already", model_directory)
         return
+    if same_networks:
+        log.info("%s holds the networks of these recordings and settings already", model_directory)
+        members, of_networks = earlier, {name: described.get(name) for name in OF_NETWORKS}
+    else:
+        members, of_networks = _train_networks(cohort, settings, model_directory)
+    if ranks.is_first():
+        _write_model(model_directory, members, cohort, settings, identities | of_networks, kept=bool(same_networks))
+    collective.wait_for_all()
+
+
+def _train_networks(
+    cohort: Cohort, settings: Settings, model_directory: Path
+) -> tuple[tuple[Member, ...], dict[str, Any]]:
+    """The members, and what model.json says of their training."""
     if ranks.is_first() and not has_checkpoints(model_directory):
         (model_directory / EPOCH_LOG).unlink(missing_ok=True)  # another model's
     recordings, labels = cohort.side(validating=False)
@@ -106,9 +126,12 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
         name = f"{seconds:g}s"
         network = train_network(name, recordings, labels, settings, seconds=seconds, directory=model_directory)
         members.append(Member(seconds, network))
-    if ranks.is_first():
-        _write_model(model_directory, tuple(members), cohort, settings, identity, added)
-    collective.wait_for_all()
+    training = {
+        "seconds": _training_seconds(model_directory) if ranks.is_first() else None,
+        "device": _describe_device(),
+        "processes": ranks.world_size(),
+    }
+    return tuple(members), {"relabelling": {"added": added}, "training": training}
 
 
 def _write_model(
@@ -116,24 +139,25 @@ def _write_model(
     members: tuple[Member, ...],
     cohort: Cohort,
     settings: Settings,
-    identity: str,
-    added: dict[str, int],
+    described: dict[str, Any],
+    *,
+    kept: bool,
 ) -> None:
+    """Search the threshold and write the model folder.
+
+    Args:
+        described: what is known already for model.json.
+        kept: whether the networks are those of the model that is there.
+    """
     classifier, search, validation = _with_threshold(members, cohort, settings)
     described = {
-        "identity": identity,
+        **described,
         "cohort": describe_cohort(cohort),
-        "relabelling": {"added": added},
-        "training": {
-            "seconds": _training_seconds(model_directory),
-            "device": _describe_device(),
-            "processes": ranks.world_size(),
-        },
         "versions": _describe_versions(),
         **_describe_threshold(search, validation, settings),
     }
-    # Those of an earlier model must not stand beside this one's validation.csv, should a kill come now.
-    for name in (MODEL_FILE, REPORT_FILE):
+    # What tells of other networks must not stand beside this model's files, should a kill come now.
+    for name in (REPORT_FILE,) if kept else (REPORT_FILE, MODEL_FILE):
         (model_directory / name).unlink(missing_ok=True)
     write_validation(model_directory / VALIDATION_FILE, validation)
     save(classifier, model_directory, described)
@@ -155,25 +179,29 @@ def _write_report(model_directory: Path) -> None:
         log.exception("%s could not be made; the model is complete. The same command tries again", path)
 
 
-def _identity(cohort: Cohort, settings: Settings) -> str:
-    """SHA-256 of all that a model follows from: recordings, labels, settings, code, and what files the code reads."""
+def _identities(cohort: Cohort, settings: Settings) -> dict[str, str]:
+    """SHA-256 of all that the networks follow from: recordings, labels, settings, code; and of all that the model does.
+
+    That is, besides, the settings and the code of the decision, and the files which that reads.
+    """
     tables = settings.to_dict()
     del tables["cohort"]["store"]  # where signals lie changes nothing
-    described = (
-        f"{data_digest(cohort.recordings, cohort.labels)} {code_digest(*TRAINING, *DECIDING)} {json.dumps(tables)}"
-    )
-    files = [path.read_bytes() for path in (WEIGHTS_FILE, unet.WEIGHTS_FILE)]
-    return hashlib.sha256(b"".join([described.encode(), *files])).hexdigest()
+    decision = tables.pop("decision")
+    data = data_digest(cohort.recordings, cohort.labels)
+    networks = hashlib.sha256(f"{data} {code_digest(*NETWORKS)} {json.dumps(tables)}".encode()).hexdigest()
+    model = hashlib.sha256(f"{networks} {code_digest(*DECIDING)} {json.dumps(decision)}".encode())
+    for path in (WEIGHTS_FILE, unet.WEIGHTS_FILE):
+        model.update(path.read_bytes())
+    return {"networks": networks, "identity": model.hexdigest()}
 
 
-def _is_finished(model_directory: Path, identity: str) -> bool:
-    """Whether an earlier run finished and nothing has changed since: a kill may come after the end."""
+def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str, Any]]:
+    """The networks of the model that an earlier run left, and its model.json; nothing where there is no whole one."""
     try:
-        load(model_directory, device=collective.device())
-        model = json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
+        members = load(model_directory, device=collective.device()).members
+        return members, json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
     except ModelError:
-        return False
-    return bool(model.get("identity") == identity)
+        return (), {}
 
 
 def _training_seconds(model_directory: Path) -> float:

@@ -5,12 +5,14 @@ Names and texts of files may hold anything: :func:`printable` makes them fit to 
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 __all__ = [
@@ -124,10 +126,21 @@ def printable(text: str) -> str:
 
 
 def code_digest(*modules: str) -> str:
-    """SHA-256 of the source of modules of this package.
+    """SHA-256 of the code of modules of this package, without comments, docstrings and layout.
 
     What was stored or half-trained by other code is not taken for this code's: a researcher who changes a loss or a
     filter gets what the change gives, without a version number to remember.
     """
-    folder = Path(__file__).parent
-    return hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in modules)).hexdigest()
+    return _digest(tuple((Path(__file__).parent / f"{name}.py").read_bytes() for name in modules))
+
+
+@cache
+def _digest(sources: tuple[bytes, ...]) -> str:
+    digest = hashlib.sha256()
+    for source in sources:
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                del node.body[0]
+        digest.update(ast.unparse(tree).encode())
+    return digest.hexdigest()

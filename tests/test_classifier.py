@@ -192,3 +192,14 @@ def test_what_training_did_is_in_the_json(model_directory):
     assert len(model["validation_scores"]) == 7
     assert model["versions"]["torch"].startswith("2.13.0")
     assert not (model_directory / "checkpoints").exists()
+
+
+def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, caplog):
+    load(model_directory, device=torch.device("cpu"))
+    assert caplog.messages == []
+    monkeypatch.setattr("heartbeats.classifier.ANSWERING", ("settings",))
+    load(model_directory, device=torch.device("cpu"))
+    assert caplog.messages == [
+        f"{model_directory / 'model.json'} was written by other code of this program: its answers may be others than "
+        "they were"
+    ]

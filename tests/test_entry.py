@@ -1,13 +1,18 @@
 """A finished model is found by the same command as long as nothing that it follows from has changed."""
 
 import dataclasses
+import json
 import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import TINY
 
+from heartbeats import entry
 from heartbeats.entry import train_entry
-from heartbeats.settings import RelabellingSettings
+from heartbeats.settings import DecisionSettings, RelabellingSettings
 from heartbeats.training import TrainingError
 
 
@@ -23,14 +28,54 @@ def test_signals_stored_elsewhere_make_no_other_model(simulated, finished, monke
     assert train_entry(simulated, finished, elsewhere).threshold
 
 
-@pytest.mark.parametrize("what", ["WEIGHTS_FILE", "unet.WEIGHTS_FILE"])
-def test_other_reward_weights_or_another_u_net_make_another_model(simulated, finished, tmp_path, monkeypatch, what):
-    changed = tmp_path / "changed"
-    changed.write_bytes(b"other")
-    monkeypatch.setattr(f"heartbeats.entry.{what}", changed)
-    monkeypatch.setattr("heartbeats.entry.train_and_relabel", None)
+@pytest.mark.parametrize("what", ["reward weights", "U-Net", "setting", "code"])
+def test_another_decision_keeps_the_networks_and_makes_another_model(simulated, finished, tmp_path, monkeypatch, what):
+    settings = TINY
+    if what == "setting":
+        settings = dataclasses.replace(TINY, decision=DecisionSettings(sinus_rhythm_fallback=False))
+    elif what == "code":
+        monkeypatch.setattr(entry, "DECIDING", entry.DECIDING[1:])
+    else:
+        changed = tmp_path / "changed"
+        changed.write_bytes(b"other")
+        of_entry = {"reward weights": "WEIGHTS_FILE", "U-Net": "unet.WEIGHTS_FILE"}[what]
+        monkeypatch.setattr(f"heartbeats.entry.{of_entry}", changed)
+    before, weights, log = described(finished), digests(finished), (finished / "training.jsonl").read_text()
+    (finished / "report.html").unlink()
+    monkeypatch.setattr(entry, "train_network", None)
+    monkeypatch.setattr(entry, "train_and_relabel", None)
+    train_entry(simulated, finished, settings)
+    after = described(finished)
+    assert digests(finished) == weights
+    assert (finished / "training.jsonl").read_text() == log
+    assert (finished / "report.html").exists()
+    different = {key for key in before if before[key] != after[key]}
+    assert different == {"identity"} | ({"settings", "threshold_search"} if what == "setting" else set()) | (
+        {key for key in ("threshold", "validation_scores") if before[key] != after[key]}
+    )
+    train_entry(simulated, finished, settings)
+    assert described(finished) == after
+
+
+@pytest.mark.parametrize("what", ["setting", "code"])
+def test_other_networks_are_trained(simulated, finished, monkeypatch, what):
+    settings = TINY
+    if what == "setting":
+        settings = dataclasses.replace(TINY, relabelling=RelabellingSettings(probability=0.7))
+    else:
+        monkeypatch.setattr(entry, "NETWORKS", entry.NETWORKS[1:])
+    monkeypatch.setattr(entry, "train_and_relabel", None)
     with pytest.raises(TypeError, match="NoneType"):  # it would train
-        train_entry(simulated, finished, TINY)
+        train_entry(simulated, finished, settings)
+    assert (finished / "model.json").exists()
+
+
+def described(model_directory: Path) -> dict[str, Any]:
+    return json.loads((model_directory / "model.json").read_text())
+
+
+def digests(model_directory: Path) -> dict[str, str]:
+    return {p.name: sha256(p.read_bytes()).hexdigest() for p in model_directory.glob("*.safetensors")}
 
 
 def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_path):

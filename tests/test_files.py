@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.files import InUseError, locked, remove_half_written, replace_file, write_text, write_where_told
+from heartbeats.files import (
+    InUseError,
+    code_digest,
+    locked,
+    remove_half_written,
+    replace_file,
+    write_text,
+    write_where_told,
+)
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -98,3 +106,17 @@ def test_a_loop_of_links_is_told(tmp_path):
     (tmp_path / "two").symlink_to("one")
     with pytest.raises(OSError, match="loop of links"):
         write_where_told(tmp_path / "one", "")
+
+
+def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setattr("heartbeats.files.__file__", str(tmp_path / "files.py"))
+
+    def digest(source: str) -> str:
+        (tmp_path / "filter.py").write_text(source)
+        return code_digest("filter")
+
+    code = 'def level(x):\n    """Levels."""\n    return x + 8\n'
+    same = '"""Of the filter."""\n\ndef level(\n    x,\n):\n    return (x + 8)  # octaves\n'
+    assert digest(code) == digest(same)
+    assert len({digest(code), digest(code.replace("8", "7")), digest(code.replace("level", "levels"))}) == 3
+    assert digest('class A:\n    """Said."""\n') == digest('class A:\n    """Said otherwise."""\n')

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.entry import DECIDING
+from heartbeats.classifier import ANSWERING
+from heartbeats.entry import DECIDING, NETWORKS
 from heartbeats.store import PREPARING
 from heartbeats.training import TRAINING
 
@@ -80,11 +81,21 @@ def imported_by(module: str) -> set[str]:
     [
         # Settings have their values in the digests; files, ranks and what processes tell one another change no result.
         ("prepared", PREPARING, {"settings", "files"}),
+        (
+            "classifier",
+            set(ANSWERING),
+            {"scoring", "outputs", "store", "read_ahead", "checkpoints", "settings", "files", "ranks"},
+        ),
         # What preparation and selection make of recordings is in the digest as signals and labels.
         ("training", TRAINING, {*PREPARING, "diagnoses", "settings", "files", "ranks", "collective"}),
         (
+            "relabelling",
+            {*NETWORKS} - {"entry", "cohort"},
+            {*PREPARING, "settings", "files", "ranks", "collective"},
+        ),
+        (
             "entry",
-            {*TRAINING, *DECIDING},
+            {*NETWORKS, *DECIDING},
             {*PREPARING, "store", "read_ahead", "outputs", "settings", "files", "ranks", "collective"},
         ),
     ],
