@@ -16,7 +16,7 @@ from heartbeats.cohort import CohortError
 from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
 from heartbeats.training import TrainingError
 
-__all__ = ["STORE", "Plan", "command", "options_parser", "plan_of", "reported", "with_changes"]
+__all__ = ["STORE", "Plan", "command", "of_experiment", "options_parser", "plan_of", "reported", "with_changes"]
 
 STORE = "../prepared"  # the prepared signals, which all seeds share, seen from a model's folder
 
@@ -79,22 +79,31 @@ def plan_of(options: argparse.Namespace) -> Plan:
     """What the options ask for.
 
     Raises:
-        SettingsError: the file cannot be read, a setting or its value is none, there are not two members, no
-            seed, or two external folders of one name.
+        SettingsError: the file cannot be read, a setting or its value is none or is not for an experiment, there is no
+            seed, or there are two external folders of one name.
     """
-    settings = with_changes(read_settings(options.config) if options.config else Settings(), options.set)
-    if len(settings.training.seconds) != 2:
-        raise SettingsError("training.seconds must name two members, the long and the short")
-    cohort = dataclasses.replace(settings.cohort, store=STORE)
-    if options.leave_out:
-        cohort = dataclasses.replace(cohort, excluded_sources=(*cohort.excluded_sources, options.leave_out))
-    settings = dataclasses.replace(settings, cohort=cohort)
+    settings = read_settings(options.config) if options.config else Settings()
+    settings = of_experiment(with_changes(settings, options.set), options.leave_out)
     if options.seeds < 1:
         raise SettingsError("--seeds must be at least 1")
     external = {_name(folder): folder for folder in options.external}
     if len(external) < len(options.external):
         raise SettingsError("--external: folders are told apart by their names, and two have the same")
     return Plan(options.data, options.out, settings, options.seeds, options.leave_out, external)
+
+
+def of_experiment(settings: Settings, leave_out: str | None, *, store: str = STORE) -> Settings:
+    """Settings with the store that all trainings share, and without a source that is left out of them.
+
+    Raises:
+        SettingsError: there is no such source, or the settings name a seed: an experiment's are 0, 1, ...
+    """
+    if settings.training.seed != Settings().training.seed:
+        raise SettingsError("training.seed: an experiment trains with the seeds 0, 1, ...; --seeds says how many")
+    cohort = dataclasses.replace(settings.cohort, store=store)
+    if leave_out:
+        cohort = dataclasses.replace(cohort, excluded_sources=(*cohort.excluded_sources, leave_out))
+    return dataclasses.replace(settings, cohort=cohort)
 
 
 def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:

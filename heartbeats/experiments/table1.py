@@ -37,7 +37,7 @@ from heartbeats.experiments.intervals import Answers, Estimate, estimate
 from heartbeats.experiments.plan import command, options_parser, plan_of, reported
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, scored_seeds
 from heartbeats.files import replace_file, write_text
-from heartbeats.settings import Settings
+from heartbeats.settings import Settings, SettingsError
 
 mpl.use("svg")  # it needs no screen
 from matplotlib import pyplot as plt
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = options_parser("table1", __doc__).parse_args(arguments)
     with reported("table1"):
         plan = plan_of(options)
+        if len(plan.settings.training.seconds) != 2:
+            raise SettingsError("training.seconds must name two members, the long and the short")
         seeds = scored_seeds(plan)
     table = {row: _estimates([sets.answers(row) for sets in seeds]) for row in ROWS}
     plan.out.mkdir(parents=True, exist_ok=True)
