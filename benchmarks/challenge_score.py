@@ -55,16 +55,21 @@ def train_and_drive(data: Path, work: Path, settings: Settings, seed: int) -> An
     sides = {"training": work / f"seed{seed}/training", "unseen": work / f"seed{seed}/unseen"}
     for side in sides.values():
         side.mkdir(parents=True, exist_ok=True)
+        for link in side.iterdir():  # of an earlier run, maybe on other data
+            link.unlink()
     for header_file in find_headers(data):
         try:
             unseen = drawn(read_recording(header_file).digest, by=1000 + seed) < 0.2
         except RecordingError as error:
             print(f"{header_file.stem} is left out: {error}")
             continue
+        side = sides["unseen" if unseen else "training"]
+        if (side / header_file.name).exists():
+            print(f"{header_file} is left out: another recording has its name")
+            continue
         for file in (header_file, *signal_files(header_file)):
-            link = sides["unseen" if unseen else "training"] / file.name
-            if not link.exists():
-                link.symlink_to(file.resolve())
+            if not (side / file.name).exists():  # several headers may name one file
+                (side / file.name).symlink_to(file.resolve())
     model, outputs = work / f"seed{seed}/model", work / f"seed{seed}/outputs"
     settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, seed=seed))
     training_code(sides["training"], model, settings)

@@ -28,7 +28,7 @@ from heartbeats.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_w
 from heartbeats.files import code_digest, write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.inference import InferenceNetwork
-from heartbeats.outputs import Diagnosis
+from heartbeats.outputs import Diagnosis, diagnoses_of
 from heartbeats.prepared import Prepared, prepare_recording
 from heartbeats.recording import Recording
 from heartbeats.scoring import challenge_metric, merge_equivalent
@@ -45,7 +45,6 @@ __all__ = [
     "ModelError",
     "ThresholdSearch",
     "decide",
-    "diagnoses",
     "ensemble",
     "load",
     "save",
@@ -114,19 +113,17 @@ class Classifier:
         return ensemble(self.members, recordings)
 
     def classify(self, recordings: Sequence[Prepared]) -> list[Diagnosis]:
-        """The diagnoses of recordings, in their order."""
+        """The diagnoses of recordings, in their order.
+
+        Raises:
+            TypeError: they are not prepared.
+        """
+        if not all(isinstance(recording, Prepared) for recording in recordings):
+            raise TypeError("recordings are to be prepared: classify([model.prepare(recording), ...])")
         probabilities = self.probabilities(recordings)
         evidence = Evidence.of(recordings, self.settings.decision)
         labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
-        return diagnoses([recording.name for recording in recordings], labels, probabilities)
-
-
-def diagnoses(names: Sequence[str], labels: Labels, probabilities: Floats) -> list[Diagnosis]:
-    """Labels and probabilities, shape (recordings, 27), as outputs; ``names`` are the recordings'."""
-    return [
-        Diagnosis(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
-        for name, row, p in zip(names, labels, probabilities, strict=True)
-    ]
+        return diagnoses_of([recording.name for recording in recordings], labels, probabilities)
 
 
 def ensemble(members: Sequence[Member], recordings: Sequence[Prepared]) -> Floats:
@@ -174,9 +171,14 @@ def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings
 
     In the paper's order: threshold, Algorithm 2, sinus rhythm for a recording that is left without a positive class.
     Where the U-Net decides, premature ventricular beats are what it marks, whatever the probabilities (Discussion).
+
+    Raises:
+        ValueError: the U-Net decides, and the evidence is without its answers.
     """
     labels = probabilities >= threshold
-    if evidence.pvc is not None:
+    if settings.pvc == "unet":
+        if evidence.pvc is None:
+            raise ValueError("the U-Net decides, and was not asked")
         labels[:, [CLASSES.index(code) for code in PVC]] = evidence.pvc[:, None]
     if settings.bradycardia_rule:
         brady = CLASSES.index(BRADYCARDIA)

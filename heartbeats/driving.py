@@ -37,7 +37,7 @@ class Outcome:
 
 
 def classify_folder(
-    classifier: Classifier, data_directory: Path, output_directory: Path, *, resume: bool = False
+    classifier: Classifier, data_directory: Path | str, output_directory: Path | str, *, resume: bool = False
 ) -> Outcome:
     """Write an output file for every recording below a folder.
 
@@ -56,6 +56,7 @@ def classify_folder(
     header_files = find_headers(data_directory)
     if not header_files:
         raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
+    output_directory = Path(output_directory)
     output_directory.mkdir(parents=True, exist_ok=True)
     first = {path.stem: path for path in reversed(header_files)}
     resume = resume or ranks.restarts() > 0

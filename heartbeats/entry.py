@@ -25,18 +25,17 @@ from heartbeats.classifier import (
     ModelError,
     ThresholdSearch,
     decide,
-    diagnoses,
     ensemble,
     load,
     save,
     search_threshold,
 )
 from heartbeats.cohort import Cohort, CohortError, build_cohort, describe_cohort
-from heartbeats.diagnoses import WEIGHTS_FILE, read_weights
+from heartbeats.diagnoses import WEIGHTS_FILE
 from heartbeats.files import code_digest, locked, remove_half_written, write_text
 from heartbeats.header import find_headers
 from heartbeats.relabelling import train_and_relabel
-from heartbeats.scoring import merge_equivalent, output_matrices, score
+from heartbeats.scoring import submission
 from heartbeats.settings import Settings
 from heartbeats.training import EPOCH_LOG, TRAINING, TrainingError, data_digest, train_network
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
@@ -233,10 +232,8 @@ def _describe_threshold(search: ThresholdSearch, validation: Validation, setting
     thresholds, scores = search.thresholds, [_number(score) for score in search.challenge_scores]
     described: dict[str, Any] = {"threshold_search": {"thresholds": thresholds, "challenge_scores": scores}}
     if validation.names:
-        weights = read_weights()
-        labels = decide(validation.probabilities, validation.evidence, search.threshold, settings.decision)
-        outputs = output_matrices(diagnoses(validation.names, labels, validation.probabilities), weights)
-        scored = score(merge_equivalent(validation.labels, weights), *outputs, weights)
+        answered = decide(validation.probabilities, validation.evidence, search.threshold, settings.decision)
+        scored = submission(validation.names, validation.labels, answered, validation.probabilities).score()
         described["validation_scores"] = {name: _number(value) for name, value in scored.measures().items()}
         if not search.undecided:
             log.info("validation: challenge score %.3f (the threshold was chosen for it)", scored.challenge_metric)

@@ -72,11 +72,13 @@ class SignalLine:
 class Header:
     """A recording's header. ``sampling_rate`` in Hz and ``samples`` are ``None`` where absent or unreadable.
 
+    ``segments`` is how many records it is put together of, for which it has no leads of its own (WFDB), or ``None``.
     ``age`` is in years, NaN where unknown (NaN, -1 and 300 are all met); ``sex`` is ``"Male"``, ``"Female"`` or
     ``None``; ``diagnoses`` are the Dx entries as written, without repeats and empty ones.
     """
 
     name: str
+    segments: int | None
     lead_count: int | None
     sampling_rate: float | None
     samples: int | None
@@ -91,7 +93,7 @@ class Header:
         return tuple(signal.lead for signal in self.signals)
 
 
-def find_headers(directory: Path) -> list[Path]:
+def find_headers(directory: Path | str) -> list[Path]:
     """All header files below ``directory``, sub-folders and links included, hidden ones not, sorted by path.
 
     Raises:
@@ -100,13 +102,13 @@ def find_headers(directory: Path) -> list[Path]:
     return [Path(path) for path in header_paths(directory)]
 
 
-def header_paths(directory: Path) -> list[str]:
+def header_paths(directory: Path | str) -> list[str]:
     """As :func:`find_headers`, but as text: making a ``Path`` of each takes longer than finding them.
 
     Raises:
         NotADirectoryError: ``directory`` is not a folder.
     """
-    if not directory.is_dir():
+    if not Path(directory).is_dir():
         raise NotADirectoryError(f"{directory}: no such folder of recordings")
     found: list[str] = []
     seen: set[str] = set()
@@ -141,8 +143,10 @@ def parse_header(text: str) -> Header:
     comments = _comments(lines)
     record = (body[0] if body else "").split()
     lead_count = _integer(record, 1)
+    name, _, segments = record[0].partition("/") if record else ("", "", "")
     return Header(
-        name=record[0].split("/")[0].removesuffix(".mat") if record else "",
+        name=name.removesuffix(".mat"),
+        segments=int(segments) if segments.isdecimal() else None,
         lead_count=lead_count,
         sampling_rate=_number(record[2].split("/")[0]) if len(record) > 2 else None,
         samples=_integer(record, 3),

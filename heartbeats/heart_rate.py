@@ -41,7 +41,12 @@ def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
     has no R peaks. The rest is continued by its mirror image and then by a flat line, and what is found there is
     dropped: sleepecg reads the first 2 s of a lead however short it is, and writes beyond its memory where peaks follow
     one another at 300 a minute to the very end.
+
+    Raises:
+        ValueError: it is not one lead, or holds samples that are not finite.
     """
+    if lead.ndim != 1 or not np.isfinite(lead).all():
+        raise ValueError(f"R peaks are of one lead of finite samples; this is an array of shape {lead.shape}")
     if not (changes := np.flatnonzero(np.diff(lead))).size:
         return np.empty(0, dtype=np.intp)
     detection_rate = sampling_rate

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats.diagnoses import CLASSES
 from heartbeats.files import read_bytes, write_text
 
-__all__ = ["Diagnosis", "OutputError", "is_classified", "read_output", "unclassified", "write_output"]
+__all__ = ["Diagnosis", "OutputError", "diagnoses_of", "is_classified", "read_output", "unclassified", "write_output"]
 
 
 class OutputError(Exception):
@@ -34,6 +38,16 @@ class Diagnosis:
 def unclassified(name: str, classes: Sequence[str]) -> Diagnosis:
     """The answer for a recording that could not be classified: all labels 0, all probabilities NaN."""
     return Diagnosis(name, tuple(classes), (0,) * len(classes), (math.nan,) * len(classes))
+
+
+def diagnoses_of(
+    names: Sequence[str], labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating]
+) -> list[Diagnosis]:
+    """Labels and probabilities, shape (recordings, 27), as outputs; ``names`` are the recordings'."""
+    return [
+        Diagnosis(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
+        for name, row, p in zip(names, labels, probabilities, strict=True)
+    ]
 
 
 def write_output(path: Path, diagnosis: Diagnosis) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "fixed_length",
     "microvolts",
     "prepare",
+    "prepared_leads",
     "resample",
     "select_lead",
     "select_leads",
@@ -69,8 +70,8 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
     """
     samples = int(np.ceil(SECONDS * recording.sampling_rate))
     signal, warnings = select_leads(recording.signal[:, :samples], recording.leads)
-    signal = resample(signal, sampling_rate=recording.sampling_rate)
-    prepared = microvolts((denoise(signal) if denoising else signal)[:, : SECONDS * SAMPLING_RATE])
+    prepared = prepared_leads(signal, sampling_rate=recording.sampling_rate, denoising=denoising)
+    prepared = np.ascontiguousarray(prepared[:, : SECONDS * SAMPLING_RATE])
     lowest, highest = int(prepared.min()), int(prepared.max())
     limits = np.iinfo(np.int16)
     if lowest == highest == 0:
@@ -80,6 +81,17 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
     elif lowest == limits.min or highest == limits.max:
         warnings = (*warnings, f"samples are clipped at {limits.max / 1000:.1f} mV: is the signal in mV?")
     return prepared, warnings
+
+
+def prepared_leads(signal: Floats, *, sampling_rate: float, denoising: bool = True) -> npt.NDArray[np.int16]:
+    """Any leads in mV, of any length, as the networks read theirs: 500 Hz, denoised, int16 in microvolts.
+
+    Args:
+        signal: shape (leads, samples).
+        sampling_rate: in Hz.
+    """
+    resampled = resample(signal, sampling_rate=sampling_rate)
+    return microvolts(denoise(resampled) if denoising else resampled)
 
 
 def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[str, ...]]:

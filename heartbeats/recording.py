@@ -85,7 +85,7 @@ class Recording:
         if (samples := self.signal.shape[1]) < SHORTEST * self.sampling_rate:
             raise RecordingError(f"{samples} samples at {self.sampling_rate:g} Hz are shorter than {SHORTEST:g} s")
         if not np.isfinite(self.signal).all():
-            raise RecordingError("signal holds samples that are not finite")
+            raise RecordingError("signal holds samples that are not finite: bridge them, as by numpy.interp")
 
     def with_leads(self, leads: Sequence[str] | None) -> Recording:
         """The recording with no more than ``leads``, case not counting; itself where ``leads`` is ``None``."""
@@ -101,12 +101,15 @@ class Recording:
         )
 
 
-def read_recording(header_file: Path) -> Recording:
-    """Read a header and its signal, ``NAME.mat`` beside it or else the files that it names.
+def read_recording(header_file: Path | str) -> Recording:
+    """Read a header ``NAME.hea`` and its signal, ``NAME.mat`` beside it or else the files that it names.
 
     Raises:
         RecordingError: a file is missing or unreadable, or they contradict each other.
     """
+    header_file = Path(header_file)
+    if header_file.suffix != ".hea":
+        raise RecordingError(f"{header_file.name} is not named as a header: NAME.hea is")
     header = read_header(header_file)
     _require_described(header)
     return recording_from_samples(header, read_samples(header_file, header), name=header_file.stem)
@@ -233,6 +236,8 @@ def _require_described(header: Header) -> float:
     Raises:
         RecordingError: it does not, or states no sampling rate.
     """
+    if header.segments is not None:
+        raise RecordingError(f"a record of {header.segments} segments: give it in one, or its segments one by one")
     if not header.signals:
         raise RecordingError("header describes no leads")
     if header.sampling_rate is None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM, RewardWeights, label_matrix, read_weights
 from heartbeats.header import header_paths, parse_diagnoses, read_header_text
-from heartbeats.outputs import Diagnosis, OutputError, read_output
+from heartbeats.outputs import Diagnosis, OutputError, diagnoses_of, read_output
 
 __all__ = [
     "Scores",
@@ -37,6 +37,7 @@ __all__ = [
     "ranking_areas",
     "read_submission",
     "score",
+    "submission",
 ]
 
 Labels = npt.NDArray[np.bool_]
@@ -101,7 +102,27 @@ class Submission:
         return score(self.labels, self.binary, self.scalar, self.weights)
 
 
-def read_submission(label_directory: Path, output_directory: Path, weights: RewardWeights | None = None) -> Submission:
+def submission(
+    names: Sequence[str], labels: Labels, answered: Labels, probabilities: Floats, weights: RewardWeights | None = None
+) -> Submission:
+    """A submission of arrays over the 27 classes of ``diagnoses.CLASSES``, as its output files would be read.
+
+    Args:
+        names: one per recording.
+        labels: true, shape (recordings, 27).
+        answered: the same shape.
+        probabilities: the same shape, NaN where a recording was not classified.
+        weights: 2020's by default.
+    """
+    weights = weights or read_weights()
+    matrices = output_matrices(diagnoses_of(names, answered, probabilities), weights)
+    incomplete: Labels = np.asarray(np.isnan(probabilities).any(axis=1))
+    return Submission(tuple(names), merge_equivalent(labels, weights), *matrices, incomplete, weights)
+
+
+def read_submission(
+    label_directory: Path | str, output_directory: Path | str, weights: RewardWeights | None = None
+) -> Submission:
     """Read a folder of output files beside a folder of headers.
 
     Raises:
@@ -168,7 +189,17 @@ def merge_equivalent(labels: Labels, weights: RewardWeights) -> Labels:
 
 
 def score(labels: Labels, binary: Labels, scalar: Floats, weights: RewardWeights) -> Scores:
-    """All measures of binary and scalar outputs against labels, each of shape (recordings, classes)."""
+    """All measures of binary and scalar outputs against labels, each of shape (recordings, classes).
+
+    Raises:
+        ValueError: their classes are not those of the weights, which count some pairs as one: :func:`submission` takes
+            the 27.
+    """
+    if not labels.shape == binary.shape == scalar.shape == (len(labels), len(weights.classes)):
+        raise ValueError(
+            f"arrays of shape {labels.shape}, {binary.shape} and {scalar.shape} for {len(weights.classes)} classes; "
+            "scoring.submission takes all 27 and merges those that are scored as one"
+        )
     auroc, auprc = ranking_areas(labels, scalar)
     f_measure = f_measures(labels, binary)
     f_beta, g_beta = beta_measures(labels, binary)

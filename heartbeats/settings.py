@@ -80,7 +80,10 @@ class NetworkSettings:
             len(self.blocks) >= 1 and min(self.blocks) >= 1, "network.blocks must count at least one block a stage"
         )
         _require(0 <= self.dropout < 1, "network.dropout must lie in [0, 1)")
-        _require(1 <= self.reduction <= self.width, "network.reduction must lie between 1 and network.width")
+        _require(
+            1 <= self.reduction <= self.width,
+            f"network.reduction is {self.reduction} and must lie between 1 and network.width, {self.width}",
+        )
 
 
 @dataclass(frozen=True)

@@ -153,8 +153,14 @@ def probabilities(network: UNet, lead: npt.NDArray[np.int16]) -> Floats:
     Args:
         network: in evaluation mode, as :func:`load` gives it.
         lead: lead II prepared as by :func:`heartbeats.preprocessing.prepare` (row :data:`LEAD` of its signal): int16 in
-            microvolts, 500 Hz, shape (samples,), at least one sample, of any length.
+            microvolts, 500 Hz, shape (samples,), at least one sample, of any length;
+            :func:`heartbeats.preprocessing.prepared_leads` prepares a lead of another name, and does not cut it.
+
+    Raises:
+        TypeError: the lead is not int16.
     """
+    if lead.dtype != np.int16:
+        raise TypeError(f"a lead of {lead.dtype}, not int16 in microvolts: preprocessing.prepared_leads makes it")
     result = np.empty(len(lead), dtype=np.float32)
     last = max(0, len(lead) - WINDOW)
     starts = [*range(0, last, WINDOW - 2 * MARGIN), last]

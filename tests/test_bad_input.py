@@ -86,6 +86,9 @@ CASES = {
         text(lambda t: t.replace(" 12 ", " 8 ", 1)), "header has 8 leads, signal has 12", **REFUSED
     ),
     "more leads announced": Case(text(lambda t: t.replace(" 12 ", " 15 ", 1)), "announces 15 leads", **REFUSED),
+    "several segments": Case(
+        text(lambda t: t.replace("A0003 12", "A0003/3 12", 1)), "a record of 3 segments: give it in one", **REFUSED
+    ),
     "no rate": Case(
         text(lambda t: t.replace("A0003 12 500 5000", "A0003 12", 1)), "header states no sampling rate\n", **REFUSED
     ),

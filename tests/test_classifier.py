@@ -14,6 +14,7 @@ from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.header import find_headers
 from heartbeats.prepared import prepare_file
 from heartbeats.preprocessing import fixed_length
+from heartbeats.recording import Recording
 from heartbeats.settings import DecisionSettings
 
 BRADY, SNR, AF = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003"))
@@ -56,7 +57,11 @@ def test_the_rule_and_the_fallback_can_be_left_out():
 def test_where_the_u_net_decides_the_networks_do_not(marked, positive):
     probabilities = row(af=0.9)
     probabilities[0, VPB] = 0.0 if marked else 0.9
-    labels = decide(probabilities, Evidence(np.array([False]), np.array([marked])), 0.36, PAPER)
+    labels = decide(probabilities, Evidence(np.array([False]), np.array([marked])), 0.36, DecisionSettings(pvc="unet"))
+    np.testing.assert_array_equal(
+        decide(probabilities, Evidence(np.array([False]), np.array([marked])), 0.36, PAPER),
+        decide(probabilities, Evidence(np.array([False])), 0.36, PAPER),
+    )
     assert set(np.flatnonzero(labels[0])) == positive
 
 
@@ -203,3 +208,13 @@ def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, cap
         f"{model_directory / 'model.json'} was written by other code of this program: its answers may be others than "
         "they were"
     ]
+
+
+def test_what_is_not_prepared_is_not_classified(classifier):
+    with pytest.raises(TypeError, match=r"classify\(\[model\.prepare\(recording\), \.\.\.\]\)"):
+        classifier.classify([Recording("mine", np.zeros((1, 5000)), 500, ("I",))])
+
+
+def test_the_u_net_decides_only_where_it_was_asked():
+    with pytest.raises(ValueError, match="was not asked"):
+        decide(row(), Evidence(np.array([False])), 0.36, DecisionSettings(pvc="unet"))

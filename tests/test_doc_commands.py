@@ -16,7 +16,7 @@ from heartbeats.experiments.mit_bih import DS1, DS2
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("quick-start.md", "paper.md", "data.md", "results.md", "changing.md")
+PAGES = ("quick-start.md", "paper.md", "data.md", "results.md", "changing.md", "pieces.md")
 OTHERS = ("bad-input.md", "external-sets.md", "pvc-unet.md", "pvc-unet-trials.md", "scaling.md", "dependencies.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

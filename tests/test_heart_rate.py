@@ -109,3 +109,9 @@ def test_the_rule_on_real_recordings(ecg_data):
     assert (len(bradycardia), len(sinus_rhythm)) == (33, 72)
     assert sum(bradycardia) >= 30
     assert sum(not rule for rule in sinus_rhythm) >= 60
+
+
+@pytest.mark.parametrize("lead", [np.full(1000, np.nan), np.append(np.zeros(1000), np.inf), np.zeros((2, 1000))])
+def test_r_peaks_are_of_one_lead_of_numbers(lead):
+    with pytest.raises(ValueError, match="one lead of finite samples"):
+        r_peaks(lead, sampling_rate=500)

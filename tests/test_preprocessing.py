@@ -12,7 +12,7 @@ import scipy.signal
 from conftest import TWELVE, ecg
 
 from heartbeats.header import parse_header
-from heartbeats.preprocessing import LEADS, denoise, fixed_length, prepare, resample, select_leads
+from heartbeats.preprocessing import LEADS, denoise, fixed_length, prepare, prepared_leads, resample, select_leads
 from heartbeats.recording import Recording, RecordingError, recording_from_samples
 
 LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")
@@ -271,3 +271,13 @@ def test_without_denoising_the_signal_is_the_recording() -> None:
     signal = np.random.default_rng(0).normal(size=(8, 5000))
     prepared, _ = prepare(Recording("A1", signal, 500, LEADS), denoising=False)
     np.testing.assert_allclose(prepared / 1000, signal, atol=0.0005)
+
+
+def test_a_lead_of_any_name_and_length_is_prepared_as_the_networks_leads():
+    signal = np.random.default_rng(0).normal(size=(8, 40 * 360))
+    whole = prepared_leads(signal, sampling_rate=360)
+    assert (whole.dtype, whole.shape) == (np.int16, (8, 20_000))
+    one = prepared_leads(signal[1:2], sampling_rate=360)
+    np.testing.assert_array_equal(one, whole[1:2])
+    short, _ = prepare(Recording("mine", signal[:, : 20 * 360], 360, LEADS))
+    np.testing.assert_array_equal(short, prepared_leads(signal[:, : 20 * 360], sampling_rate=360))

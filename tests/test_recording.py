@@ -315,3 +315,10 @@ def test_leads_of_any_case_are_the_same_recording() -> None:
     assert recording.leads == ("I", "II", "aVR")
     assert recording.signal.dtype == np.float64
     assert recording.with_leads(["AVR", "i"]).leads == ("I", "aVR")
+
+
+def test_a_path_may_be_text_and_is_a_header_s(write_record):
+    header_file = write_record()
+    assert read_recording(str(header_file)).digest == read_recording(header_file).digest
+    with pytest.raises(RecordingError, match=r"A0001\.mat is not named as a header: NAME\.hea is"):
+        read_recording(header_file.with_suffix(".mat"))

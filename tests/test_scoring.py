@@ -19,8 +19,16 @@ from heartbeats.diagnoses import (
     read_weights,
     snomed_codes,
 )
-from heartbeats.outputs import Diagnosis, OutputError, read_output, unclassified, write_output
-from heartbeats.scoring import Scores, merge_equivalent, output_matrices, ranking_areas, read_submission, score
+from heartbeats.outputs import Diagnosis, OutputError, diagnoses_of, read_output, unclassified, write_output
+from heartbeats.scoring import (
+    Scores,
+    merge_equivalent,
+    output_matrices,
+    ranking_areas,
+    read_submission,
+    score,
+    submission,
+)
 
 GOLDEN = Path(__file__).with_name("golden")
 SETS = ("plain", "ties", "silent", "awkward")
@@ -290,3 +298,22 @@ def test_labels_are_codes_or_words_and_the_unscored_are_passed_over() -> None:
     codes = [{CLASSES[j] for j in np.flatnonzero(row)} for row in labels]
     assert codes == [{"426783006", "164889003"}, {"164909002"}, {"426783006", "164889003"}, set(), set()]
     assert snomed_codes(("rbbb", "PVC", "59118001", "nonsense")) == ("59118001", "164884008", "59118001", "nonsense")
+
+
+def test_arrays_of_the_27_classes_score_as_their_output_files(tmp_path):
+    rng = np.random.default_rng(0)
+    labels, answered = rng.random((2, 30, 27)) < 0.2
+    probabilities = rng.random((30, 27))
+    probabilities[3] = math.nan
+    names = [f"A{i:04}" for i in range(30)]
+    for name, true, output in zip(names, labels, diagnoses_of(names, answered, probabilities), strict=True):
+        codes = ",".join(code for code, has in zip(CLASSES, true, strict=True) if has)
+        (tmp_path / f"{name}.hea").write_text(f"{name} 1 500 5000\n#Dx: {codes}\n")
+        write_output(tmp_path / f"{name}.csv", output)
+    read, made = read_submission(str(tmp_path), str(tmp_path)), submission(names, labels, answered, probabilities)
+    assert made.names == read.names
+    for name in ("labels", "binary", "scalar", "incomplete"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(read, name))
+    assert made.score().measures() == read.score().measures()
+    with pytest.raises(ValueError, match=r"for 24 classes; scoring\.submission takes all 27"):
+        score(labels, answered, probabilities, read_weights())

@@ -12,6 +12,7 @@ from pages_read import MILLIMETRES, Page, assert_sound, texts
 
 from heartbeats.diagnoses import SINUS_RHYTHM
 from heartbeats.files import printable
+from heartbeats.pages import ecg_print
 from heartbeats.pages.ecg_page import Reading, ecg_page, in_words, method, read
 from heartbeats.pages.findings import Comparison
 from heartbeats.pages.folder import IndexLine, index_page
@@ -329,3 +330,9 @@ def test_real_recordings_are_drawn_and_what_was_mended_is_said(ecg_data):
 def test_the_page_of_a_real_10_s_recording_is_small(ecg_data, classifier):
     page = ecg_page(read(ecg_data / "challenge" / "georgia" / "E07541.hea", classifier))
     assert len(page.encode()) < 400_000
+
+
+def test_a_sheet_of_another_kind_of_file_is_refused(write_record, tmp_path):
+    with pytest.raises(ValueError, match=r"drawn as \.pdf or \.png"):
+        ecg_print.save(read(write_record()), tmp_path / "sheet.svg")
+    assert not (tmp_path / "sheet.svg").exists()

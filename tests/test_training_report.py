@@ -88,14 +88,22 @@ def test_a_report_that_fails_fails_no_training_and_is_told(simulated, copied, ca
     assert not list(copied.rglob("*.tmp"))
 
 
-def test_another_training_leaves_no_earlier_report_beside_its_model(simulated, copied, monkeypatch):
-    """Killed while the new model is written, it leaves no report that is of neither."""
-    monkeypatch.setattr(entry, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    longer = dataclasses.replace(TINY, decision=dataclasses.replace(TINY.decision, bradycardia_rule=False))
-    with pytest.raises(KeyboardInterrupt):
-        train_entry(simulated, copied, longer)
+@pytest.mark.parametrize("what", ["networks", "decision"])
+def test_another_model_leaves_no_earlier_report_beside_it(simulated, copied, monkeypatch, what):
+    """Killed while the new model is written, it leaves no report that is of neither; networks that are its own stay."""
+    other = dataclasses.replace(TINY, decision=dataclasses.replace(TINY.decision, bradycardia_rule=False))
+    if what == "networks":
+        other = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, learning_rate=1e-4))
+    with monkeypatch.context() as killed:
+        killed.setattr(entry, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_entry(simulated, copied, other)
     assert not (copied / "report.html").exists()
-    assert not (copied / "model.json").exists()
+    assert (copied / "model.json").exists() == (what == "decision")
+    if what == "decision":
+        monkeypatch.setattr(entry, "train_network", None)
+    assert train_entry(simulated, copied, other).settings == other
+    assert (copied / "report.html").exists()
 
 
 def test_a_training_without_validation_recordings_says_so(write_record, tmp_path):

@@ -73,7 +73,8 @@ def test_a_row_is_the_mean_of_its_members_and_the_rule_takes_bradycardia_away():
 def test_settings_of_the_decision_are_the_tables_too():
     pvc = CLASSES.index("427172004")
     no_fallback = dataclasses.replace(scored(np.zeros(1)), decision=DecisionSettings(sinus_rhythm_fallback=False))
-    marked = dataclasses.replace(no_fallback, evidence=Evidence(np.zeros(2, dtype=bool), np.array([True, False])))
+    asked = dataclasses.replace(no_fallback, decision=DecisionSettings(sinus_rhythm_fallback=False, pvc="unet"))
+    marked = dataclasses.replace(asked, evidence=Evidence(np.zeros(2, dtype=bool), np.array([True, False])))
     for row in ROWS:
         assert not no_fallback.answers(row, 0.4).binary.any()
         assert marked.answers(row, 0.4).binary[:, pvc].tolist() == [True, False]

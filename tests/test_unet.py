@@ -156,3 +156,8 @@ def test_the_kept_weights_say_where_they_come_from(kept):
     assert unet.WEIGHTS_FILE.stat().st_size < 4 * 2**20
     assert sum(p.numel() for p in kept.parameters()) < 500_000
     assert 0 < kept.threshold.item() < 1
+
+
+def test_a_lead_in_mv_is_refused(kept):
+    with pytest.raises(TypeError, match="not int16 in microvolts"):
+        mark(kept, np.zeros(5000))

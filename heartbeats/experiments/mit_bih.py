@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import wfdb
 
-from heartbeats.preprocessing import SAMPLING_RATE, denoise, microvolts, resample
+from heartbeats.preprocessing import SAMPLING_RATE, prepared_leads
 from heartbeats.recording import RecordingError, read_recording
 
 __all__ = ["DS1", "DS2", "Annotated", "read_annotated", "read_records", "truth"]
@@ -62,7 +62,7 @@ def read_annotated(header_file: Path) -> Annotated:
     if "MLII" not in recording.leads:
         raise ValueError(f"{header_file.stem} has the leads {', '.join(recording.leads)}, not MLII")
     signal = recording.signal if recording.leads[0] == "MLII" else recording.signal[::-1]
-    leads = microvolts(denoise(resample(signal, sampling_rate=recording.sampling_rate)))
+    leads = prepared_leads(signal, sampling_rate=recording.sampling_rate)
     marks = wfdb.rdann(str(header_file.with_suffix("")), "atr")
     symbols = np.array(marks.symbol)
     samples = np.rint(marks.sample * (SAMPLING_RATE / recording.sampling_rate)).astype(np.intp)

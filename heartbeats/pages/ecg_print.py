@@ -33,8 +33,11 @@ def save(reading: Reading, path: Path) -> None:
     """Write the sheets of a recording and a page of findings and notes, whole or not at all.
 
     Raises:
+        ValueError: the file's name ends in none of :data:`SUFFIXES`.
         OSError: the file cannot be written.
     """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: sheets are drawn as {' or '.join(SUFFIXES)}")
     places: list[tuple[int, float]] = []
     page, bottom = 0, 0.0
     sheets = reading.sheets()

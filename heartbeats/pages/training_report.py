@@ -19,11 +19,10 @@ from markupsafe import Markup
 
 from heartbeats.classifier import MODEL_FILE, decide
 from heartbeats.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
-from heartbeats.outputs import Diagnosis
 from heartbeats.pages.charts import Chart, histogram, learning_curve, threshold_chart
 from heartbeats.pages.evaluation import evaluation, number, source_name
 from heartbeats.pages.page import render
-from heartbeats.scoring import Submission, challenge_metric, merge_equivalent, output_matrices
+from heartbeats.scoring import challenge_metric, merge_equivalent, submission
 from heartbeats.settings import DecisionSettings, Settings, settings_from_dict
 from heartbeats.training import EPOCH_LOG
 from heartbeats.validation import VALIDATION_FILE, Validation, read_validation
@@ -48,8 +47,11 @@ def training_report(model_directory: Path) -> str:
     settings = settings_from_dict(model["settings"])
     found: dict[str, Any] = {}
     if validation.names:
+        answered = decide(validation.probabilities, validation.evidence, model["threshold"], settings.decision)
         found = {
-            "evaluation": evaluation(_submission(validation, model["threshold"], settings.decision)),
+            "evaluation": evaluation(
+                submission(validation.names, validation.labels, answered, validation.probabilities)
+            ),
             "steps": _steps(validation, model["threshold"], settings.decision),
         }
     return render(
@@ -64,17 +66,6 @@ def training_report(model_directory: Path) -> str:
         settings=_settings(settings),
         **{"evaluation": None, "steps": None} | found,
     )
-
-
-def _submission(validation: Validation, threshold: float, decision: DecisionSettings) -> Submission:
-    """The validation recordings as the Challenge would score them, after the whole decision."""
-    weights = read_weights()
-    answered = decide(validation.probabilities, validation.evidence, threshold, decision)
-    answers = zip(validation.names, answered.tolist(), validation.probabilities.tolist(), strict=True)
-    diagnoses = [Diagnosis(name, CLASSES, tuple(binary), tuple(scalar)) for name, binary, scalar in answers]
-    incomplete: Labels = np.asarray(np.isnan(validation.probabilities).any(axis=1))
-    true = merge_equivalent(validation.labels, weights)
-    return Submission(validation.names, true, *output_matrices(diagnoses, weights), incomplete, weights)
 
 
 def _steps(validation: Validation, threshold: float, decision: DecisionSettings) -> dict[str, Any]:
