@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import wfdb
 
-from heartbeats.experiments.mit_bih import Annotated
+from heartbeats.experiments.mit_bih import AnnotatedRecord
 
 
 def lead_with(beats: dict[float, str], seconds: float, seed: int = 0) -> np.ndarray:
@@ -24,10 +24,12 @@ def rhythm(seconds: float, premature: tuple[int, ...] = ()) -> dict[float, str]:
     return {0.8 * i - 0.3 * (i in premature): "V" if i in premature else "N" for i in numbers}
 
 
-def annotated(beats: dict[float, str], seconds: float = 30, name: str = "x", seed: int = 0) -> Annotated:
+def annotated(beats: dict[float, str], seconds: float = 30, name: str = "x", seed: int = 0) -> AnnotatedRecord:
     lead = lead_with(beats, seconds, seed)
     samples = np.array([round(500 * at) for at in beats])
-    return Annotated(name, np.stack([lead, lead // 2]), samples, np.array([*beats.values()]), np.zeros(len(lead), bool))
+    return AnnotatedRecord(
+        name, np.stack([lead, lead // 2]), samples, np.array([*beats.values()]), np.zeros(len(lead), bool)
+    )
 
 
 def write_mitdb_record(folder: Path, name: str, beats: dict[float, str], seed: int) -> None:

@@ -18,9 +18,9 @@ from heartbeats.prepared import prepare_file
 def rows(simulated, model_directory, tmp_path_factory):
     out = tmp_path_factory.mktemp("pvc")
     names = [path.stem for path in find_headers(simulated)]
-    lines = [f"{name},{'1,' if i % 2 else ',1'}" for i, name in enumerate(names)]
-    (out / "pvc_unet.csv").write_text("\n".join(["record,windows_fp,windows_tn", *lines]) + "\n")
-    pvc_challenge.main([str(simulated), str(out), str(out / "pvc_unet.csv"), str(model_directory)])
+    lines = [f"{name},{i % 2}" for i, name in enumerate(names)]
+    (out / "marked.csv").write_text("\n".join(["record,marked", *lines]) + "\n")
+    pvc_challenge.main([str(simulated), str(out), str(out / "marked.csv"), str(model_directory)])
     with (out / "pvc_challenge.csv").open(newline="") as file:
         return {(row["who"], row["recordings"]): row for row in csv.DictReader(file)}
 
@@ -42,8 +42,8 @@ def test_each_model_reads_signals_prepared_as_it_was_trained(simulated, model_di
     model = json.loads((raw / "model.json").read_text())
     model["settings"]["preparation"]["denoising"] = False
     (raw / "model.json").write_text(json.dumps(model))
-    marked = tmp_path / "pvc_unet.csv"
-    marked.write_text("record,windows_tn\n" + "".join(f"{path.stem},1\n" for path in find_headers(simulated)))
+    marked = tmp_path / "marked.csv"
+    marked.write_text("record,marked\n" + "".join(f"{path.stem},0\n" for path in find_headers(simulated)))
     given = []
 
     def classify(classifier, recordings):
@@ -63,13 +63,17 @@ def test_each_model_reads_signals_prepared_as_it_was_trained(simulated, model_di
 
 def test_a_folder_without_recordings_is_named(tmp_path, model_directory):
     with pytest.raises(SystemExit) as ended:
-        pvc_challenge.main([str(tmp_path), str(tmp_path / "out"), str(tmp_path / "pvc_unet.csv"), str(model_directory)])
+        pvc_challenge.main([str(tmp_path), str(tmp_path / "out"), str(tmp_path / "marked.csv"), str(model_directory)])
     assert str(tmp_path) in str(ended.value.code)
 
 
-def test_a_recording_that_the_u_net_has_not_marked_is_named(tmp_path, simulated, model_directory):
-    marked = tmp_path / "pvc_unet.csv"
-    marked.write_text("record,windows_tp\nX1,1\n")
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [("record,marked\nX1,1\n", "{first} is not in it"), ("data,record\nDS1,100\n", "no table of marked recordings")],
+)
+def test_a_recording_that_the_u_net_has_not_marked_is_named(tmp_path, simulated, model_directory, content, named):
+    marked = tmp_path / "marked.csv"
+    marked.write_text(content)
     with pytest.raises(SystemExit) as ended:
         pvc_challenge.main([str(simulated), str(tmp_path / "out"), str(marked), str(model_directory)])
-    assert find_headers(simulated)[0].stem in str(ended.value.code)
+    assert named.format(first=find_headers(simulated)[0].stem) in str(ended.value.code)

@@ -1,6 +1,7 @@
 """The experiment that trains and measures the U-Net: whom it learns from, what counts, and what it writes."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from annotated_beats import annotated, lead_with, rhythm, write_mitdb_record
 
 from heartbeats import unet
 from heartbeats.experiments import pvc_unet, pvc_windows
-from heartbeats.experiments.mit_bih import read_annotated, read_records, truth
-from heartbeats.experiments.pvc_labels import annotated_without_pvc
-from heartbeats.experiments.pvc_measures import beat_counts, beats_marked, window_counts
+from heartbeats.experiments.mit_bih import COUNTS, OTHER, PREMATURE, read_annotated, read_records, truth
+from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc
+from heartbeats.experiments.pvc_measures import Counts, beat_counts, beats_marked, window_counts
 from heartbeats.experiments.pvc_windows import draw_windows, random_filter, varied_window
 from heartbeats.prepared import Prepared
 from heartbeats.preprocessing import prepare
@@ -63,16 +64,14 @@ def test_a_span_marks_the_beats_that_it_covers_or_else_the_nearest(found, marked
 
 def test_marking_everything_is_an_error_for_every_other_beat():
     record = annotated(rhythm(30, (9, 20)))
-    counts = beat_counts(record, np.ones(15000, bool))
-    assert (counts["beats_tp"], counts["beats_fp"], counts["beats_fn"]) == (2, len(record.beats) - 2, 0)
-    counts = beat_counts(record, np.zeros(15000, bool))
-    assert (counts["beats_tp"], counts["beats_fp"], counts["beats_fn"]) == (0, 0, 2)
+    assert beat_counts(record, np.ones(15000, bool))[0] == Counts(tp=2, fp=len(record.beats) - 2)
+    assert beat_counts(record, np.zeros(15000, bool))[0] == Counts(fn=2)
 
 
 def test_fusion_and_escape_beats_count_by_the_convention():
     record = annotated({2.0: "V", 4.0: "E", 6.0: "F", 8.0: "N"}, 10)
-    counts = beat_counts(record, np.repeat([True, True, False], [3600, 200, 1200]))
-    assert counts == {"beats_tp": 1, "beats_fp": 2, "beats_fn": 0, "aami_tp": 2, "aami_fp": 0, "aami_fn": 0}
+    marks = np.repeat([True, True, False], [3600, 200, 1200])
+    assert beat_counts(record, marks) == (Counts(tp=1, fp=2), Counts(tp=2))
 
 
 def test_windows_are_told_by_the_r_marks_in_them():
@@ -82,9 +81,8 @@ def test_windows_are_told_by_the_r_marks_in_them():
         def forward(self, x):
             return torch.ones(len(x), 2, x.shape[-1])
 
-    counts = window_counts(record, Everything())
     # The second window holds the end of the first's premature beat, the fourth an escape beat.
-    assert counts == {"windows_tp": 2, "windows_fp": 1, "windows_fn": 0, "windows_tn": 0, "windows_unclear": 2}
+    assert window_counts(record, Everything()) == (Counts(tp=2, fp=1), 2)
 
 
 def test_a_random_filter_is_of_20_to_120_ms_and_fades():
@@ -129,10 +127,10 @@ def test_a_flat_lead_stays_flat_however_varied(seed):
 def test_every_other_window_drawn_holds_a_premature_beat():
     records = [annotated(rhythm(30, (9, 20)), seed=1), annotated(rhythm(30), seed=2)]
     truths = [truth(record) for record in records]
-    windows, answers = draw_windows(records, truths, np.random.default_rng(0), 16)
-    assert (windows.shape, windows.dtype, answers.shape) == ((16, WINDOW), np.float32, (16, 3, WINDOW))
+    windows, targets = draw_windows(records, truths, np.random.default_rng(0), 16)
+    assert (windows.shape, windows.dtype, targets.shape) == ((16, WINDOW), np.float32, (16, 3, WINDOW))
     assert np.isfinite(windows).all()
-    assert answers[1::2, 0].any(axis=1).all()
+    assert targets[1::2, 0].any(axis=1).all()
 
 
 def test_recordings_are_drawn_by_the_root_of_their_length(monkeypatch):
@@ -158,10 +156,10 @@ def test_a_recording_without_premature_beats_is_all_other_beats():
     record = annotated_without_pvc(recording, frozenset({"426783006"}))
     np.testing.assert_array_equal(record.leads, signal[[1, 0, 2, 3, 4, 5, 6, 7]])
     np.testing.assert_allclose(record.beats, [500 * at for at in rhythm(12)], atol=10)
-    answers = truth(record)
-    assert not answers[0].any()
-    assert answers[1].any()
-    assert answers[2].all()
+    targets = truth(record)
+    assert not targets[PREMATURE].any()
+    assert targets[OTHER].any()
+    assert targets[COUNTS].all()
 
 
 @pytest.mark.parametrize(
@@ -219,54 +217,47 @@ def test_the_experiment_writes_weights_report_and_counts(tmp_path, short_trainin
     assert str(tmp_path) not in (tmp_path / "out/pvc_unet.md").read_text()
     with (tmp_path / "out/pvc_unet.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["record"] for row in rows] == ["1", "2", "3", "4", "5", "6", "A0001", "E00001"]
-    for row in rows[:6]:
+    assert [row["record"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    for row in rows:
         assert int(row["beats_tp"]) + int(row["beats_fn"]) == 2
     network = unet.load(tmp_path / "out/pvc_unet.safetensors")
-    record = read_annotated(tmp_path / "5.hea")
-    assert {key: str(value) for key, value in window_counts(record, network).items()}.items() <= rows[4].items()
+    windows, unclear = window_counts(read_annotated(tmp_path / "5.hea"), network)
+    assert [int(rows[4][f"windows_{kind}"]) for kind in ("tp", "fp", "fn", "tn", "unclear")] == [
+        windows.tp, windows.fp, windows.fn, windows.tn, unclear,
+    ]  # fmt: skip
+    with (tmp_path / "out/pvc_unet_challenge.csv").open(newline="") as file:
+        assert [(row["record"], row["codes"]) for row in csv.DictReader(file)] == [
+            ("A0001", "164884008"), ("E00001", ""),
+        ]  # fmt: skip
 
 
-def test_no_network_marks_what_it_was_trained_on_but_the_kept_one(tmp_path, monkeypatch, write_record):
-    monkeypatch.setattr(pvc_unet, "DS1", ("1", "2", "3", "4"))
-    monkeypatch.setattr(pvc_unet, "DS2", ("5",))
-    for i in range(1, 6):
-        write_mitdb_record(tmp_path, str(i), rhythm(30, (9,)), seed=i)
-    for i, dx in enumerate(["427172004", *["426783006"] * 6]):
-        write_record(name=f"E0000{i}", folder=tmp_path / "challenge", dx=dx)
-    trained, marking, measured = [], [], []
+@pytest.mark.parametrize("recordings", [0, 7])
+def test_no_network_marks_what_it_was_trained_on_but_the_kept_one(monkeypatch, recordings):
+    ds1 = [annotated(rhythm(10, (5,)), 10, name=str(i)) for i in range(4)]
+    challenge = tuple(dataclasses.replace(constant(seconds=12), name=f"E{i}", digest=f"{i}") for i in range(recordings))
+    labelled = Labelled(challenge, tuple(frozenset(["427172004"] if i == 0 else []) for i in range(recordings)))
+    learned = {}
 
     def training(records, **_):
-        trained.append({record.name for record in records})
         network = UNet().eval()
-        network.number = len(trained) - 1
+        learned[network] = {record.name for record in records}
         return network
 
-    def marks(network, lead):
-        marking.append(network.number)
-        return np.zeros(len(lead), bool)
-
     def threshold(records, networks):
-        measured.extend((record.name, network.number) for record, network in zip(records, networks, strict=True))
-        return 0.5
-
-    def row(data, record, network):
-        measured.append((record.name, network.number))
-        return {"data": data, "record": record.name, "windows_unclear": 0}
+        assert not any(record.name in learned[network] for record, network in zip(records, networks, strict=True))
+        assert [*records] == ds1
+        return 0.25
 
     monkeypatch.setattr(pvc_unet, "train", training)
-    monkeypatch.setattr(unet, "mark", marks)
     monkeypatch.setattr(pvc_unet, "best_threshold", threshold)
-    monkeypatch.setattr(pvc_unet, "mitdb_row", row)
-    assert pvc_unet.main([str(tmp_path), str(tmp_path / "out"), "--challenge", str(tmp_path / "challenge")]) == 0
-    challenge = [f"E0000{i}" for i in range(7)]
-    assert trained[3] == {"1", "2", "3", "4", *challenge[1:]}
-    assert sorted(name for name, _ in measured) == sorted("112233445")
-    assert measured[-1] == ("5", 3)
-    for name, number in [*measured[:-1], *zip(challenge, marking, strict=True)]:
-        assert number < 3
-        assert name not in trained[number]
-    assert set().union(*trained[:3]) == trained[3]
+    trained = pvc_unet.train_all(ds1, labelled, epochs=1, seed=0)
+    for recording, network in zip(challenge, trained.for_challenge, strict=True):
+        assert recording.name not in learned[network]
+    everyone = {"0", "1", "2", "3", *(f"E{i}" for i in range(1, recordings))}
+    assert learned[trained.kept] == everyone
+    assert set().union(*(learned[network] for network in trained.for_ds1)) == everyone
+    assert trained.learned == max(0, recordings - 1)
+    assert {network.threshold.item() for network in learned} == {0.25}
 
 
 def test_neighbours_and_recordings_of_the_same_samples_are_in_one_fold():
@@ -290,9 +281,9 @@ def test_a_record_without_mlii_is_named(ecg_data):
 )
 def test_the_kept_weights_find_the_beats_of_patients_unseen_in_training(ecg_data, kept, name, found, falsely):
     record = read_annotated(ecg_data / f"mitdb/{name}.hea")
-    counts = beat_counts(record, mark(kept, record.leads[0]))
-    assert counts["beats_tp"] >= found
-    assert counts["beats_fp"] <= falsely
+    counts, _ = beat_counts(record, mark(kept, record.leads[0]))
+    assert counts.tp >= found
+    assert counts.fp <= falsely
 
 
 def test_a_record_without_mlii_is_named_and_the_rest_goes_on(tmp_path):

@@ -13,7 +13,7 @@ import wfdb
 from heartbeats.preprocessing import SAMPLING_RATE, prepared_leads
 from heartbeats.recording import RecordingError, read_recording
 
-__all__ = ["DS1", "DS2", "Annotated", "read_annotated", "read_records", "truth"]
+__all__ = ["COUNTS", "DS1", "DS2", "OTHER", "PREMATURE", "AnnotatedRecord", "read_annotated", "read_records", "truth"]
 
 # de Chazal, O'Dwyer and Reilly 2004, which leaves out the paced records 102, 104, 107 and 217; less 201, whose patient
 # is that of 202. All of them have the lead MLII.
@@ -28,12 +28,14 @@ DS2 = (
 
 BEATS = frozenset("NLRejAaJSVEF/fQ")
 BEFORE, AFTER, GAP = 0.2, 0.4, 0.02  # s
+# The rows of what is to be answered: in a premature ventricular beat, in another beat, whether the sample counts.
+PREMATURE, OTHER, COUNTS = range(3)
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Annotated:
+class AnnotatedRecord:
     """A record with its beats, prepared as the networks' leads are.
 
     Attributes:
@@ -50,7 +52,7 @@ class Annotated:
     flutter: Bools
 
 
-def read_annotated(header_file: Path) -> Annotated:
+def read_annotated(header_file: Path) -> AnnotatedRecord:
     """Read a MIT-BIH record with its annotations ``atr``.
 
     Raises:
@@ -70,11 +72,11 @@ def read_annotated(header_file: Path) -> Annotated:
     for start, end in zip(samples[symbols == "["], samples[symbols == "]"], strict=True):
         flutter[start:end] = True
     is_beat = np.isin(symbols, list(BEATS))
-    return Annotated(header_file.stem, leads, samples[is_beat], symbols[is_beat], flutter)
+    return AnnotatedRecord(header_file.stem, leads, samples[is_beat], symbols[is_beat], flutter)
 
 
-def truth(record: Annotated) -> npt.NDArray[np.float32]:
-    """What the network is to answer, shape (3, samples): premature ventricular beat, other beat, whether it counts.
+def truth(record: AnnotatedRecord) -> npt.NDArray[np.float32]:
+    """What the network is to answer, 0 or 1, shape (3, samples): :data:`PREMATURE`, :data:`OTHER`, :data:`COUNTS`.
 
     A beat's span is from 0.2 s before its R mark to 0.4 s after, but ends 20 ms before the middle between it and its
     neighbour, so that each of two premature beats in a row has a span of its own. Ventricular escape beats,
@@ -85,18 +87,18 @@ def truth(record: Annotated) -> npt.NDArray[np.float32]:
     times = record.beats / SAMPLING_RATE
     starts = np.maximum(times - BEFORE, np.append(-np.inf, middles + GAP))
     ends = np.minimum(times + AFTER, np.append(middles - GAP, np.inf))
-    answer = np.zeros((3, record.leads.shape[1]), dtype=np.float32)
-    answer[2] = ~record.flutter
+    targets = np.zeros((3, record.leads.shape[1]), dtype=np.float32)
+    targets[COUNTS] = ~record.flutter
     for start, end, symbol in zip(starts, ends, record.symbols, strict=True):
         span = slice(max(0, round(start * SAMPLING_RATE)), round(end * SAMPLING_RATE))
         if symbol in "EQ":
-            answer[2, span] = 0
+            targets[COUNTS, span] = 0
         else:
-            answer[0 if symbol == "V" else 1, span] = 1
-    return answer
+            targets[PREMATURE if symbol == "V" else OTHER, span] = 1
+    return targets
 
 
-def read_records(folder: Path, names: Sequence[str]) -> tuple[list[Annotated], list[str]]:
+def read_records(folder: Path, names: Sequence[str]) -> tuple[list[AnnotatedRecord], list[str]]:
     """The records of these names, and of those that cannot be used the names with the reasons.
 
     Raises:

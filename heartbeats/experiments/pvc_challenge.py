@@ -3,12 +3,11 @@
     python -m heartbeats.experiments.pvc_challenge DATA OUT MARKED MODEL [MODEL...]
 
 The answer of each MODEL's networks is set beside the U-Net's, on the recordings that the model was not trained on,
-prepared as its own were.
-MARKED is pvc_unet.csv of heartbeats.experiments.pvc_unet, where a U-Net has marked each recording of DATA (its first
-30 s; any marked sample means PVC) that was not trained on it: the one that is kept was trained on many of them. A
-recording counts as having PVC if it is labelled with any of three codes: 427172004 or 17338001, which the Challenge of
-2020 scores as one class, or 164884008, CPSC's, which it does not score: CPSC's recordings teach the networks nothing of
-it. Writes OUT/pvc_challenge.md and OUT/pvc_challenge.csv.
+prepared as its own were. MARKED is pvc_unet_challenge.csv of heartbeats.experiments.pvc_unet, where a U-Net has marked
+each recording of DATA (its first 30 s; any marked sample means PVC) that was not trained on it: the one that is kept
+was trained on many of them. A recording counts as having PVC if it is labelled with any of three codes: 427172004 or
+17338001, which the Challenge of 2020 scores as one class, or 164884008, CPSC's, which it does not score: CPSC's
+recordings teach the networks nothing of it. Writes OUT/pvc_challenge.md and OUT/pvc_challenge.csv.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from heartbeats.cohort import validates
 from heartbeats.diagnoses import CLASSES, PVC
 from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
 from heartbeats.experiments.pvc_measures import share
+from heartbeats.experiments.pvc_report import read_marked
 from heartbeats.files import write_text
 from heartbeats.header import source_of
 from heartbeats.prepared import Failure
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("marked", type=Path, metavar="MARKED", help="pvc_unet.csv")
+    parser.add_argument("marked", type=Path, metavar="MARKED", help="pvc_unet_challenge.csv")
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
     options = parser.parse_args(arguments)
     try:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         labelled, failures = next(iter(read.values()))  # the same recordings, whatever their preparation
         if not labelled.recordings:
             raise FileNotFoundError(f"{options.data}: no recordings that can be marked")
-        marked = _read_marked(options.marked, labelled)
+        marked = _marked(options.marked, labelled)
         options.out.mkdir(parents=True, exist_ok=True)
     except (ModelError, OSError, ValueError) as error:
         sys.exit(f"pvc_challenge: {error}")
@@ -76,22 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text, end="")
 
 
-def _read_marked(path: Path, labelled: Labelled) -> Bools:
+def _marked(path: Path, labelled: Labelled) -> Bools:
     """Whether the U-Net has marked each recording, shape (recordings,).
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it has no outcome for one of the recordings.
+        ValueError: it is not such a file, or one of the recordings is not in it.
     """
-    with path.open(newline="") as file:
-        rows = {row.get("record", ""): row for row in csv.DictReader(file)}
-    marked = []
-    for recording in labelled.recordings:
-        outcomes = [key for key, count in rows.get(recording.name, {}).items() if key.startswith("windows_") and count]
-        if len(outcomes) != 1:
-            raise ValueError(f"{path}: no outcome for {recording.name}; write it anew from the same recordings")
-        marked.append(outcomes[0].endswith("p"))
-    return np.array(marked, dtype=np.bool_)
+    marked = read_marked(path)
+    names = [recording.name for recording in labelled.recordings]
+    if missing := [name for name in names if name not in marked]:
+        raise ValueError(f"{path}: {missing[0]} is not in it; write it anew from the same recordings")
+    return np.array([marked[name] for name in names], dtype=np.bool_)
 
 
 @dataclass(frozen=True)

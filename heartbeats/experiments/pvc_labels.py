@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import CPSC_PVC, PVC, snomed_codes
-from heartbeats.experiments.mit_bih import Annotated
+from heartbeats.experiments.mit_bih import AnnotatedRecord
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.heart_rate import r_peaks
 from heartbeats.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
@@ -79,7 +79,7 @@ def labelled_recordings(
     return Labelled(tuple(recordings), tuple(codes)), failures
 
 
-def annotated_without_pvc(recording: Prepared, codes: frozenset[str]) -> Annotated | None:
+def annotated_without_pvc(recording: Prepared, codes: frozenset[str]) -> AnnotatedRecord | None:
     """A recording without premature ventricular beats as one of MIT-BIH, its R peaks found on lead II all "N".
 
     ``None`` where it is labelled with one of :data:`PVC_CODES` or :data:`OTHER_VENTRICULAR`, or shorter than a window.
@@ -88,7 +88,7 @@ def annotated_without_pvc(recording: Prepared, codes: frozenset[str]) -> Annotat
         return None
     leads = recording.signal[[LEAD, *(row for row in range(len(LEADS)) if row != LEAD)]]
     beats = r_peaks(leads[0].astype(np.float64), sampling_rate=SAMPLING_RATE)
-    return Annotated(
+    return AnnotatedRecord(
         name=recording.name,
         leads=leads,
         beats=beats,

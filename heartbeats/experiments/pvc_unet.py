@@ -3,7 +3,8 @@
     python -m heartbeats.experiments.pvc_unet MITDB OUT [--challenge DATA] [--epochs N] [--seed N]
 
 MITDB is the MIT-BIH Arrhythmia Database as PhysioNet has it (mitdb 1.0.0), DATA a folder of Challenge recordings. OUT
-gets pvc_unet.safetensors, pvc_unet.md (all that is printed) and pvc_unet.csv (the counts of every record).
+gets pvc_unet.safetensors, pvc_unet.md (all that is printed), pvc_unet.csv (the counts of every record) and, with DATA,
+pvc_unet_challenge.csv (which recordings are marked).
 
 Training takes DS1 of de Chazal, O'Dwyer and Reilly 2004, testing their DS2, and, as the paper's did, recordings of DATA
 that are not labelled with premature ventricular beats. The threshold is that of the best F1 on DS1, each record marked
@@ -15,39 +16,27 @@ CPU the same seed gives the same weights.
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
-import io
 import logging
-import platform
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from heartbeats import unet
 from heartbeats.checkpoints import save_tensors
-from heartbeats.experiments.mit_bih import DS1, DS2, Annotated, read_records, truth
+from heartbeats.experiments.mit_bih import COUNTS, DS1, DS2, PREMATURE, AnnotatedRecord, read_records, truth
 from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc, labelled_recordings
-from heartbeats.experiments.pvc_measures import (
-    Row,
-    beat_counts,
-    beat_measures,
-    challenge_lines,
-    challenge_rows,
-    mitdb_lines,
-    table,
-    window_counts,
-)
+from heartbeats.experiments.pvc_measures import Counts, beat_counts, count_record, f1, mark_recordings
+from heartbeats.experiments.pvc_report import marked_csv, records_csv, report
 from heartbeats.experiments.pvc_windows import draw_windows
 from heartbeats.files import write_text
-from heartbeats.prepared import Failure
 from heartbeats.recording import RecordingError
 from heartbeats.unet import UNet
 
@@ -55,23 +44,10 @@ __all__ = ["main", "train"]
 
 log = logging.getLogger(__name__)
 
-Floats = npt.NDArray[np.floating]
-
 DATA = "MIT-BIH Arrhythmia Database 1.0.0 (Moody and Mark 2001), lead MLII, annotations V; ODC-By 1.0"
 CHALLENGE_DATA = "PhysioNet/Computing in Cardiology Challenges 2020 and 2021; CC BY 4.0"
 FOLDS = 3
 THRESHOLDS = tuple(i / 20 for i in range(1, 20))
-
-# As their abstracts have it; both classify beats of two leads at the R marks of the annotations, and train on 201 too.
-PUBLISHED = """\
-Published, trained on DS1 and tested on DS2, ventricular ectopic beats (V and E; F and Q passed over):
-
-| | sensitivity | positive predictive value |
-| --- | --- | --- |
-| de Chazal, O'Dwyer and Reilly 2004, IEEE Trans Biomed Eng 51:1196-1206 | 0.777 | 0.819 |
-| Llamedo and Martínez 2011, IEEE Trans Biomed Eng 58:616-625 | 0.81 | 0.87 |
-"""
-
 
 EPOCHS = 20
 WINDOWS = 1024  # an epoch
@@ -79,7 +55,7 @@ BATCH_SIZE = 32
 LEARNING_RATE = 2e-3
 
 
-def train(records: Sequence[Annotated], *, epochs: int, seed: int) -> UNet:
+def train(records: Sequence[AnnotatedRecord], *, epochs: int, seed: int) -> UNet:
     """A network trained on records by AdamW.
 
     The rate rises from 0.00008 to 0.002 over the first tenth of the steps, and falls to almost 0 along a cosine.
@@ -95,8 +71,8 @@ def train(records: Sequence[Annotated], *, epochs: int, seed: int) -> UNet:
     for epoch in range(1, epochs + 1):
         total = 0.0
         for _ in range(WINDOWS // BATCH_SIZE):
-            windows, answers = draw_windows(records, truths, draws, BATCH_SIZE)
-            loss = segmentation_loss(network(torch.from_numpy(windows)), torch.from_numpy(answers))
+            windows, targets = draw_windows(records, truths, draws, BATCH_SIZE)
+            loss = segmentation_loss(network(torch.from_numpy(windows)), torch.from_numpy(targets))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -106,35 +82,91 @@ def train(records: Sequence[Annotated], *, epochs: int, seed: int) -> UNet:
     return network.eval()
 
 
-def segmentation_loss(logits: Tensor, answers: Tensor) -> Tensor:
+def segmentation_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of both outputs plus 1 - Dice of the first, a scalar, over the samples that count.
 
     Dice, the overlap of answer and truth, does not mind how few samples are premature ventricular beats.
 
     Args:
         logits: shape (batch, 2, samples).
-        answers: as :func:`truth`, shape (batch, 3, samples).
+        targets: as :func:`truth`, shape (batch, 3, samples).
     """
-    counts = answers[:, 2]
-    entropy = F.binary_cross_entropy_with_logits(logits, answers[:, :2], weight=counts.unsqueeze(1))
-    p, y = torch.sigmoid(logits[:, 0]) * counts, answers[:, 0] * counts
+    counts = targets[:, COUNTS]
+    entropy = F.binary_cross_entropy_with_logits(logits, targets[:, :COUNTS], weight=counts.unsqueeze(1))
+    p, y = torch.sigmoid(logits[:, PREMATURE]) * counts, targets[:, PREMATURE] * counts
     return entropy + 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
 
 
-def best_threshold(records: Sequence[Annotated], networks: Sequence[UNet]) -> float:
+def best_threshold(records: Sequence[AnnotatedRecord], networks: Sequence[UNet]) -> float:
     """The threshold of best F1 over all beats of the records, in steps of 0.05; of several, the middle one.
 
     Args:
         networks: for each record one that was not trained on it.
     """
-    rows: dict[float, list[Row]] = {threshold: [] for threshold in THRESHOLDS}
+    counts: dict[float, list[Counts]] = {threshold: [] for threshold in THRESHOLDS}
     for record, network in zip(records, networks, strict=True):
         p = unet.probabilities(network, record.leads[0])
-        for threshold, found in rows.items():
-            found.append({**beat_counts(record, unet.above(p, threshold))})
-    scores = np.array([beat_measures(table(found, "beats"))[2] for found in rows.values()])
+        for threshold, of_records in counts.items():
+            of_records.append(beat_counts(record, unet.above(p, threshold))[0])
+    scores = np.array([f1(of_records) for of_records in counts.values()])
     best = np.flatnonzero(scores == scores.max())
     return THRESHOLDS[int(best[(len(best) - 1) // 2])]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks of an experiment, each with the threshold.
+
+    Attributes:
+        kept: trained on all.
+        for_ds1, for_challenge: of each record, and of each recording, one that was not trained on it.
+        learned: how many Challenge recordings were learned from.
+    """
+
+    kept: UNet
+    for_ds1: tuple[UNet, ...]
+    for_challenge: tuple[UNet, ...]
+    learned: int
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of all."""
+        return self.kept.threshold.item()
+
+
+def train_all(ds1: Sequence[AnnotatedRecord], labelled: Labelled, *, epochs: int, seed: int) -> Trained:
+    """Train a network without each fold, find the threshold by them, and train one on all.
+
+    Args:
+        ds1: in the order in which they are dealt to the folds.
+    """
+    without = [annotated_without_pvc(*pair) for pair in zip(labelled.recordings, labelled.codes, strict=True)]
+    folds = [i % FOLDS for i in range(len(ds1))], _thirds([recording.digest for recording in labelled.recordings])
+    dealt = list(zip([*ds1, *without], [*folds[0], *folds[1]], strict=True))
+
+    def trained(left_out: int | None) -> UNet:
+        learned = [record for record, fold in dealt if record and fold != left_out]
+        return train(learned, epochs=epochs, seed=seed)
+
+    networks = [trained(fold) for fold in range(FOLDS)]
+    for_ds1, for_challenge = (tuple(networks[fold] for fold in each) for each in folds)
+    threshold = best_threshold(ds1, for_ds1)
+    kept = trained(None)
+    for network in (*networks, kept):
+        network.threshold.fill_(threshold)
+    return Trained(kept, for_ds1, for_challenge, sum(record is not None for record in without))
+
+
+def dealing_order(record: AnnotatedRecord) -> tuple[str, int, str]:
+    """In this order records are dealt to the folds: each is to have bundle branch blocks, and few V and many."""
+    symbols, counts = np.unique(record.symbols, return_counts=True)
+    return str(symbols[counts.argmax()]), int((record.symbols == "V").sum()), record.name
+
+
+def _thirds(digests: Sequence[str]) -> list[int]:
+    """The fold of each recording: neighbours, who may be one patient, together, and so are two of the same samples."""
+    first = {digest: i for i, digest in reversed(list(enumerate(digests)))}
+    return [first[digest] * FOLDS // len(digests) for digest in digests]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,99 +182,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)  # other numbers of threads add in another order, and give other weights
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        lines, rows = experiment(options)
+        (ds1, left_out1), (ds2, left_out2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
+        ds1.sort(key=dealing_order)
+        labelled, failures = labelled_recordings(options.challenge) if options.challenge else (Labelled((), ()), [])
+        trained = train_all(ds1, labelled, epochs=options.epochs, seed=options.seed)
+        made = save(trained, options)
     except (OSError, ValueError, RecordingError) as error:
         print(f"heartbeats.experiments.pvc_unet: {error}", file=sys.stderr)
         return 2
-    report = "\n".join(lines).rstrip() + "\n"
-    print(report, end="")
-    write_text(options.out / "pvc_unet.md", report)
-    sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(options.out / "pvc_unet.csv", sheet.getvalue())
+    records = [count_record("DS1", *pair) for pair in zip(ds1, trained.for_ds1, strict=True)]
+    records += [count_record("DS2", record, trained.kept) for record in ds2]
+    marked = mark_recordings(labelled, trained.for_challenge)
+    lines = report(records, marked, failures, made, trained.threshold)
+    lines += [f"Left out: {reason}" for reason in left_out1 + left_out2]
+    text = "\n".join(lines).rstrip() + "\n"
+    print(text, end="")
+    write_text(options.out / "pvc_unet.md", text)
+    write_text(options.out / "pvc_unet.csv", records_csv(records))
+    if options.challenge:
+        write_text(options.out / "pvc_unet_challenge.csv", marked_csv(marked))
     return 0
 
 
-def experiment(options: argparse.Namespace) -> tuple[list[str], list[Row]]:
-    """The whole experiment; its report as Markdown and a row of counts for each record. Writes the weights."""
-    (ds1, left_out1), (ds2, left_out2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
-    ds1.sort(key=_common_beat)
-    labelled, failures = labelled_recordings(options.challenge) if options.challenge else (Labelled((), ()), [])
-    without = [annotated_without_pvc(*pair) for pair in zip(labelled.recordings, labelled.codes, strict=True)]
-    fold_of = [i % FOLDS for i in range(len(ds1))] + _thirds([recording.digest for recording in labelled.recordings])
-    folds = [
-        train(
-            [record for record, other in zip([*ds1, *without], fold_of, strict=True) if record and other != fold],
-            epochs=options.epochs,
-            seed=options.seed,
-        )
-        for fold in range(FOLDS)
-    ]
-    unseeing = [folds[fold] for fold in fold_of]
-    threshold = best_threshold(ds1, unseeing[: len(ds1)])
-    learned = [record for record in without if record]
-    network = train([*ds1, *learned], epochs=options.epochs, seed=options.seed)
-    for trained in (*folds, network):
-        trained.threshold.fill_(threshold)
+def save(trained: Trained, options: argparse.Namespace) -> str:
+    """Write the kept network with its provenance; returns when, by which command and on what it was trained.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     command = f"python -m heartbeats.experiments.pvc_unet MITDB OUT --epochs {options.epochs} --seed {options.seed}"
     command += " --challenge DATA" * bool(options.challenge)
     data, split = DATA, f"trained on {' '.join(DS1)}"
-    if learned:
+    if trained.learned:
         data += f"; {CHALLENGE_DATA}"
-        split += f" and {len(learned)} Challenge recordings without premature ventricular beats"
+        split += f" and {trained.learned} Challenge recordings without premature ventricular beats"
     metadata = {"data": data, "split": split, "command": command, "date": date}
-    save_tensors(options.out / unet.WEIGHTS_FILE.name, network.state_dict(), metadata)
-
-    rows = [mitdb_row("DS1", *pair) for pair in zip(ds1, unseeing[: len(ds1)], strict=True)]
-    rows += [mitdb_row("DS2", record, network) for record in ds2]
-    rows += challenge_rows(labelled, unseeing[len(ds1) :])
-    unusable = [f"Left out: {reason}" for reason in left_out1 + left_out2]
-    return [*report(rows, failures, f"{date}, `{command}`, {split}", threshold), *unusable], rows
-
-
-def report(rows: Sequence[Row], failures: Sequence[Failure], made: str, threshold: float) -> list[str]:
-    """All that is measured, as Markdown."""
-    challenge = [row for row in rows if row["data"] not in ("DS1", "DS2")]
-    lines = [
-        "# Premature ventricular beats by a U-Net on lead II",
-        "",
-        f"{made}, {platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}, one thread. "
-        f"Threshold {threshold:g}. Brackets are 95 % intervals: bootstrap over records on MIT-BIH, Wilson's on "
-        "Challenge recordings.",
-        "",
-        "## DS1, each record marked by a network that was trained on other patients",
-        "",
-        *mitdb_lines([row for row in rows if row["data"] == "DS1"]),
-        "## DS2",
-        "",
-        *mitdb_lines([row for row in rows if row["data"] == "DS2"]),
-        PUBLISHED,
-    ]
-    if challenge:
-        title = "## Challenge recordings, first 30 s, each marked by a network that was trained on others"
-        lines += [title, "", *challenge_lines(challenge, failures)]
-    return lines
-
-
-def _common_beat(record: Annotated) -> tuple[str, int, str]:
-    """By this the records are dealt to the folds: each is to have bundle branch blocks, and few and many V."""
-    symbols, counts = np.unique(record.symbols, return_counts=True)
-    return str(symbols[counts.argmax()]), int((record.symbols == "V").sum()), record.name
-
-
-def _thirds(digests: Sequence[str]) -> list[int]:
-    """The fold of each recording: neighbours, who may be one patient, together, and so are two of the same samples."""
-    first = {digest: i for i, digest in reversed(list(enumerate(digests)))}
-    return [first[digest] * FOLDS // len(digests) for digest in digests]
-
-
-def mitdb_row(data: str, record: Annotated, network: UNet) -> Row:
-    """All counts of one record."""
-    marks = unet.mark(network, record.leads[0])
-    return {"data": data, "record": record.name, **beat_counts(record, marks), **window_counts(record, network)}
+    save_tensors(options.out / unet.WEIGHTS_FILE.name, trained.kept.state_dict(), metadata)
+    return f"{date}, `{command}`, {split}"
 
 
 if __name__ == "__main__":

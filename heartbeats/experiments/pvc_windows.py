@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.ndimage import convolve1d, gaussian_filter1d
 
 from heartbeats import unet
-from heartbeats.experiments.mit_bih import Annotated
+from heartbeats.experiments.mit_bih import AnnotatedRecord
 from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.unet import WINDOW
 
@@ -28,7 +28,7 @@ SHORTEST, LONGEST = SAMPLING_RATE // 50, SAMPLING_RATE * 3 // 25  # of a random 
 
 
 def draw_windows(
-    records: Sequence[Annotated], truths: Sequence[Floats], draws: np.random.Generator, size: int
+    records: Sequence[AnnotatedRecord], truths: Sequence[Floats], draws: np.random.Generator, size: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """A batch: normalised windows, shape (size, samples), and what to answer, shape (size, 3, samples).
 
@@ -43,7 +43,7 @@ def draw_windows(
     premature = [record.beats[record.symbols == "V"] for record in records]
     by_beats = np.sqrt([len(beats) for beats in premature])
     by_length = np.sqrt([record.leads.shape[1] for record in records])
-    windows, answers = [], []
+    windows, targets = [], []
     for i in range(size):
         shares = by_beats if i % 2 else by_length
         chosen = int(draws.choice(len(records), p=shares / shares.sum()))
@@ -53,11 +53,11 @@ def draw_windows(
             start = int(draws.integers(records[chosen].leads.shape[1]))
         start = min(max(start, 0), records[chosen].leads.shape[1] - WINDOW)
         windows.append(varied_window(records[chosen].leads[:, start : start + WINDOW], draws))
-        answers.append(truths[chosen][:, start : start + WINDOW])
+        targets.append(truths[chosen][:, start : start + WINDOW])
     gain = draws.uniform(0.7, 1.4, (size, 1))
     noise = draws.integers(2, size=(size, 1)) * draws.uniform(0, 0.1, (size, 1))
     x = unet.normalised(np.stack(windows)) * gain + noise * draws.standard_normal((size, WINDOW))
-    return x.astype(np.float32), np.stack(answers)
+    return x.astype(np.float32), np.stack(targets)
 
 
 def varied_window(leads: npt.NDArray[np.int16], draws: np.random.Generator) -> npt.NDArray[np.float32]:
