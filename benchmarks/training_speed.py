@@ -79,7 +79,7 @@ def measure(settings: Settings, signals: list[np.ndarray], seconds: float, rate:
     torch.manual_seed(0)
     network = SEResNet(settings.network).to(device).train()
     step = partial(training_step, network, adam(network), sign_loss)
-    ready = feed.batch(torch.arange(min(batch_size, len(signals)), device=feed.numbers))
+    ready = feed.batch(torch.arange(min(batch_size, len(signals)), device=feed.index_device))
     operations = count_operations(network, ready)
     own = partial(fed, feed, truth, count, batch_size)
     runs: dict[str, Callable[[], float]] = {
@@ -135,7 +135,7 @@ def compiled(network: SEResNet, _ready: Tensor) -> nn.Module:
 def fed(feed: Feed, truth: Tensor, count: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches as the training takes them."""
     order = torch.randperm(count)
-    rows, numbers = order.to(truth.device), order.to(feed.numbers)
+    rows, numbers = order.to(truth.device), order.to(feed.index_device)
     for start in range(0, count, batch_size):
         part = slice(start, start + batch_size)
         yield feed.batch(numbers[part]), truth[rows[part]]

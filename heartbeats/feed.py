@@ -25,10 +25,10 @@ SHARE = 0.5
 class Feed(Protocol):
     """Something that gives batches."""
 
-    numbers: torch.device  # where the numbers of recordings are read: elsewhere, one would wait for the other
+    index_device: torch.device  # where the numbers of recordings must lie, so that nothing is copied or waited for
 
     def batch(self, chosen: Tensor) -> Tensor:
-        """The signals of these numbers, on ``numbers``: float32 in mV, shape (chosen, 8, samples), on the device."""
+        """The signals of these numbers, float32 in mV, shape (chosen, 8, samples), on the training's device."""
 
 
 class HostFeed:
@@ -36,7 +36,7 @@ class HostFeed:
 
     def __init__(self, signals: Sequence[npt.NDArray[np.int16]], samples: int, device: torch.device) -> None:
         self.signals, self.samples, self.device = signals, samples, device
-        self.numbers = torch.device("cpu")
+        self.index_device = torch.device("cpu")
 
     def batch(self, chosen: Tensor) -> Tensor:
         """See :class:`Feed`."""
@@ -56,7 +56,7 @@ class ResidentFeed:
         for signal, end, length in zip(signals, ends.tolist(), lengths.tolist(), strict=True):
             cut = torch.from_numpy(np.array(signal[:, :length], dtype=np.int16).reshape(-1))
             self.values[end - len(LEADS) * length : end] = cut
-        self.numbers = device
+        self.index_device = device
         self.lengths = lengths.to(device)
         self.starts = (ends - len(LEADS) * lengths).to(device)
         self.leads = torch.arange(len(LEADS), device=device)

@@ -194,7 +194,7 @@ def _epoch(
     network.train()
     device = labels.device
     order = torch.randperm(len(labels))
-    rows, numbers = order.to(device), order.to(feed.numbers)
+    rows, numbers = order.to(device), order.to(feed.index_device)
     if not ranks.is_first():
         torch.manual_seed(torch.initial_seed() + ranks.rank())
     total = torch.zeros((), dtype=torch.float64, device=device)

@@ -12,7 +12,7 @@ marked, and left the network out of its entry. Of the network itself it says no 
 - The beats marked for training are the V annotations of the MIT-BIH Arrhythmia Database instead of the authors' own;
   recordings without them come from the Challenge, as theirs did.
 - A second output marks all other beats. Only training uses it: it makes the network look for every beat and compare.
-- What is marked for less than 0.2 s is passed over (:func:`above`).
+- What is marked for less than 0.2 s is passed over (:func:`marked_runs`).
 
 The weights that are kept beside this file were trained by ``python -m heartbeats.experiments.pvc_unet``;
 ``docs/pvc-unet.md`` says on what, how well they do, and what they are not fit for.
@@ -38,9 +38,9 @@ __all__ = [
     "WEIGHTS_FILE",
     "WINDOW",
     "UNet",
-    "above",
     "load",
     "mark",
+    "marked_runs",
     "normalised",
     "probabilities",
     "spans",
@@ -179,10 +179,10 @@ def mark(network: UNet, lead: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
 
     Arguments are those of :func:`probabilities`.
     """
-    return above(probabilities(network, lead), network.threshold.item())
+    return marked_runs(probabilities(network, lead), network.threshold.item())
 
 
-def above(p: Floats, threshold: float) -> npt.NDArray[np.bool_]:
+def marked_runs(p: Floats, threshold: float) -> npt.NDArray[np.bool_]:
     """The samples, shape (samples,), of runs of at least 0.2 s whose probability is at the threshold or above.
 
     The spans that the network learns are shorter only at more than 250 beats a minute.

@@ -205,7 +205,7 @@ def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, 
     assert "has the same name" in said
 
 
-def test_training_on_a_single_recording_ends_with_the_papers_threshold(write_record, tmp_path):
+def test_where_all_have_sinus_rhythm_the_threshold_is_the_paper_s(write_record, tmp_path):
     for i in range(8):
         write_record(f"A000{i}", ecg(rate=60 + i), folder=tmp_path / "data")
     team_code.training_code(tmp_path / "data", tmp_path / "model", TINY)

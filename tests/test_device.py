@@ -38,6 +38,8 @@ def test_inference_stays_on_its_device():
 
 def test_statistics_of_several_processes_are_added_up_without_a_copy_from_the_cpu(monkeypatch):
     monkeypatch.setattr(data_parallel.distributed, "all_reduce", lambda total: None)
-    monkeypatch.setattr(torch.Tensor, "new_tensor", mock.Mock(side_effect=AssertionError("copied from the CPU")))
-    x = torch.empty(3, 4, 10, device=META, dtype=torch.bfloat16)
-    assert SynchronisedBatchNorm(4).to(META)(x).dtype == torch.bfloat16
+    x, normalisation = torch.empty(3, 4, 10, device=META, dtype=torch.bfloat16), SynchronisedBatchNorm(4).to(META)
+    copied = mock.Mock(side_effect=AssertionError("copied from the CPU"))
+    for place, name in ((torch.Tensor, "new_tensor"), (torch, "tensor"), (torch, "as_tensor"), (torch, "from_numpy")):
+        monkeypatch.setattr(place, name, copied)
+    assert normalisation(x).dtype == torch.bfloat16

@@ -84,17 +84,6 @@ def test_the_matrices_are_the_rewards_and_the_confusion_they_apply_to(page):
             np.testing.assert_allclose([float(x or 0) for x in cells], expected[j], atol=0.0051)
 
 
-def test_the_confusion_times_the_rewards_is_what_the_challenge_score_counts():
-    answers = submission()
-    correct, observed = (
-        np.sum(WEIGHTS.weights * confusion_matrix(answers.labels, x)) for x in (answers.labels, answers.binary)
-    )
-    sinus = np.zeros_like(answers.labels)
-    sinus[:, NAMES.index("NSR")] = True
-    inactive = np.sum(WEIGHTS.weights * confusion_matrix(answers.labels, sinus))
-    assert answers.score().challenge_metric == pytest.approx((observed - inactive) / (correct - inactive), abs=1e-12)
-
-
 def test_calibration_counts_every_answer_once_and_gives_the_brier_score():
     answers = submission()
     found = evaluation(answers)["calibration"]

@@ -130,12 +130,17 @@ def test_a_computed_lead_has_the_gaps_of_those_that_it_is_computed_from(write_re
 def test_limb_leads_that_were_not_recorded_are_those_of_einthoven_and_goldberger():
     one, two = ecg(leads=2) / 1000
     shown = recording(np.vstack([one, two]), leads=("I", "II"))
-    assert lead_of(shown, "III") == pytest.approx(two - one)
-    assert lead_of(shown, "aVR") == pytest.approx(-(one + two) / 2)
-    assert lead_of(shown, "aVL") == pytest.approx(one - two / 2)
-    assert lead_of(shown, "aVF") == pytest.approx(two - one / 2)
-    assert lead_of(shown, "V1") is None
-    assert lead_of(recording(leads=("II", "III")), "I") is None
+    limb = {"III": two - one, "aVR": -(one + two) / 2, "aVL": one - two / 2, "aVF": two - one / 2}
+    for lead, expected in limb.items():
+        values, sources = lead_of(shown, lead)
+        assert values == pytest.approx(expected)
+        assert sources == ("I", "II")
+    assert lead_of(shown, "V1") == (None, ())
+    others = recording(np.vstack([two, two - one]), leads=("II", "III"))
+    values, sources = lead_of(others, "I")
+    assert values == pytest.approx(one)
+    assert sources == ("II", "III")
+    assert lead_of(recording(np.vstack([two]), leads=("II",)), "I") == (None, ())
 
 
 def test_a_trace_that_leaves_the_paper_is_named_and_cut():

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from heartbeats import unet
 from heartbeats.checkpoints import save_tensors
 from heartbeats.experiments import pvc_unet
-from heartbeats.unet import WINDOW, UNet, above, mark, normalised, probabilities, spans, write_spans
+from heartbeats.unet import WINDOW, UNet, mark, marked_runs, normalised, probabilities, spans, write_spans
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +110,9 @@ def test_what_is_marked_for_less_than_a_fifth_of_a_second_is_passed_over(start, 
     p = np.zeros(1000, np.float32)
     p[start : start + length] = 0.6
     p[800:] = 0.5  # at the threshold is marked
-    found = spans(above(p, 0.5)).tolist()
+    found = spans(marked_runs(p, 0.5)).tolist()
     assert found == [[start, start + length]] * marked + [[800, 1000]]
-    assert not above(p, 0.7).any()
+    assert not marked_runs(p, 0.7).any()
 
 
 def test_spans_are_written_as_annotations_in_the_recording_s_own_samples(tmp_path):

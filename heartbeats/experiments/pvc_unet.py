@@ -107,7 +107,7 @@ def best_threshold(records: Sequence[AnnotatedRecord], networks: Sequence[UNet])
     for record, network in zip(records, networks, strict=True):
         p = unet.probabilities(network, record.leads[0])
         for threshold, of_records in counts.items():
-            of_records.append(beat_counts(record, unet.above(p, threshold))[0])
+            of_records.append(beat_counts(record, unet.marked_runs(p, threshold))[0])
     scores = np.array([f1(of_records) for of_records in counts.values()])
     best = np.flatnonzero(scores == scores.max())
     return THRESHOLDS[int(best[(len(best) - 1) // 2])]

@@ -101,10 +101,11 @@ class Reading:
             said.append(f"Flat from beginning to end: {', '.join(constant)}.")
         sheets = self.sheets()
         drawn = dict.fromkeys(strip.lead for sheet in sheets for strip in sheet.strips)
-        absent = {lead: lead_of(recording, lead) for lead in drawn if lead not in recording.leads}
-        if computed := [lead for lead, values in absent.items() if values is not None]:
-            said.append(f"Not recorded, computed from I and II: {', '.join(computed)}.")
-        if missing := [lead for lead, values in absent.items() if values is None]:
+        made_of = {lead: lead_of(recording, lead)[1] for lead in drawn if lead not in recording.leads}
+        if computed := [lead for lead, sources in made_of.items() if sources]:
+            sources = " and ".join(made_of[computed[0]])  # all limb leads that were recorded
+            said.append(f"Not recorded, computed from {sources}: {', '.join(computed)}.")
+        if missing := [lead for lead, sources in made_of.items() if not sources]:
             said.append(f"Not recorded: {', '.join(missing)}.")
         if beside := [lead for lead in recording.leads if lead not in drawn]:
             said.append(f"Recorded, but not drawn: {', '.join(beside)}.")
@@ -228,7 +229,6 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
         notes=reading.notes(),
         answer=found,
         uncalibrated=UNCALIBRATED,
-        unscored=[printable(code) for code in found.comparison.unscored] if found else [],
         method=method(found) if found else (),
         answered=[abbreviation(code) for code in found.answered] if found else [],
         rows=_probabilities(found, reading.recording) if found else [],

@@ -127,16 +127,7 @@ def _draw_text(axes: Axes, reading: Reading, notes: Sequence[str]) -> None:
     """What else the page of a recording says, in one column."""
     paragraphs: list[tuple[str, Sequence[str]]] = [("Mended, assumed, not shown", notes)]
     if found := reading.answer:
-        compared = found.comparison
-        named = (
-            ("Agreed", compared.agreed),
-            ("Missed (in the header only)", compared.missed),
-            ("Extra (answered only)", compared.extra),
-            ("In the header, not one of the 27", compared.unscored),
-        )
-        agreement = [
-            f"{what}: {', '.join(names) or '–'}" for what, names in named if compared.labelled or what[0] == "I"
-        ]
+        agreement = [f"{what}: {', '.join(names) or '–'}" for what, names in found.comparison.rows]
         paragraphs = [
             ("The answer, and how it came about", found.reasons),
             ("Answer and header", agreement),

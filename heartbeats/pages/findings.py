@@ -20,6 +20,7 @@ from heartbeats.diagnoses import (
     read_weights,
     snomed_codes,
 )
+from heartbeats.files import printable
 from heartbeats.heart_rate import BRADY_INTERVAL, r_peaks
 from heartbeats.pages.layout import rhythm_lead
 from heartbeats.pages.saliency import Saliency, integrated_gradients
@@ -83,6 +84,17 @@ class Comparison:
     def labelled(self) -> bool:
         """Whether the header has a diagnosis that is scored: without one there is nothing to compare with."""
         return bool(self.agreed or self.missed)
+
+    @property
+    def rows(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What a page tells: diagnoses by how answer and header stand to one another, as far as there is a header's."""
+        compared = [
+            ("Agreed", self.agreed),
+            ("Missed: in the header only", self.missed),
+            ("Extra: answered only", self.extra),
+        ]
+        unscored = tuple(map(printable, self.unscored))
+        return [*(compared if self.labelled else ()), ("In the header, not one of the 27", unscored)]
 
     @property
     def disagreement(self) -> tuple[int, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.header import STANDARD_LEADS
-from heartbeats.preprocessing import LIMB_LEADS
+from heartbeats.preprocessing import LIMB_LEADS, select_lead
 from heartbeats.recording import Recording
 
 __all__ = [
@@ -99,7 +99,7 @@ def trace(recording: Recording, strip: Strip) -> tuple[npt.NDArray[np.float64], 
     Empty where the recording lacks the lead. The sample after the strip's last is drawn too: there the next strip
     begins.
     """
-    lead = lead_of(recording, strip.lead)
+    lead, _ = lead_of(recording, strip.lead)
     if lead is None:
         return np.empty(0), np.empty(0)
     first = int(np.ceil(strip.start * recording.sampling_rate))
@@ -109,24 +109,25 @@ def trace(recording: Recording, strip: Strip) -> tuple[npt.NDArray[np.float64], 
     return strip.x + SPEED * seconds, strip.y - GAIN * (values - np.median(values)) if values.size else values
 
 
-def lead_of(recording: Recording, lead: str) -> npt.NDArray[np.float64] | None:
-    """A lead in mV, shape (samples,): as recorded, or a limb lead that I and II determine; ``None`` without either."""
-    row = {name: recording.signal[i] for i, name in reversed(list(enumerate(recording.leads)))}
-    if lead not in row and lead in LIMB_LEADS and "I" in row and "II" in row:
-        row[lead] = LIMB_LEADS[lead][0] * row["I"] + LIMB_LEADS[lead][1] * row["II"]
-    return row.get(lead)
+def lead_of(recording: Recording, lead: str) -> tuple[npt.NDArray[np.float64] | None, tuple[str, ...]]:
+    """A lead in mV, shape (samples,), and the leads that it is made of, as the networks would have it.
+
+    Itself where it was recorded; others for a limb lead that they determine; ``None`` and no leads without either.
+    """
+    values, sources = select_lead(recording.signal, recording.leads, lead)
+    return (values if sources else None), sources
 
 
 def mended(recording: Recording) -> dict[str, str]:
     """Leads with missing samples, and two words on what is drawn in their place.
 
-    A limb lead that is computed has the gaps of leads I and II.
+    A limb lead that is computed has the gaps of those that it is computed from.
     """
     samples = recording.signal.shape[1]
+    computed = {limb: lead_of(recording, limb)[1] for limb in LIMB_LEADS if limb not in recording.leads}
     found: dict[str, str] = {}
     for lead, missing in sorted(zip(recording.leads, recording.missing, strict=True), key=lambda item: -item[1]):
         if missing:
             remark = NO_SAMPLES if missing == samples else "gaps bridged"
-            computed = [limb for limb in LIMB_LEADS if limb not in recording.leads] if lead in ("I", "II") else []
-            found = dict.fromkeys((lead, *computed), remark) | found
+            found = dict.fromkeys((lead, *(limb for limb in computed if lead in computed[limb])), remark) | found
     return found
