@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import ecg
 
-from heartbeats.cohort import CohortError, build_cohort, describe_cohort, drawn
+from heartbeats.cohort import CohortError, Particulars, build_cohort, describe_cohort, drawn
 from heartbeats.diagnoses import CLASSES
-from heartbeats.header import find_headers
+from heartbeats.header import find_headers, parse_header
 from heartbeats.recording import read_recording
-from heartbeats.settings import Settings, TrainingSettings
+from heartbeats.settings import CohortSettings, Settings, TrainingSettings
 
 SETTINGS = Settings()
 
@@ -104,3 +104,50 @@ def test_the_304_real_recordings(ecg_data, tmp_path):
     assert set(cohort.left_out) == {"no scored label"}
     assert cohort.labels.any(axis=1).all()
     assert 0.1 < cohort.validation.mean() < 0.3
+
+
+def test_each_recording_is_on_the_side_that_it_draws_with_its_own_labels_and_particulars(write_record, tmp_path):
+    dx = {"E00000": "426177001", "E00001": "164889003", "E00002": "426783006"}
+    for i in range(30):
+        name = f"E000{i:02}"
+        write_record(
+            name,
+            ecg(rate=50 + i, sampling_rate=400 + i),
+            sampling_rate=400 + i,
+            folder=tmp_path / "data",
+            dx=dx.get(name, "39732003"),
+            comments=f"#Age: {20 + i}\n#Sex: {'Male' if i % 3 else 'Female'}\n",
+        )
+    (tmp_path / "data/E00003.mat").unlink()
+    cohort = build_cohort(tmp_path / "data", tmp_path / "store", SETTINGS)
+    sides = {validating: cohort.side(validating=validating) for validating in (False, True)}
+    assert sides[True][0]
+    names = [recording.name for recording in cohort.recordings]
+    assert sorted(r.name for recordings, _ in sides.values() for r in recordings) == names
+    assert len(names) == 29
+    for validating, (recordings, labels) in sides.items():
+        for recording, row in zip(recordings, labels, strict=True):
+            assert (drawn(recording.digest, by=0) < 0.2) == validating
+            assert [CLASSES[j] for j in np.flatnonzero(row)] == [dx.get(recording.name, "39732003")]
+    for name, particulars in zip(names, cohort.particulars, strict=True):
+        i = int(name[1:])
+        seconds = round(10 * (400 + i)) / (400 + i)
+        assert particulars == Particulars(400 + i, pytest.approx(seconds), 20 + i, "Male" if i % 3 else "Female")
+    described = describe_cohort(cohort)
+    for side, validating in (("training", False), ("validation", True)):
+        count = len(sides[validating][0])
+        assert described[side]["sources"] == {"georgia": count}
+        assert sum(described[side]["classes"].values()) == count
+    assert described["particulars"]["georgia"]["sexes"] == {"Female": 9, "Male": 20}
+
+
+def test_a_header_without_particulars_says_so():
+    assert Particulars.of(parse_header("E1 1\n#Dx: 426783006")) == Particulars(None, None, None, None)
+    assert Particulars.of(parse_header("E1 1 500\n#Age: NaN")) == Particulars(500, None, None, None)
+
+
+def test_a_cohort_of_which_all_validate_is_refused(write_record, tmp_path):
+    write_record("E00001", folder=tmp_path / "data")
+    all_of_them = dataclasses.replace(SETTINGS, cohort=CohortSettings(validation_fraction=0.999999))
+    with pytest.raises(CohortError, match="to validate with: 1; to train with: 0"):
+        build_cohort(tmp_path / "data", tmp_path / "store", all_of_them)

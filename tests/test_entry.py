@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from conftest import TINY
 
-from heartbeats import entry
+from heartbeats import entry, relabelling
+from heartbeats.cohort import validates
 from heartbeats.entry import train_entry
+from heartbeats.header import find_headers
+from heartbeats.recording import read_recording
 from heartbeats.settings import DecisionSettings, RelabellingSettings
-from heartbeats.training import TrainingError
+from heartbeats.training import TrainingError, train_network
+from heartbeats.validation import read_validation
 
 
 @pytest.fixture
@@ -97,3 +101,23 @@ def test_a_training_that_diverges_in_its_last_step_is_none(simulated, tmp_path):
     with pytest.raises(TrainingError, match=r"no numbers: lower training.learning_rate"):
         train_entry(simulated, tmp_path / "model", settings)
     assert not (tmp_path / "model/model.json").exists()
+
+
+def test_no_network_is_trained_on_a_recording_that_validates(simulated, tmp_path, monkeypatch):
+    given = {}
+
+    def training(name, recordings, labels, settings, **options):
+        given[name] = {recording.digest for recording in recordings}
+        return train_network(name, recordings, labels, settings, **options)
+
+    monkeypatch.setattr(entry, "train_network", training)
+    monkeypatch.setattr(relabelling, "train_network", training)
+    train_entry(simulated, tmp_path / "model", TINY)
+    digests = {path.stem: read_recording(path).digest for path in find_headers(simulated)}
+    names = read_validation(tmp_path / "model/validation.csv").names
+    assert names
+    assert all(validates(digests[name], TINY) for name in names)
+    assert set(given) == {"relabelling", "4s", "2s"}
+    for learned in given.values():
+        assert len(learned) > len(names)
+        assert not any(validates(digest, TINY) for digest in learned)

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from heartbeats import relabelling
 from heartbeats.diagnoses import CLASSES
-from heartbeats.relabelling import CPSC_CLASSES, relabel
+from heartbeats.prepared import Prepared
+from heartbeats.relabelling import CPSC_CLASSES, relabel, train_and_relabel
+from heartbeats.settings import Settings
 
 AF, BRADY, LAD, CRBBB = "164889003", "426627000", "39732003", "713427006"
 
@@ -39,3 +42,40 @@ def test_a_label_that_was_there_is_not_counted():
     new, added = relabel(labels, np.ones((1, 27)) * labels, np.array([True]), probability=0.8)
     assert added == {}
     np.testing.assert_array_equal(new, labels)
+
+
+def prepared(name: str, height: int) -> Prepared:
+    return Prepared(name, np.full((8, 1000), height, np.int16), bradycardia=False, digest=name, warnings=())
+
+
+def test_each_cpsc_recording_gets_what_the_network_answers_for_it_and_no_other_gets_any(monkeypatch, tmp_path):
+    recordings = [prepared(name, i) for i, name in enumerate(("E00001", "A0001", "Q0001", "A0002", "HR1"))]
+    trained_on = []
+
+    class Answers:
+        def __init__(self, network):
+            assert network == "the first network"
+
+        def probabilities(self, signals, *, seconds):
+            assert seconds == 30
+            answers = np.full((len(signals), 27), 0.1)
+            answers[[signal[0, 0] == 1 for signal in signals], one(BRADY)] = 0.9
+            answers[[signal[0, 0] == 3 for signal in signals], one(LAD)] = 0.9
+            return answers
+
+    def training(name, given, labels, settings, *, seconds, directory):
+        trained_on.append((name, [recording.name for recording in given], labels.any(), seconds, directory))
+        return "the first network"
+
+    monkeypatch.setattr(relabelling, "train_network", training)
+    monkeypatch.setattr(relabelling, "InferenceNetwork", Answers)
+    nothing = np.zeros((5, 27), bool)
+    labels, added = train_and_relabel(recordings, nothing, Settings(), tmp_path)
+    assert np.argwhere(labels).tolist() == [[1, one(BRADY)], [3, one(LAD)]]
+    assert added == {"Brady": 1, "LAD": 1}
+    assert trained_on == [("relabelling", [recording.name for recording in recordings], False, 30, tmp_path)]
+    others = [recordings[i] for i in (0, 2, 4)]
+    labels, added = train_and_relabel(others, nothing[:3], Settings(), tmp_path)
+    assert not labels.any()
+    assert added == {}
+    assert len(trained_on) == 1, "no network is trained where there is nothing to relabel"
