@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from benchmarks.measuring import machine
 from heartbeats.classifier import MODEL_FILE, Evidence, search_threshold
-from heartbeats.cohort import Cohort, Particulars, describe_cohort
+from heartbeats.cohort import Cohort, Particulars
+from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import CLASSES, read_weights
 from heartbeats.pages.score_report import score_report
 from heartbeats.pages.training_report import training_report

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.diagnoses import ABBREVIATIONS, label_matrix
+from heartbeats.diagnoses import label_matrix
 from heartbeats.files import printable
 from heartbeats.header import Header, find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
@@ -29,10 +28,10 @@ __all__ = [
     "Particulars",
     "Selection",
     "build_cohort",
-    "describe_cohort",
     "drawn",
     "select_recordings",
     "validates",
+    "warned",
 ]
 
 log = logging.getLogger(__name__)
@@ -113,7 +112,7 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
     """Find, select, prepare and split the recordings of a folder.
 
     Recordings that are left out or warned of are counted in the log, with the reason, and the first ten named;
-    :func:`describe_cohort` names all of them, in model.json.
+    :func:`heartbeats.cohort_summary.describe_cohort` names all of them, in model.json.
 
     Raises:
         CohortError: no recording is left to train with.
@@ -127,7 +126,7 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
             left_out.setdefault("unusable", []).append(f"{recording.name} ({recording.reason})")
     kept = [not isinstance(recording, Failure) for recording in prepared]
     recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
-    for warning, names in _warned(recordings).items():
+    for warning, names in warned(recordings).items():
         log.warning("%s (%d recordings): %s", warning, len(names), _some(names))
     for reason, names in left_out.items():
         log.info("left out, %s (%d recordings): %s", reason, len(names), _some(names))
@@ -194,63 +193,16 @@ def validates(digest: str, settings: Settings) -> bool:
     return drawn(digest, by=settings.training.seed) < settings.cohort.validation_fraction
 
 
-def _warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
+def warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
     """Names of recordings by what had to be assumed or mended."""
-    warned: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {}
     for recording in recordings:
         for warning in recording.warnings:
-            warned.setdefault(warning, []).append(recording.name)
-    return warned
+            named.setdefault(warning, []).append(recording.name)
+    return named
 
 
 def _some(names: Sequence[str]) -> str:
     """The first of them: a line of ten thousand is read by nobody."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def describe_cohort(cohort: Cohort) -> dict[str, Any]:
-    """A cohort in counts, as JSON takes them: who trains, who validates, who is left out, and their particulars.
-
-    ``left_out`` and ``warned`` have the names of recordings by reason.
-
-    ``labels`` has a count per source and class, ``particulars`` per source how many recordings have each sampling rate
-    (Hz), length (whole seconds), age (whole years) and sex, ``unknown`` where the header does not say.
-    """
-    sources = cohort.sources
-
-    def counts(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        def per_class(rows: npt.NDArray[np.bool_]) -> dict[str, int]:
-            return dict(zip(ABBREVIATIONS.values(), cohort.labels[rows].sum(axis=0).tolist(), strict=True))
-
-        of_source = _counts(sources[chosen].tolist())
-        return {
-            "sources": of_source,
-            "classes": per_class(chosen),
-            "labels": {source: per_class(chosen & (sources == source)) for source in of_source},
-        }
-
-    def particulars(source: str) -> dict[str, dict[str, int]]:
-        of_source = list(compress(cohort.particulars, sources == source))
-        return {
-            "sampling_rates": _counts(each.sampling_rate for each in of_source),
-            "seconds": _counts(each.seconds and round(each.seconds) for each in of_source),
-            "ages": _counts(each.age and int(each.age) for each in of_source),
-            "sexes": _counts(each.sex for each in of_source),
-        }
-
-    return {
-        "training": counts(~cohort.validation),
-        "validation": counts(cohort.validation),
-        "particulars": {source: particulars(source) for source in sorted(set(sources.tolist()))},
-        "left_out": cohort.left_out,
-        "warned": _warned(cohort.recordings),
-    }
-
-
-def _counts(values: Iterable[float | str | None]) -> dict[str, int]:
-    """How often each value is there, in rising order, with the values as text."""
-    counted = Counter(values)
-    known = sorted((value for value in counted if value is not None), key=lambda v: (isinstance(v, str), v))
-    named = {value if isinstance(value, str) else f"{value:g}": counted[value] for value in known}
-    return named | ({"unknown": counted[None]} if counted[None] else {})

@@ -39,8 +39,8 @@ def device() -> torch.device:
 def joined() -> Iterator[None]:
     """Join the other processes; within, they can wait for and tell one another.
 
-    After a failure there is no farewell: NCCL's waits for processes that wait for this one, and torchrun ends them all
-    once this one has ended.
+    After an exception the group is not left in order: under NCCL that would wait for processes which are themselves
+    waiting for this one. torchrun ends them all once this one has ended.
     """
     if ranks.world_size() == 1:
         yield

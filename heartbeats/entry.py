@@ -30,7 +30,8 @@ from heartbeats.classifier import (
     save,
     search_threshold,
 )
-from heartbeats.cohort import Cohort, CohortError, build_cohort, describe_cohort
+from heartbeats.cohort import Cohort, CohortError, build_cohort
+from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import WEIGHTS_FILE
 from heartbeats.files import code_digest, locked, remove_half_written, write_text
 from heartbeats.header import find_headers
@@ -48,7 +49,7 @@ REPORT_FILE = "report.html"
 
 # The modules that a model's networks follow from, and those that its threshold and the rest follow from besides.
 NETWORKS = (*TRAINING, "header", "diagnoses", "cohort", "inference", "relabelling", "entry")
-DECIDING = ("scoring", "heart_rate", "unet", "classifier", "validation")
+DECIDING = ("scoring", "heart_rate", "unet", "classifier", "validation", "cohort_summary")
 
 # What model.json says of networks, kept where only the decision has changed.
 OF_NETWORKS = ("relabelling", "training")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from conftest import ecg
 
-from heartbeats.cohort import CohortError, Particulars, build_cohort, describe_cohort, drawn
+from heartbeats.cohort import CohortError, Particulars, build_cohort, drawn
+from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import CLASSES
 from heartbeats.header import find_headers, parse_header
 from heartbeats.recording import read_recording

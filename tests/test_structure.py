@@ -16,9 +16,10 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
     "files", "ranks", "header", "settings", "matlab_file", "calibration", "recording", "record_writer", "diagnoses",
-    "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "se_resnet",
-    "inference", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints", "training", "relabelling",
-    "classifier", "validation", "pages", "entry", "driving", "datasets", "experiments", "simulation", "show",
+    "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "cohort_summary",
+    "se_resnet", "inference", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints", "training",
+    "relabelling", "classifier", "validation", "pages", "entry", "driving", "datasets", "experiments", "simulation",
+    "show",
 )  # fmt: skip
 
 

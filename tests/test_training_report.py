@@ -18,7 +18,8 @@ from pages_read import Page, written
 
 from heartbeats import entry
 from heartbeats.classifier import Evidence
-from heartbeats.cohort import build_cohort, describe_cohort
+from heartbeats.cohort import build_cohort
+from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.entry import train_entry
 from heartbeats.pages.training_report import training_report
