@@ -142,6 +142,39 @@ def test_the_learning_rate_drops_at_its_epoch(uninterrupted):
     assert lines[-1]["seconds_left"] == 0
 
 
+def test_a_checkpoint_of_other_signals_under_the_same_names_is_not_continued(tmp_path, caplog):
+    def with_first_sample(value):
+        changed = recordings()
+        changed[3].signal[0, 0] = value
+        return train_network("2s", changed, labels(), SETTINGS, seconds=2.0, directory=tmp_path)
+
+    one = with_first_sample(5)
+    assert not same(with_first_sample(9), one)
+    assert "of other data, settings or code" in caplog.text
+
+
+def test_the_loss_of_an_epoch_is_its_mean_over_the_recordings(tmp_path):
+    """With a batch of one and three of three recordings, and weights that stay where they are."""
+    still = dataclasses.replace(
+        SETTINGS,
+        training=dataclasses.replace(SETTINGS.training, epochs=1, batch_size=3, learning_rate=1e-30),
+        network=dataclasses.replace(SETTINGS.network, dropout=0.0),
+    )
+    seen = []
+
+    def loss(logits, y):
+        each = torch.nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none").mean(dim=1)
+        seen.extend(each.tolist())
+        return each.mean()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(training.LOSS_FUNCTIONS, "sign", loss)
+        train(tmp_path, settings=still)
+    (line,) = (tmp_path / EPOCH_LOG).read_text().splitlines()
+    assert len(seen) == 10
+    assert json.loads(line)["loss"] == pytest.approx(np.mean(seen), rel=1e-5)
+
+
 def test_training_learns_what_is_there_to_learn(tmp_path):
     longer = dataclasses.replace(SETTINGS.training, epochs=40, reduced_from_epoch=41)
     train(tmp_path, settings=dataclasses.replace(SETTINGS, training=longer))
