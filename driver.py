@@ -12,19 +12,19 @@ are passed over, and count as classified for the exit status; those that could n
 
 import argparse
 import sys
-from pathlib import Path
 
 from heartbeats import collective, ranks
 from heartbeats.classifier import ModelError
 from heartbeats.driving import classify_folder, say
+from heartbeats.files import named_path
 from team_code import load_model
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="folder written by train_model.py")
-    parser.add_argument("data", type=Path, help="folder of recordings, sub-folders included")
-    parser.add_argument("out", type=Path, help="folder for the output files, made if missing")
+    parser.add_argument("model", type=named_path, help="folder written by train_model.py")
+    parser.add_argument("data", type=named_path, help="folder of recordings, sub-folders included")
+    parser.add_argument("out", type=named_path, help="folder for the output files, made if missing")
     parser.add_argument("--resume", action="store_true", help="pass over recordings that are classified already")
     try:
         arguments = parser.parse_args()

@@ -11,20 +11,21 @@ The areas and the challenge metric are nan where no recording has a scored label
 
 import argparse
 import sys
-from pathlib import Path
 
-from heartbeats.files import write_where_told
+from heartbeats.files import named_path, write_where_told
 from heartbeats.outputs import OutputError
 from heartbeats.scoring import read_submission
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labels", type=Path, help="folder of header files, sub-folders included")
-    parser.add_argument("outputs", type=Path, help="folder of output files, NAME.csv for every header NAME.hea")
-    parser.add_argument("scores", type=Path, nargs="?", help="file for the seven measures (default: they are printed)")
-    parser.add_argument("class_scores", type=Path, nargs="?", help="file for three measures per class")
-    parser.add_argument("--report", type=Path, help="HTML file for figures and pictures with intervals")
+    parser.add_argument("labels", type=named_path, help="folder of header files, sub-folders included")
+    parser.add_argument("outputs", type=named_path, help="folder of output files, NAME.csv for every header NAME.hea")
+    parser.add_argument(
+        "scores", type=named_path, nargs="?", help="file for the seven measures (default: printed)"
+    )
+    parser.add_argument("class_scores", type=named_path, nargs="?", help="file for three measures per class")
+    parser.add_argument("--report", type=named_path, help="HTML file for figures and pictures with intervals")
     arguments = parser.parse_intermixed_args()
     try:
         submission = read_submission(arguments.labels, arguments.outputs)

@@ -50,7 +50,7 @@ def training_code(
         screen = logging.StreamHandler(sys.stdout)
         screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         # delay: the folder may not exist yet.
-        file = logging.FileHandler(directory / "training.log", encoding="utf-8", delay=True)
+        file = logging.FileHandler(directory / "training.log", encoding="utf-8", delay=True, errors="backslashreplace")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         handlers = [screen, file]
     with _log_to(*handlers):
@@ -76,13 +76,13 @@ def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | N
     """Load a model folder that ``training_code`` wrote.
 
     Args:
-        leads: the only leads that the model may read (2021's lead sets); all that a recording has if ``None``.
+        leads: the only leads that the model may read (2021's lead sets), or one; all that a recording has if ``None``.
 
     Raises:
         ModelError: the folder is damaged or not one of this program; the message names the file.
         OSError: torchrun started more processes than there are GPUs.
     """
-    return load(Path(model_directory), device=collective.device(), leads=leads)
+    return load(Path(model_directory), device=collective.device(), leads=[leads] if isinstance(leads, str) else leads)
 
 
 def run_classifier(

@@ -15,21 +15,22 @@ from pathlib import Path
 
 from heartbeats.classifier import ModelError
 from heartbeats.cohort import CohortError
-from heartbeats.settings import Settings, SettingsError, read_settings
+from heartbeats.files import named_path
+from heartbeats.settings import Settings, read_settings
 from heartbeats.training import TrainingError
 from team_code import training_code
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="folder of recordings, sub-folders included")
-    parser.add_argument("model", help="folder for the model, made if missing")
+    parser.add_argument("data", type=named_path, help="folder of recordings, sub-folders included")
+    parser.add_argument("model", type=named_path, help="folder for the model, made if missing")
     parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
     arguments = parser.parse_args()
     try:
         settings = read_settings(arguments.config) if arguments.config else Settings()
         training_code(arguments.data, arguments.model, settings)
-    except (CohortError, ModelError, SettingsError, TrainingError, OSError) as error:
+    except (CohortError, ModelError, TrainingError, ValueError, OSError) as error:
         sys.exit(f"train_model.py: {error}")
     except KeyboardInterrupt:
         sys.exit("train_model.py: interrupted; the same command goes on from the last finished epoch")

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as load_tensors
 
 from heartbeats import unet
 from heartbeats.checkpoints import save_tensors
@@ -272,7 +272,7 @@ def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None =
         raise ModelError(f"{path} is missing: train_model.py has not finished in this folder") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged, no JSON ({error}): train again") from error
     if not isinstance(model, dict) or (model.get("format"), model.get("format_version")) != (FORMAT, FORMAT_VERSION):
         raise ModelError(f"{path} is not a model of this program's format {FORMAT} {FORMAT_VERSION}: train again")
@@ -282,7 +282,7 @@ def load(directory: Path, *, device: torch.device, leads: Sequence[str] | None =
         settings = settings_from_dict(model["settings"])
         members = tuple(_load_member(directory, member, settings.network, device) for member in model["members"])
         threshold = float(model["threshold"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path} lacks or garbles an entry ({error!r}): train again") from error
     if tuple(member.seconds for member in members) != settings.training.seconds:
         raise ModelError(f"{path} names other members than its settings: train again")
@@ -300,11 +300,12 @@ def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettin
         if _sha256(path) != entry["sha256"]:
             raise ModelError(f"{path} is not the file that {MODEL_FILE} describes (damaged or replaced): train again")
         network = SEResNet(settings)
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(load_tensors(path.read_bytes()))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{path} does not hold this network's weights ({error}): train again") from error
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path} does not hold this network's weights ({reason}): train again") from error
     if not all(torch.isfinite(values).all() for values in network.state_dict().values()):
         raise ModelError(f"{path} holds weights that are no numbers: train again")
     return Member(float(entry["seconds"]), network.to(device).eval())

@@ -94,8 +94,11 @@ def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
         ValueError: rows and columns differ, an entry is no number, or two equivalent rows differ.
         OSError: the file cannot be read.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a table of numbers: {error}") from error
     headings = [_heading(text) for text in rows[0][1:]] if rows else []
     if not headings or [_heading(row[0]) for row in rows[1:]] != headings:
         raise ValueError(f"{path}: the rows and columns of a reward matrix must have the same codes in the same order")
@@ -104,6 +107,8 @@ def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
     except ValueError as error:
         raise ValueError(f"{path}: not a square table of numbers: {error}") from error
 
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{path}: holds a weight that is no number")
     pair_of: dict[tuple[str, ...], tuple[str, ...]] = {(code,): pair for pair in EQUIVALENT for code in pair}
     classes = [pair_of.get(codes, codes) for codes in headings]
     first = [classes.index(codes) for codes in classes]

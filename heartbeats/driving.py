@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -92,7 +93,7 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
             say(f"{item.name}: {warning}")
     yield from (item for item in batch if isinstance(item, Failure))
     together = _classified_together(classifier, prepared)
-    yield from (classify_alone(classifier, item) for item in prepared) if together is None else together
+    yield from (classify_alone(classifier, item) for item in prepared) if together is None else map(_known, together)
 
 
 def _classified_together(classifier: Classifier, prepared: Sequence[Prepared]) -> list[Diagnosis] | None:
@@ -115,11 +116,18 @@ def classify_alone(classifier: Classifier, prepared: Prepared) -> Diagnosis | Fa
         OSError: the GPU has failed, or has too little memory: that is no recording's fault.
     """
     try:
-        return classifier.classify([prepared])[0]
+        return _known(classifier.classify([prepared])[0])
     except (torch.AcceleratorError, torch.OutOfMemoryError) as error:
         raise _gpu_failed(error) from error
     except RuntimeError as error:
         return Failure(prepared.name, f"the networks failed: {error}")
+
+
+def _known(diagnosis: Diagnosis) -> Diagnosis | Failure:
+    """A diagnosis with its probabilities, or that it has none."""
+    if all(map(math.isfinite, diagnosis.probabilities)):
+        return diagnosis
+    return Failure(diagnosis.name, "the networks failed: what they answer is no number")
 
 
 def _gpu_failed(error: RuntimeError) -> OSError:

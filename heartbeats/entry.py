@@ -32,7 +32,7 @@ from heartbeats.classifier import (
 )
 from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.cohort_summary import describe_cohort
-from heartbeats.diagnoses import WEIGHTS_FILE
+from heartbeats.diagnoses import WEIGHTS_FILE, read_weights
 from heartbeats.files import code_digest, locked, remove_half_written, write_text
 from heartbeats.header import find_headers
 from heartbeats.relabelling import train_and_relabel
@@ -46,6 +46,7 @@ __all__ = ["DECIDING", "NETWORKS", "train_entry"]
 log = logging.getLogger(__name__)
 
 REPORT_FILE = "report.html"
+SOME = 16  # recordings on which networks are tried that no recording validates
 
 # The modules that a model's networks follow from, and those that its threshold and the rest follow from besides.
 NETWORKS = (*TRAINING, "header", "diagnoses", "cohort", "inference", "relabelling", "entry")
@@ -66,10 +67,12 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     Raises:
         CohortError: the folder holds no recordings to train with.
         TrainingError: a network's loss, or what it answers, is no number.
+        ValueError: weights.csv is no reward matrix.
         InUseError: another process trains into the model folder.
         ModelError: a process of torchrun does not find the model that the first one wrote: the folder is not shared.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
+    read_weights()  # now, and not after days of training
     if not find_headers(data_directory):  # before anything is written: the arguments may be swapped
         raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
     with collective.joined():
@@ -216,7 +219,8 @@ def _with_threshold(
     """The classifier with its threshold, the search for that on the validation recordings, and what it rests on."""
     recordings, labels = cohort.side(validating=True)
     probabilities = ensemble(members, recordings)
-    if not np.isfinite(probabilities).all():
+    some = probabilities if recordings else ensemble(members, cohort.recordings[:SOME])
+    if not np.isfinite(some).all():
         raise TrainingError("the networks' probabilities are no numbers: lower training.learning_rate")
     evidence = Evidence.of(recordings, settings.decision)
     search = search_threshold(probabilities, evidence, labels, settings.decision)

@@ -5,20 +5,24 @@ Names and texts of files may hold anything: :func:`printable` makes them fit to 
 
 from __future__ import annotations
 
+import argparse
 import ast
+import errno
 import fcntl
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 __all__ = [
     "InUseError",
     "code_digest",
     "locked",
+    "named_path",
     "printable",
     "read_bytes",
     "remove_half_written",
@@ -26,6 +30,9 @@ __all__ = [
     "write_text",
     "write_where_told",
 ]
+
+
+LARGEST_TEXT = 16 * 2**20  # bytes; the Challenge's headers have one or two thousand
 
 
 class InUseError(OSError):
@@ -54,13 +61,21 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """A file's content; as ``Path.read_bytes``, but scoring reads 86,202 files and making paths takes longer than that.
+    """A text file's content; scoring reads 86,202 files, and making paths takes longer than that.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, is not a file (a pipe would be waited for), or is larger than :data:`LARGEST_TEXT`.
     """
-    with open(path, "rb") as file:  # noqa: PTH123
-        return file.read()
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        if status.st_size > LARGEST_TEXT:
+            raise OSError(errno.EFBIG, f"{status.st_size} bytes are no header, label or output", str(path))
+        return b"".join(iter(partial(os.read, descriptor, status.st_size + 1), b""))
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -118,6 +133,17 @@ def write_where_told(path: Path, text: str) -> None:
     except RuntimeError as error:
         raise OSError(f"{path} is a loop of links") from error
     write_text(place, text)
+
+
+def named_path(text: str) -> Path:
+    """The path that an argument of a command names; for ``argparse``.
+
+    Raises:
+        ArgumentTypeError: it is empty, as of a shell variable that is not set; a ``Path`` of it is the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; is a variable not set?")
+    return Path(text)
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 from heartbeats.files import read_bytes
 
@@ -98,6 +99,7 @@ def find_headers(directory: Path | str) -> list[Path]:
 
     Raises:
         NotADirectoryError: ``directory`` is not a folder.
+        OSError: it or a folder below cannot be listed: its recordings would be missing without a word.
     """
     return [Path(path) for path in header_paths(directory)]
 
@@ -106,13 +108,17 @@ def header_paths(directory: Path | str) -> list[str]:
     """As :func:`find_headers`, but as text: making a ``Path`` of each takes longer than finding them.
 
     Raises:
-        NotADirectoryError: ``directory`` is not a folder.
+        OSError: as there.
     """
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"{directory}: no such folder of recordings")
     found: list[str] = []
     seen: set[str] = set()
-    for folder, folders, names in os.walk(directory, followlinks=True):
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    for folder, folders, names in os.walk(directory, onerror=refuse, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:  # a link to a folder above would never end
             folders.clear()
             continue
@@ -126,7 +132,7 @@ def read_header_text(path: Path | str) -> str:
     """The text of a header file, UTF-8 or, failing that, Latin-1.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is no text file of a header's size.
     """
     raw = read_bytes(path)
     try:

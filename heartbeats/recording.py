@@ -121,12 +121,12 @@ def read_header(header_file: Path) -> Header:
     Raises:
         RecordingError: the file cannot be read.
     """
-    if header_file.exists() and not header_file.is_file():
-        raise RecordingError(f"{header_file.name} is not a file")  # a pipe would be waited for
     try:
         return parse_header(read_header_text(header_file))
     except OSError as error:
         raise RecordingError(f"{header_file.name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RecordingError(f"{header_file.name!r} is no name of a file") from error
 
 
 def signal_files(header_file: Path) -> list[Path]:
@@ -158,7 +158,8 @@ def read_samples(header_file: Path, header: Header | None = None, *, variable: s
 def _matlab_file(header_file: Path) -> Path | None:
     """``NAME.mat`` beside a header, if it is there."""
     matlab_file = header_file.with_suffix(".mat")
-    return matlab_file if matlab_file.is_file() else None
+    # os.path, because Path raises on a name that is too long for one, or in a folder that may not be entered.
+    return matlab_file if os.path.isfile(matlab_file) else None  # noqa: PTH113
 
 
 def _named_files(header_file: Path, header: Header) -> list[Path]:
@@ -178,7 +179,6 @@ def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
     _require_described(header)  # wfdb makes a list of as many leads as are announced
     files = _named_files(header_file, header)
     for path in files:
-        # os.path, because Path raises on a name that is too long for one.
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
             raise RecordingError(f"{path.name} is not a file")
     import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this

@@ -172,7 +172,7 @@ def output_matrices(diagnoses: Sequence[Diagnosis], weights: RewardWeights) -> t
         for k, code in enumerate(classes):
             if (j := column.get(code)) is not None:
                 positive[j] |= labels[k]
-                total[j] += np.nan_to_num(probabilities[k])
+                total[j] += np.where(np.isnan(probabilities[k]), 0, probabilities[k])
                 count[j] += nan_is_zero[j] | ~np.isnan(probabilities[k])
         binary[rows] = positive.T
         scalar[rows] = np.divide(total, count, out=np.zeros_like(total), where=count > 0).T
@@ -230,7 +230,9 @@ def ranking_areas(labels: Labels, scalar: Floats) -> tuple[Floats, Floats]:
         negatives = len(true) - positives
         if positives and negatives:
             order = np.argsort(-ranks, kind="stable")
-            last_of_tie = np.append(np.flatnonzero(np.diff(ranks[order])), len(order) - 1)
+            ranked = ranks[order]
+            # Compared and not subtracted: a difference of infinities is NaN.
+            last_of_tie = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)
             tp = np.append(0, np.cumsum(true[order])[last_of_tie])
             fp = np.append(0, last_of_tie + 1) - tp
             recall, fall_out = tp / positives, fp / negatives

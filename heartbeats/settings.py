@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,9 @@ __all__ = [
 LOSSES = ("sign", "bce", "focal")
 
 
+LARGEST = 10**300  # of whole numbers that stand for others
+
+
 class SettingsError(ValueError):
     """A settings file holds an unknown key, a value of the wrong kind, or one out of range."""
 
@@ -45,6 +49,7 @@ class CohortSettings:
     store: str = "prepared"
 
     def __post_init__(self) -> None:
+        _require(bool(self.store) and "\0" not in self.store, "cohort.store must name a folder")
         _require(0 < self.validation_fraction < 1, "cohort.validation_fraction must lie between 0 and 1")
         known = (*SOURCES.values(), "other")
         for source in self.excluded_sources:
@@ -105,10 +110,13 @@ class TrainingSettings:
         _require(self.loss in LOSSES, f"training.loss must be one of {', '.join(LOSSES)}")
         _require(len(self.seconds) >= 1, "training.seconds must name at least one member")
         _require(len(set(self.seconds)) == len(self.seconds), "training.seconds must not repeat a length")
-        _require(all(0 < s <= 30 for s in self.seconds), "training.seconds must lie in (0, 30]: 30 s are stored")
+        _require(all(1 <= s <= 30 for s in self.seconds), "training.seconds must lie in [1, 30]: 30 s are stored")
         _require(self.epochs >= 1 and self.batch_size >= 1, "training.epochs and batch_size must be at least 1")
         rates = (self.learning_rate, self.reduced_learning_rate)
-        _require(min(rates) > 0, "training.learning_rate and reduced_learning_rate must be positive")
+        _require(
+            all(0 < rate < math.inf for rate in rates),
+            "training.learning_rate and reduced_learning_rate must be positive numbers",
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class RelabellingSettings:
     probability: float = 0.8
 
     def __post_init__(self) -> None:
-        _require(0 < self.seconds <= 30, "relabelling.seconds must lie in (0, 30]: 30 s are stored")
+        _require(1 <= self.seconds <= 30, "relabelling.seconds must lie in [1, 30]: 30 s are stored")
         _require(0 < self.probability < 1, "relabelling.probability must lie between 0 and 1")
 
 
@@ -161,7 +169,7 @@ def read_settings(path: Path) -> Settings:
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
     try:
         return settings_from_dict(tables)
@@ -197,7 +205,7 @@ def _converted(value: Any, kind: Any, key: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise SettingsError(f"{key} must be a list of {inner[0].__name__}, not {value!r}")
         return tuple(_converted(item, inner[0], key) for item in value)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < LARGEST:
         return float(value)
     if type(value) is not kind:
         raise SettingsError(f"{key} must be {kind.__name__}, not {value!r}")

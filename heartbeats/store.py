@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,11 +36,16 @@ log = logging.getLogger(__name__)
 # The modules that prepare a recording: a change of theirs prepares all anew.
 PREPARING = ("header", "matlab_file", "calibration", "recording", "preprocessing", "heart_rate", "prepared")
 SAMPLE_TYPE = np.dtype("<i2")
+FRAME = len(LEADS) * SAMPLE_TYPE.itemsize  # bytes of one sample of all leads
+LINE_TYPES = [str, str, int, int, bool, str, list, int]  # of a line of the index, as JSON gives them
 
 
 @dataclass(frozen=True)
 class IndexLine:
-    """A line of the index: a recording's key, where its signal is (bytes, the end not included), and the rest of it."""
+    """A line of the index: a recording's key, where its signal is (bytes, the end not included), and the rest of it.
+
+    ``checksum`` is the CRC-32 of the signal's bytes.
+    """
 
     key: str
     name: str
@@ -48,6 +54,7 @@ class IndexLine:
     bradycardia: bool
     digest: str
     warnings: tuple[str, ...]
+    checksum: int
 
 
 def stored(
@@ -66,6 +73,8 @@ def stored(
     failures: dict[str, Failure] = {}
     with _locked(directory) as (index, signals):
         lines = _whole_lines(index, signals)
+        for key in _damaged(lines, keys, signals):
+            del lines[key]
         new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in lines}
         log.info(
             "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
@@ -94,7 +103,8 @@ def _key(header_file: Path, code: str) -> str:
             described.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
         except (OSError, ValueError):  # missing, or a name that is none: reading it will say so
             described.append(f"{path.name} missing")
-    return hashlib.sha256("\n".join(described).encode() + header_file.read_bytes()).hexdigest()
+    names = "\n".join(described).encode("utf-8", "surrogateescape")  # file names need not be UTF-8
+    return hashlib.sha256(names + header_file.read_bytes()).hexdigest()
 
 
 @contextmanager
@@ -116,7 +126,9 @@ def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, IndexLine]:
             entry = IndexLine(**json.loads(line))
         except (ValueError, TypeError):
             break
-        if not line.endswith(b"\n") or not entry.start == end <= entry.end <= size:
+        if [type(value) for value in vars(entry).values()] != LINE_TYPES or not line.endswith(b"\n"):
+            break
+        if not entry.start == end <= entry.end <= size or (entry.end - end) % FRAME:
             break
         lines[entry.key] = entry
         end, whole = entry.end, whole + len(line)
@@ -124,6 +136,20 @@ def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, IndexLine]:
     signals.truncate(end)
     signals.seek(0, 2)
     return lines
+
+
+def _damaged(lines: dict[str, IndexLine], keys: Sequence[str], signals: BinaryIO) -> list[str]:
+    """Those of the keys whose signals are not what was written."""
+    damaged = []
+    for key in dict.fromkeys(keys):
+        if entry := lines.get(key):
+            signals.seek(entry.start)
+            if zlib.crc32(signals.read(entry.end - entry.start)) != entry.checksum:
+                damaged.append(key)
+    signals.seek(0, 2)
+    if damaged:
+        log.warning("%d prepared signals are damaged on disk: prepared anew", len(damaged))
+    return damaged
 
 
 def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) -> IndexLine:
@@ -136,6 +162,7 @@ def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) ->
         bradycardia=prepared.bradycardia,
         digest=prepared.digest,
         warnings=prepared.warnings,
+        checksum=zlib.crc32(content),
     )
     signals.write(content)
     signals.flush()

@@ -143,7 +143,7 @@ def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -
     """SHA-256 of names, prepared signals and labels, bool, shape (recordings, 27)."""
     digest = hashlib.sha256()
     for recording in recordings:
-        digest.update(f"{recording.name} {recording.checksum}".encode())
+        digest.update(f"{recording.name} {recording.checksum}".encode("utf-8", "surrogateescape"))
     digest.update(np.packbits(labels).tobytes())
     return digest.hexdigest()
 

@@ -313,3 +313,15 @@ def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simu
     }
     lines = (tmp_path / "model/training.jsonl").read_text().splitlines()
     assert [json.loads(line)["network"] for line in lines] == ["relabelling"] * 2 + ["3s"] * 2
+
+
+@pytest.mark.parametrize("script", ["train_model.py", "driver.py", "evaluate_model.py"])
+def test_an_empty_argument_is_no_folder(script, tmp_path):
+    arguments = [tmp_path] * (1 + (script == "driver.py")) + [""]
+    done = subprocess.run(
+        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    assert "an empty name" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

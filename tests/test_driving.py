@@ -1,5 +1,6 @@
 """What ends the driver, a GPU that has failed, and what does not, a log that nobody reads."""
 
+import math
 import subprocess
 import sys
 import weakref
@@ -11,6 +12,7 @@ from conftest import ecg
 
 from heartbeats.driving import Outcome, classify_folder
 from heartbeats.inference import InferenceNetwork
+from heartbeats.outputs import read_output
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,3 +82,21 @@ def test_what_cannot_be_classified_is_counted_each_time(model_directory, write_r
         driven = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert driven.stderr.splitlines()[-1] == line
         assert driven.returncode == status
+
+
+def test_answers_that_are_no_numbers_are_none(classifier, write_record, tmp_path, monkeypatch, capsys):
+    for i in range(3):
+        write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
+
+    def answers(inference, signals, **options):
+        p = probabilities(inference, signals, **options)
+        p[[signal.shape[1] == 1500 for signal in signals]] = math.nan
+        return p
+
+    probabilities = InferenceNetwork.probabilities
+    monkeypatch.setattr(InferenceNetwork, "probabilities", answers)
+    assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(2, 1, 0)
+    assert "A0001: not classified: the networks failed: what they answer is no number" in capsys.readouterr().err
+    output = read_output(tmp_path / "out/A0001.csv")
+    assert not any(output.labels)
+    assert all(map(math.isnan, output.probabilities))

@@ -121,3 +121,25 @@ def test_no_network_is_trained_on_a_recording_that_validates(simulated, tmp_path
     for learned in given.values():
         assert len(learned) > len(names)
         assert not any(validates(digest, TINY) for digest in learned)
+
+
+def test_a_training_that_diverges_with_nobody_to_validate_is_none(simulated, tmp_path):
+    settings = dataclasses.replace(
+        TINY,
+        cohort=dataclasses.replace(TINY.cohort, validation_fraction=1e-300),
+        training=dataclasses.replace(TINY.training, epochs=1, learning_rate=1e30, batch_size=64),
+        relabelling=RelabellingSettings(enabled=False),
+    )
+    with pytest.raises(TrainingError, match=r"no numbers: lower training.learning_rate"):
+        train_entry(simulated, tmp_path / "model", settings)
+    assert not (tmp_path / "model/model.json").exists()
+
+
+def test_reward_weights_are_read_before_anything_is_trained(simulated, tmp_path, monkeypatch):
+    def garbled():
+        raise ValueError("weights.csv: not a square table of numbers")
+
+    monkeypatch.setattr(entry, "read_weights", garbled)
+    with pytest.raises(ValueError, match=r"weights\.csv"):
+        train_entry(simulated, tmp_path / "model", TINY)
+    assert not (tmp_path / "model").exists()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from heartbeats.header import (
     read_header_text,
     source_of,
 )
+from heartbeats.recording import RecordingError, read_header, read_recording
 
 PROPERTY = settings(max_examples=200)
 
@@ -304,3 +307,40 @@ def test_headers_behind_a_link_to_a_folder_are_found(tmp_path: Path) -> None:
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError, match="nowhere"):
         find_headers(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_its_recordings_do_not_vanish(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a/A0001.hea").touch()
+
+    def scandir(folder):
+        if str(folder).endswith("b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listed(folder)
+
+    listed = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match="b"):
+        find_headers(tmp_path)
+
+
+def test_what_is_no_header_s_size_or_no_file_is_not_read(tmp_path):
+    big, pipe = tmp_path / "A0001.hea", tmp_path / "A0002.hea"
+    big.touch()
+    os.truncate(big, 2**30)
+    os.mkfifo(pipe)
+    for path, reason in ((big, "1073741824 bytes are no header"), (pipe, "not a file")):
+        with pytest.raises(OSError, match=reason):
+            read_header_text(path)
+        with pytest.raises(RecordingError, match=f"{path.name} cannot be read: {reason}"):
+            read_header(path)
+
+
+@pytest.mark.parametrize("suffix", [".hea", ".mat"])
+def test_a_link_to_a_name_that_is_too_long_is_a_recording_that_cannot_be_read(tmp_path, suffix):
+    (tmp_path / "A0001.hea").write_text("A0001 1 500 5000\nA0001.mat 16 1000/mV 16 0 0 0 0 I\n")
+    (tmp_path / "A0001.hea").unlink() if suffix == ".hea" else None
+    (tmp_path / f"A0001{suffix}").symlink_to("y" * 300)
+    with pytest.raises(RecordingError, match="A0001"):
+        read_recording(tmp_path / "A0001.hea")

@@ -317,3 +317,23 @@ def test_arrays_of_the_27_classes_score_as_their_output_files(tmp_path):
     assert made.score().measures() == read.score().measures()
     with pytest.raises(ValueError, match=r"for 24 classes; scoring\.submission takes all 27"):
         score(labels, answered, probabilities, read_weights())
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_ties_at_infinity_are_ties(value):
+    labels = np.array([[True], [False]] * 3)
+    auroc, _ = ranking_areas(labels, np.full((6, 1), value))
+    assert auroc == [0.5]
+    pair = Diagnosis("A1", ("284470004", "63593006"), (0, 0), (value, value))
+    _, scalar = output_matrices([pair], read_weights())
+    assert value in scalar
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"x,1\n1,inf\n", "holds a weight that is no number"), (b"\xff,1\n", "not a table of numbers")],
+)
+def test_reward_weights_that_are_none_are_named(tmp_path, content, reason):
+    (tmp_path / "weights.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"weights\.csv: {reason}"):
+        read_weights(tmp_path / "weights.csv")

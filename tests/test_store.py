@@ -13,6 +13,7 @@ from heartbeats.header import find_headers
 from heartbeats.prepared import Failure, prepare_file
 from heartbeats.settings import PreparationSettings
 from heartbeats.store import stored
+from heartbeats.training import data_digest
 
 
 @pytest.fixture
@@ -153,3 +154,44 @@ def test_a_header_that_names_no_possible_file_is_a_failure(write_record, tmp_pat
     (item,) = stored([header_file], tmp_path / "store")
     assert isinstance(item, Failure)
     assert not item.reason.startswith("unforeseen")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: line | {"end": line["end"] - 1},
+        lambda line: line | {"end": str(line["end"])},
+        lambda line: line | {"warnings": None},
+        lambda line: line | {"key": [line["key"]]},
+        lambda line: {name: value for name, value in line.items() if name != "checksum"},
+    ],
+)
+def test_an_index_of_other_numbers_or_types_is_damaged(write_record, tmp_path, change):
+    files = [write_record(f"A000{i}", ecg(rate=50 + i)) for i in range(3)]
+    before = [np.array(item.signal) for item in stored(files, tmp_path / "store")]
+    index = tmp_path / "store/index.jsonl"
+    lines = [json.loads(line) for line in index.read_text().splitlines()]
+    index.write_text("".join(json.dumps(line) + "\n" for line in (*lines[:2], change(lines[2]))))
+    for item, expected in zip(stored(files, tmp_path / "store"), before, strict=True):
+        np.testing.assert_array_equal(item.signal, expected)
+
+
+def test_a_signal_that_changed_on_disk_is_prepared_anew(write_record, tmp_path, caplog):
+    files = [write_record(f"A000{i}", ecg(rate=50 + i)) for i in range(3)]
+    before = [np.array(item.signal) for item in stored(files, tmp_path / "store")]
+    with (tmp_path / "store/signals.int16").open("r+b") as file:
+        file.seek(100_000)  # in the second signal
+        file.write(b"\x55" * 64)
+    for _ in range(2):
+        for item, expected in zip(stored(files, tmp_path / "store"), before, strict=True):
+            np.testing.assert_array_equal(item.signal, expected)
+    assert caplog.messages == ["1 prepared signals are damaged on disk: prepared anew"]
+
+
+def test_a_name_that_is_not_utf_8_is_a_name(write_record, tmp_path):
+    header_file = write_record()
+    for suffix in (".hea", ".mat"):
+        header_file.with_suffix(suffix).rename(tmp_path / os.fsdecode(b"caf\xe9" + suffix.encode()))
+    (item,) = stored(find_headers(tmp_path), tmp_path / "store")
+    assert os.fsencode(item.name) == b"caf\xe9"
+    assert data_digest([item], np.zeros((1, 27), bool))

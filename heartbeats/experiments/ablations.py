@@ -82,15 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = plan_of(options)
         arms = _arms(plan, options)
         found = {name: _answers(plan, name, arm.settings) for name, arm in arms.items()}
-    lines = [
-        Line(name, set_name, estimate(runs), estimate_difference(runs, found[BASELINE][set_name]))
-        for name, sets in found.items()
-        for set_name, runs in sets.items()
-    ]
-    text = _markdown(lines, arms, options)
-    write_text(plan.out / "ablations.csv", _csv(lines))
-    write_text(plan.out / "ablations.md", text)
-    print(text, end="")
+        lines = [
+            Line(name, set_name, estimate(runs), estimate_difference(runs, found[BASELINE][set_name]))
+            for name, sets in found.items()
+            for set_name, runs in sets.items()
+        ]
+        text = _markdown(lines, arms, options)
+        write_text(plan.out / "ablations.csv", _csv(lines))
+        write_text(plan.out / "ablations.md", text)
+        print(text, end="")
 
 
 def _arms(plan: Plan, options: argparse.Namespace) -> dict[str, Arm]:

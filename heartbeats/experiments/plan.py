@@ -116,7 +116,7 @@ def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:
     for text in changes:
         try:
             changed = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
         for table, values in changed.items():
             tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values

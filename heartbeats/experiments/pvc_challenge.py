@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("marked", type=Path, metavar="MARKED", help="pvc_unet_challenge.csv")
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
     options = parser.parse_args(arguments)
+    if len({path.name for path in options.models}) < len(options.models):
+        parser.error("models are told apart by their folders' names, and two have the same")
     try:
         models = {path.name: load(path, device=collective.device()) for path in options.models}
         preparations = {model.settings.preparation for model in models.values()}

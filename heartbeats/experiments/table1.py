@@ -65,13 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if len(plan.settings.training.seconds) != 2:
             raise SettingsError("training.seconds must name two members, the long and the short")
         seeds = scored_seeds(plan)
-    table = {row: _estimates([sets.answers(row) for sets in seeds]) for row in ROWS}
-    plan.out.mkdir(parents=True, exist_ok=True)
-    write_text(plan.out / "table1.csv", _csv(table))
-    text = _markdown(table, options, plan.settings)
-    write_text(plan.out / "table1.md", text)
-    replace_file(plan.out / "table1.svg", lambda path: _plot(table, path))
-    print(text)
+        table = {row: _estimates([sets.answers(row) for sets in seeds]) for row in ROWS}
+        plan.out.mkdir(parents=True, exist_ok=True)
+        write_text(plan.out / "table1.csv", _csv(table))
+        text = _markdown(table, options, plan.settings)
+        write_text(plan.out / "table1.md", text)
+        replace_file(plan.out / "table1.svg", lambda path: _plot(table, path))
+        print(text)
 
 
 def _estimates(seeds: Sequence[dict[str, dict[str, Answers]]]) -> Cells:

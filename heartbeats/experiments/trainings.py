@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from heartbeats.entry import train_entry
 from heartbeats.experiments.intervals import Answers
 from heartbeats.experiments.plan import Plan
 from heartbeats.header import find_headers, source_of
-from heartbeats.prepared import Prepared
+from heartbeats.prepared import Failure, Prepared
 from heartbeats.scoring import merge_equivalent
 from heartbeats.settings import DecisionSettings, Settings
 from heartbeats.store import stored
 
 __all__ = ["AS_PAPER", "ENTRY", "FULL", "ROWS", "TEST", "UNSEEN", "Scored", "SeedSets", "scored_seeds"]
+
+log = logging.getLogger(__name__)
 
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
@@ -153,9 +156,12 @@ def _seed_sets(plan: Plan, external: dict[str, list[Path]], seed: int) -> SeedSe
     directory = plan.out / f"seed{seed}"
     classifier = train_entry(plan.data, directory, settings)
     full = _seen("training data", classifier, find_headers(plan.data), settings, directory)
+    validating = np.array([validates(digest, settings) for digest in full.digests])
+    if not validating.any():
+        raise CohortError(f"{plan.data}: no recordings validate with seed {seed}: there is nothing to score")
     everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
     return SeedSets(
-        test=full.part(np.array([validates(digest, settings) for digest in full.digests])),
+        test=full.part(validating),
         external={name: _seen(name, classifier, files, everything, directory) for name, files in external.items()},
         full=full,
     )
@@ -167,8 +173,13 @@ def _seen(name: str, classifier: Classifier, header_files: list[Path], settings:
     if not selection.header_files:
         raise CohortError(f"{name}: no recordings with a scored label to score")
     prepared = stored(selection.header_files, directory / settings.cohort.store, settings.preparation)
+    for failure in prepared:
+        if isinstance(failure, Failure):
+            log.warning("%s: %s is left out: %s", name, failure.name, failure.reason)
     kept = np.array([isinstance(recording, Prepared) for recording in prepared])
     recordings = [recording for recording in prepared if isinstance(recording, Prepared)]
+    if not recordings:
+        raise CohortError(f"{name}: no recordings that can be read")
     signals = [recording.signal for recording in recordings]
     return Scored(
         names=tuple(recording.name for recording in recordings),

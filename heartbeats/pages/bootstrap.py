@@ -136,7 +136,8 @@ def _curve(true: Labels, scalar: Floats) -> npt.NDArray[np.intp]:
     3k + 1 a negative one of this step, 3k + 2 a positive one.
     """
     order = np.argsort(-scalar, kind="stable")
-    step = np.append(0, np.cumsum(np.diff(scalar[order]) != 0))[: len(order)]
+    ranked = scalar[order]
+    step = np.append(0, np.cumsum(ranked[1:] != ranked[:-1]))[: len(order)]  # a difference of infinities is NaN
     positive = true[order]
     with_positive = np.unique(step[positive])
     k = np.searchsorted(with_positive, step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,16 +95,15 @@ def _inside(figure: Figure, above: float) -> Axes:
 
 
 def _write(pages: Sequence[tuple[Figure, float]], path: Path) -> None:
-    def write_pdf(temporary: Path) -> None:
-        with PdfPages(temporary, metadata={"CreationDate": None}) as file:
-            for figure, _ in pages:
-                file.savefig(figure, facecolor="white")
-
-    def write_png(temporary: Path) -> None:
-        pages[0][0].savefig(temporary, format="png", dpi=DPI, facecolor="white")
-
+    drawn = io.BytesIO()  # a full disk in the middle of a PDF leaves matplotlib in disorder
     with drawing():
-        replace_file(path, write_pdf if path.suffix.lower() == ".pdf" else write_png)
+        if path.suffix.lower() == ".pdf":
+            with PdfPages(drawn, metadata={"CreationDate": None}) as file:
+                for figure, _ in pages:
+                    file.savefig(figure, facecolor="white")
+        else:
+            pages[0][0].savefig(drawn, format="png", dpi=DPI, facecolor="white")
+    replace_file(path, lambda temporary: temporary.write_bytes(drawn.getvalue()))
 
 
 def _draw_probabilities(axes: Axes, found: Answer) -> None:
