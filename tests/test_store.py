@@ -185,7 +185,8 @@ def test_a_signal_that_changed_on_disk_is_prepared_anew(write_record, tmp_path, 
     for _ in range(2):
         for item, expected in zip(stored(files, tmp_path / "store"), before, strict=True):
             np.testing.assert_array_equal(item.signal, expected)
-    assert caplog.messages == ["1 prepared signals are damaged on disk: prepared anew"]
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ["1 prepared signals are damaged on disk: prepared anew"]
 
 
 def test_a_name_that_is_not_utf_8_is_a_name(write_record, tmp_path):
