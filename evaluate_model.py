@@ -21,9 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labels", type=named_path, help="folder of header files, sub-folders included")
     parser.add_argument("outputs", type=named_path, help="folder of output files, NAME.csv for every header NAME.hea")
-    parser.add_argument(
-        "scores", type=named_path, nargs="?", help="file for the seven measures (default: printed)"
-    )
+    parser.add_argument("scores", type=named_path, nargs="?", help="file for the seven measures (default: printed)")
     parser.add_argument("class_scores", type=named_path, nargs="?", help="file for three measures per class")
     parser.add_argument("--report", type=named_path, help="HTML file for figures and pictures with intervals")
     arguments = parser.parse_intermixed_args()
