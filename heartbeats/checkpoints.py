@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import torch
@@ -67,7 +68,7 @@ def resume(path: Path, identity: str, network: nn.Module, optimizer: torch.optim
 
 def has_checkpoints(directory: Path) -> bool:
     """Whether a training into a model folder has begun and not ended."""
-    return any((directory / CHECKPOINTS).glob("*.safetensors"))
+    return bool(_checkpoints(directory))
 
 
 def remove_checkpoints(directory: Path) -> None:
@@ -77,10 +78,16 @@ def remove_checkpoints(directory: Path) -> None:
         OSError: a file cannot be removed.
     """
     folder = directory / CHECKPOINTS
-    for checkpoint in folder.glob("*.safetensors"):
+    for checkpoint in _checkpoints(directory):
         checkpoint.unlink()
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    """The files that :func:`heartbeats.training.train_network` has written; others may have theirs beside them."""
+    files = (directory / CHECKPOINTS).glob("*.safetensors")
+    return [path for path in files if re.fullmatch(r"relabelling|[\d.e+-]+s", path.stem)]
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

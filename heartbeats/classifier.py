@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -254,8 +255,9 @@ def save(classifier: Classifier, directory: Path, report: dict[str, Any]) -> Non
         "code": code_digest(*ANSWERING),
     }
     write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
+    kept = {member["weights"] for member in members}
     for path in directory.glob("se_resnet_*.safetensors"):  # an earlier model may have had other members
-        if path.name not in (member["weights"] for member in members):
+        if re.fullmatch(r"se_resnet_[\d.e+-]+s", path.stem) and path.name not in kept:
             path.unlink()
 
 

@@ -83,7 +83,10 @@ def digests(model_directory: Path) -> dict[str, str]:
 
 
 def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_path):
-    foreign = [tmp_path / "model" / name for name in ("checkpoints/mine.pt", ".draft.tmp", "thesis/.page.12.tmp")]
+    foreign = [tmp_path / "model" / name for name in (
+        "checkpoints/mine.pt", "checkpoints/best.safetensors", "se_resnet_backup.safetensors", ".draft.tmp",
+        "thesis/.page.12.tmp",
+    )]  # fmt: skip
     for path in foreign:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -91,7 +94,7 @@ def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_pa
     train_entry(simulated, tmp_path / "model", TINY)
     assert [path for path in foreign if not path.exists()] == []
     assert (tmp_path / "model/.cache.12.tmp").is_dir()
-    assert not list((tmp_path / "model").rglob("checkpoints/*.safetensors"))
+    assert [path.name for path in (tmp_path / "model").rglob("checkpoints/*.safetensors")] == ["best.safetensors"]
 
 
 def test_a_training_that_diverges_in_its_last_step_is_none(simulated, tmp_path):
