@@ -21,8 +21,8 @@ from heartbeats.diagnoses import CLASSES
 from heartbeats.driving import classify_alone, say
 from heartbeats.entry import train_entry
 from heartbeats.header import parse_header
-from heartbeats.outputs import unclassified
-from heartbeats.prepared import Failure, attempt
+from heartbeats.outputs import Diagnosis, unclassified
+from heartbeats.prepared import Failure, Prepared, attempt
 from heartbeats.recording import recording_from_samples
 from heartbeats.settings import Settings
 
@@ -103,14 +103,16 @@ def run_classifier(
     """
     text = header if isinstance(header, str) else "\n".join(line.rstrip("\r\n") for line in header)
     parsed = parse_header(text)
-    found = attempt(parsed.name, lambda: model.prepare(recording_from_samples(parsed, recording)))
-    for warning in () if isinstance(found, Failure) else found.warnings:
-        say(f"{parsed.name}: {warning}")
-    answer = found if isinstance(found, Failure) else classify_alone(model, found)
+    answer: Prepared | Diagnosis | Failure
+    answer = attempt(parsed.name, lambda: model.prepare(recording_from_samples(parsed, recording)))
+    if isinstance(answer, Prepared):
+        for warning in answer.warnings:
+            say(f"{parsed.name}: {warning}")
+        answer = classify_alone(model, answer)
     if isinstance(answer, Failure):
-        say(f"{answer.name}: not classified: {answer.reason}")
-    diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
-    return list(diagnosis.classes), list(diagnosis.labels), list(diagnosis.probabilities)
+        say(f"{parsed.name}: not classified: {answer.reason}")
+        answer = unclassified(parsed.name, CLASSES)
+    return list(answer.classes), list(answer.labels), list(answer.probabilities)
 
 
 run_model = run_classifier

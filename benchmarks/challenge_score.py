@@ -24,7 +24,7 @@ from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.outputs import read_output
 from heartbeats.recording import RecordingError, read_recording, signal_files
 from heartbeats.scoring import output_matrices
-from heartbeats.settings import Settings, SettingsError, read_settings
+from heartbeats.settings import Settings, read_settings
 from heartbeats.training import TrainingError
 from team_code import load_model, training_code
 
@@ -41,7 +41,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             work = arguments.work or Path(temporary)
             runs = [train_and_drive(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
-    except (CohortError, SettingsError, TrainingError, OSError) as error:
+    except (CohortError, TrainingError, ValueError, OSError) as error:
         sys.exit(f"challenge_score: {error}")
 
     print(f"{machine()}; {arguments.config.name}")

@@ -134,6 +134,8 @@ def cut(name):
         (change_json(classes=["426783006"]), "model.json has other classes"),
         (change_json(threshold="high"), "model.json lacks or garbles"),
         (change_json(threshold=7), "a threshold that is no probability"),
+        (change_json(threshold=10**400), "model.json lacks or garbles"),
+        (lambda folder: (folder / "model.json").write_text(100_000 * "["), "model.json is damaged"),
         (change_json(members=[]), "other members than its settings"),
         (change_json(members=[{}]), "model.json lacks or garbles"),
         (change_json(members=None), "model.json lacks or garbles"),

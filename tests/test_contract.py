@@ -4,10 +4,12 @@ import dataclasses
 import importlib
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -325,3 +327,28 @@ def test_an_empty_argument_is_no_folder(script, tmp_path):
     assert "an empty name" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lead_set_may_be_one_lead_s_name(model_directory):
+    assert team_code.load_model(model_directory, leads="II").leads == ("II",)
+
+
+def test_run_classifier_answers_where_the_program_fails(classifier, monkeypatch, capsys):
+    def faulty(*_):
+        raise ZeroDivisionError("for once")
+
+    header = "A0001 1 500 5000\nA0001.mat 16 1000/mV 16 0 0 0 0 I\n"
+    monkeypatch.setattr(team_code, "recording_from_samples", faulty)
+    assert set(team_code.run_classifier(classifier, header, ecg(leads=1))[1]) == {0}
+    assert "A0001: not classified: unforeseen ZeroDivisionError: for once" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(InferenceNetwork, "probabilities", mock.Mock(side_effect=RuntimeError("no kernel")))
+    assert set(team_code.run_classifier(classifier, header, ecg(leads=1))[1]) == {0}
+    assert "A0001: not classified: the networks failed: no kernel" in capsys.readouterr().err
+
+
+def test_a_name_that_is_not_utf_8_stands_in_the_training_s_log(simulated, tmp_path):
+    shutil.copytree(simulated, tmp_path / "data")
+    (tmp_path / "data" / os.fsdecode(b"caf\xe9.hea")).write_text("")
+    team_code.training_code(tmp_path / "data", tmp_path / "model", TINY)
+    assert "caf\\udce9" in (tmp_path / "model/training.log").read_text()

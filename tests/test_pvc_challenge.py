@@ -77,3 +77,10 @@ def test_a_recording_that_the_u_net_has_not_marked_is_named(tmp_path, simulated,
     with pytest.raises(SystemExit) as ended:
         pvc_challenge.main([str(simulated), str(tmp_path / "out"), str(marked), str(model_directory)])
     assert named.format(first=find_headers(simulated)[0].stem) in str(ended.value.code)
+
+
+def test_two_models_of_one_name_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        pvc_challenge.main(["data", "out", "marked.csv", str(tmp_path / "a/seed0"), str(tmp_path / "b/seed0")])
+    assert ended.value.code == 2
+    assert "two have the same" in capsys.readouterr().err

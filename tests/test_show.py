@@ -2,6 +2,9 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,8 @@ from heartbeats.pages.saliency import BIN
 from heartbeats.pages.sheet import Track
 from heartbeats.prepared import Failure
 from heartbeats.show import main
+
+ROOT = Path(__file__).parents[1]
 
 # --- pages
 
@@ -336,3 +341,16 @@ def test_a_sheet_of_another_kind_of_file_is_refused(write_record, tmp_path):
     with pytest.raises(ValueError, match=r"drawn as \.pdf or \.png"):
         ecg_print.save(read(write_record()), tmp_path / "sheet.svg")
     assert not (tmp_path / "sheet.svg").exists()
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_pdf_is_told(write_record, tmp_path):
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+        "from heartbeats.show import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, write_record(), "-o", tmp_path / "page.pdf"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("heartbeats.show: [Errno 27] File too large")
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.iterdir() if "page" in path.name]

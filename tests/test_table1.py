@@ -62,6 +62,45 @@ def test_a_second_run_trains_nothing_and_says_the_same_wherever_the_folder_is(ma
     assert rows(moved.rename(out)) == before
 
 
+def test_external_recordings_that_cannot_be_used_are_named_and_if_none_can_be_that_is_said(
+    made, write_record, tmp_path
+):
+    files = [write_record(f"X000{i}", folder=tmp_path / "mine", dx="164889003") for i in range(3)]
+    files[0].with_suffix(".mat").unlink()
+    arguments = [
+        *made[1][:6],
+        "--leave-out",
+        "georgia",
+        "--set",
+        'training.loss="bce"',
+        "--external",
+        str(tmp_path / "mine"),
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        said = []
+        patched.setattr(
+            "heartbeats.experiments.trainings.log.warning", lambda text, *values: said.append(text % values)
+        )
+        table1.main(arguments)
+        assert {line.split(" is left out")[0] for line in said} == {"mine: X0000"}
+    for file in files[1:]:
+        file.with_suffix(".mat").unlink()
+    with pytest.raises(SystemExit) as ended:
+        table1.main(arguments)
+    assert "mine: no recordings that can be read" in str(ended.value.code)
+
+
+def test_a_folder_that_cannot_be_written_is_named(made):
+    (made[0] / "table1.md").unlink()
+    (made[0] / "table1.md").mkdir()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            table1.main(made[1])
+    finally:
+        (made[0] / "table1.md").rmdir()
+    assert "table1.md" in str(ended.value.code)
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -72,6 +111,7 @@ def test_a_second_run_trains_nothing_and_says_the_same_wherever_the_folder_is(ma
         (["--external", "absent"], "absent"),
         (["--external", "a/ludb", "--external", "b/ludb"], "two have the same"),
         (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--set", "cohort.validation_fraction=1e-300"], "no recordings validate with seed 0"),
         (["--leave-out", "gorgia"], "no source is called 'gorgia'; there are cpsc"),
         (["--leave-out", "incart", "--set", "cohort.excluded_sources=[]"], "incart, left out: no recordings"),
     ],

@@ -69,7 +69,7 @@ def reported(program: str) -> Iterator[None]:
     log.addHandler(handler := logging.StreamHandler())
     try:
         yield
-    except (CohortError, SettingsError, TrainingError, OSError) as error:
+    except (CohortError, TrainingError, ValueError, OSError) as error:
         sys.exit(f"{program}: {error}")
     finally:
         log.removeHandler(handler)

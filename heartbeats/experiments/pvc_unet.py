@@ -89,7 +89,7 @@ def segmentation_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         logits: shape (batch, 2, samples).
-        targets: as :func:`truth`, shape (batch, 3, samples).
+        targets: as :func:`heartbeats.experiments.mit_bih.truth`, shape (batch, 3, samples).
     """
     counts = targets[:, COUNTS]
     entropy = F.binary_cross_entropy_with_logits(logits, targets[:, :COUNTS], weight=counts.unsqueeze(1))

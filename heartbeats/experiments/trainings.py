@@ -110,7 +110,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class SeedSets:
-    """The sets that one seed's networks are scored on: the 20 %, other recordings by their names, and all of DATA."""
+    """The sets that one seed's networks are scored on: the 20 %, external ones by their names, and all of DATA."""
 
     test: Scored
     external: dict[str, Scored]
