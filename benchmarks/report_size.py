@@ -23,12 +23,12 @@ from heartbeats.classifier import MODEL_FILE, Evidence, search_threshold
 from heartbeats.cohort import Cohort, Particulars
 from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import CLASSES, read_weights
+from heartbeats.epoch_log import EpochLine, append_epoch
 from heartbeats.pages.score_report import score_report
 from heartbeats.pages.training_report import training_report
 from heartbeats.prepared import Prepared
 from heartbeats.scoring import Submission, merge_equivalent
 from heartbeats.settings import Settings
-from heartbeats.training import EPOCH_LOG
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
 # Recordings of the Challenge of 2020 by the letters of their names; 74 more, of INCART, are left out.
@@ -94,12 +94,10 @@ def write_model(
         "threshold_search": {"thresholds": search.thresholds, "challenge_scores": search.challenge_scores},
     }
     (folder / MODEL_FILE).write_text(json.dumps(described))
-    lines = [
-        {"network": network, "epoch": epoch, "loss": 0.3 / epoch, "learning_rate": 1e-3 if epoch < 13 else 1e-4}
-        for network in ("relabelling", "30s", "10s")
-        for epoch in range(1, settings.training.epochs + 1)
-    ]
-    (folder / EPOCH_LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for network in ("relabelling", "30s", "10s"):
+        for epoch in range(1, settings.training.epochs + 1):
+            rate = 1e-3 if epoch < 13 else 1e-4
+            append_epoch(folder, EpochLine(network, epoch, 0.3 / epoch, rate, 10.0, 4000.0, 0.0))
 
 
 def measure(what: str, make: Callable[[], str]) -> None:

@@ -33,12 +33,13 @@ from heartbeats.classifier import (
 from heartbeats.cohort import Cohort, CohortError, build_cohort
 from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import WEIGHTS_FILE, read_weights
+from heartbeats.epoch_log import keep_epochs, read_epochs
 from heartbeats.files import code_digest, locked, remove_half_written, write_text
 from heartbeats.header import find_headers
-from heartbeats.relabelling import train_and_relabel
+from heartbeats.relabelling import RELABELLING, train_and_relabel
 from heartbeats.scoring import submission
 from heartbeats.settings import Settings
-from heartbeats.training import EPOCH_LOG, TRAINING, TrainingError, data_digest, train_network
+from heartbeats.training import TRAINING, TrainingError, data_digest, train_network
 from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
 
 __all__ = ["DECIDING", "NETWORKS", "train_entry"]
@@ -118,19 +119,22 @@ def _train_networks(
     cohort: Cohort, settings: Settings, model_directory: Path
 ) -> tuple[tuple[Member, ...], dict[str, Any]]:
     """The members, and what model.json says of their training."""
-    if ranks.is_first() and not has_checkpoints(model_directory):
-        (model_directory / EPOCH_LOG).unlink(missing_ok=True)  # another model's
+    names = [f"{seconds:g}s" for seconds in settings.training.seconds]
+    if ranks.is_first():
+        own = {*names, RELABELLING} if settings.relabelling.enabled else {*names}
+        going_on = has_checkpoints(model_directory)
+        keep_epochs(model_directory, lambda line: going_on and line.network in own)  # others are another model's
     recordings, labels = cohort.side(validating=False)
     added: dict[str, int] = {}
     if settings.relabelling.enabled:
         labels, added = train_and_relabel(recordings, labels, settings, model_directory)
     members = []
-    for seconds in settings.training.seconds:
-        name = f"{seconds:g}s"
+    for name, seconds in zip(names, settings.training.seconds, strict=True):
         network = train_network(name, recordings, labels, settings, seconds=seconds, directory=model_directory)
         members.append(Member(seconds, network))
     training = {
-        "seconds": _training_seconds(model_directory) if ranks.is_first() else None,
+        # Epochs before an interruption included.
+        "seconds": round(sum(line.seconds for line in read_epochs(model_directory)), 1) if ranks.is_first() else None,
         "device": _describe_device(),
         "processes": ranks.world_size(),
     }
@@ -205,12 +209,6 @@ def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str,
         return members, json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
     except ModelError:
         return (), {}
-
-
-def _training_seconds(model_directory: Path) -> float:
-    """What the epochs took, those before an interruption included."""
-    lines = (model_directory / EPOCH_LOG).read_text(encoding="utf-8").splitlines()
-    return round(sum(float(json.loads(line)["seconds"]) for line in lines), 1)
 
 
 def _with_threshold(

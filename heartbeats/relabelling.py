@@ -18,9 +18,11 @@ from heartbeats.prepared import Prepared
 from heartbeats.settings import Settings
 from heartbeats.training import train_network
 
-__all__ = ["CPSC_CLASSES", "relabel", "train_and_relabel"]
+__all__ = ["CPSC_CLASSES", "RELABELLING", "relabel", "train_and_relabel"]
 
 log = logging.getLogger(__name__)
+
+RELABELLING = "relabelling"  # the first network's name
 
 # CPSC 2018 annotated nine classes: normal, AF, I-AVB, LBBB, RBBB, PAC, PVC, and STD and STE, which 2020 did not score.
 # Its PVC has a code of its own (164884008) that 2020 did not score either; the diagnosis is here the scored PVC. Of a
@@ -72,7 +74,7 @@ def train_and_relabel(
         log.info("relabelling: no CPSC recordings to relabel")
         return labels, {}
     seconds = settings.relabelling.seconds
-    network = train_network("relabelling", recordings, labels, settings, seconds=seconds, directory=directory)
+    network = train_network(RELABELLING, recordings, labels, settings, seconds=seconds, directory=directory)
     added: dict[str, int] = {}
     if ranks.is_first():
         signals = [recording.signal for recording in compress(recordings, is_cpsc)]

@@ -14,8 +14,6 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -30,8 +28,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from heartbeats import collective, ranks
 from heartbeats.checkpoints import CHECKPOINTS, resume, save_checkpoint
 from heartbeats.data_parallel import data_parallel
+from heartbeats.epoch_log import EpochLine, append_epoch, keep_epochs
 from heartbeats.feed import Feed, make_feed
-from heartbeats.files import code_digest, write_text
+from heartbeats.files import code_digest
 from heartbeats.prepared import Prepared
 from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.se_resnet import SEResNet
@@ -39,7 +38,6 @@ from heartbeats.settings import Settings, TrainingSettings
 from heartbeats.sign_loss import LOSS_FUNCTIONS, Loss
 
 __all__ = [
-    "EPOCH_LOG",
     "TRAINING",
     "TrainingError",
     "data_digest",
@@ -48,8 +46,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-EPOCH_LOG = "training.jsonl"
 
 # The modules that weights follow from: a checkpoint that others of them made is not continued.
 TRAINING = ("preprocessing", "se_resnet", "feed", "data_parallel", "sign_loss", "checkpoints", "training")
@@ -95,7 +91,7 @@ def train_network(
     identity = _identity(name, recordings, labels, settings, seconds)
     done = _epochs_done(checkpoint, identity, network, optimizer)
     if ranks.is_first():
-        _forget_after(directory / EPOCH_LOG, name, done)
+        keep_epochs(directory, lambda line: line.network != name or line.epoch <= done)
     signals = [recording.signal for recording in recordings]
     feed = make_feed(signals, round(seconds * SAMPLING_RATE), device)
     truth = torch.from_numpy(labels.astype(np.float32)).to(device)
@@ -121,7 +117,7 @@ def train_network(
             if ranks.is_first():
                 speed, left = len(recordings) / took, (training.epochs - epoch) * took
                 line = EpochLine(name, epoch, loss, rate, took, speed, left)
-                _report(directory / EPOCH_LOG, line, training.epochs)
+                _report(directory, line, training.epochs)
                 save_checkpoint(checkpoint, identity, epoch, network, optimizer)
     return network
 
@@ -157,23 +153,9 @@ def _identity(
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class EpochLine:
-    """What the log says of an epoch; seconds are of that epoch, and those that the network's other epochs will take."""
-
-    network: str
-    epoch: int
-    loss: float
-    learning_rate: float
-    seconds: float
-    recordings_per_second: float
-    seconds_left: float
-
-
-def _report(epoch_log: Path, line: EpochLine, epochs: int) -> None:
-    """Write an epoch's line, before its checkpoint: what a kill leaves between the two, :func:`_forget_after` drops."""
-    with epoch_log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dataclasses.asdict(line)) + "\n")
+def _report(directory: Path, line: EpochLine, epochs: int) -> None:
+    """Write an epoch's line, before its checkpoint: one that a kill leaves without is dropped when training goes on."""
+    append_epoch(directory, line)
     speed = f"{line.recordings_per_second:.1f} recordings/s, {line.seconds_left:.0f} s left for this network"
     counted = f"{line.network}, epoch {line.epoch}/{epochs}"
     log.info("%s: loss %.5f, rate %g, %s", counted, line.loss, line.learning_rate, speed)
@@ -237,15 +219,3 @@ def _has_bfloat16() -> bool:
 def _seed(seed: int, name: str, epoch: int) -> int:
     """A seed of its own for each epoch of each network; epoch 0 is the initialisation."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name} {epoch}".encode()).digest()[:8]) >> 1
-
-
-def _forget_after(epoch_log: Path, name: str, done: int) -> None:
-    """Drop the lines of a network's epochs after ``done``, which are trained again, and a line that was cut short."""
-    if epoch_log.exists():
-        kept = []
-        for line in epoch_log.read_text(encoding="utf-8").splitlines(keepends=True):
-            with suppress(ValueError):
-                entry = json.loads(line)
-                if entry["network"] != name or entry["epoch"] <= done:
-                    kept.append(line)
-        write_text(epoch_log, "".join(kept))

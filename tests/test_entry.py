@@ -13,6 +13,7 @@ from conftest import TINY
 from heartbeats import entry, relabelling
 from heartbeats.cohort import validates
 from heartbeats.entry import train_entry
+from heartbeats.epoch_log import EpochLine, append_epoch, read_epochs
 from heartbeats.header import find_headers
 from heartbeats.recording import read_recording
 from heartbeats.settings import DecisionSettings, RelabellingSettings
@@ -146,3 +147,16 @@ def test_reward_weights_are_read_before_anything_is_trained(simulated, tmp_path,
     with pytest.raises(ValueError, match=r"weights\.csv"):
         train_entry(simulated, tmp_path / "model", TINY)
     assert not (tmp_path / "model").exists()
+
+
+def test_epochs_of_another_training_into_the_folder_are_not_this_one_s(simulated, tmp_path):
+    model = tmp_path / "model"
+    (model / "checkpoints").mkdir(parents=True)
+    for network in ("relabelling", "30s"):
+        (model / f"checkpoints/{network}.safetensors").touch()
+        append_epoch(model, EpochLine(network, 1, 0.5, 1e-3, 5000.0, 10.0, 0.0))
+    settings = dataclasses.replace(TINY, relabelling=RelabellingSettings(enabled=False))
+    train_entry(simulated, model, settings)
+    lines = read_epochs(model)
+    assert {line.network for line in lines} == {f"{seconds:g}s" for seconds in settings.training.seconds}
+    assert described(model)["training"]["seconds"] == pytest.approx(sum(line.seconds for line in lines), abs=0.1)

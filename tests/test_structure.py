@@ -17,9 +17,9 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 ORDER = (
     "files", "ranks", "header", "settings", "matlab_file", "calibration", "recording", "record_writer", "diagnoses",
     "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "cohort_summary",
-    "se_resnet", "inference", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints", "training",
-    "relabelling", "classifier", "validation", "pages", "entry", "driving", "datasets", "experiments", "simulation",
-    "show",
+    "se_resnet", "inference", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints",
+    "epoch_log", "training", "relabelling", "classifier", "validation", "pages", "entry", "driving", "datasets",
+    "experiments", "simulation", "show",
 )  # fmt: skip
 
 
@@ -88,16 +88,16 @@ def imported_by(module: str) -> set[str]:
             {"scoring", "outputs", "store", "read_ahead", "checkpoints", "settings", "files", "ranks"},
         ),
         # What preparation and selection make of recordings is in the digest as signals and labels.
-        ("training", TRAINING, {*PREPARING, "diagnoses", "settings", "files", "ranks", "collective"}),
+        ("training", TRAINING, {*PREPARING, "diagnoses", "epoch_log", "settings", "files", "ranks", "collective"}),
         (
             "relabelling",
             {*NETWORKS} - {"entry", "cohort"},
-            {*PREPARING, "settings", "files", "ranks", "collective"},
+            {*PREPARING, "epoch_log", "settings", "files", "ranks", "collective"},
         ),
         (
             "entry",
             {*NETWORKS, *DECIDING},
-            {*PREPARING, "store", "read_ahead", "outputs", "settings", "files", "ranks", "collective"},
+            {*PREPARING, "store", "read_ahead", "outputs", "epoch_log", "settings", "files", "ranks", "collective"},
         ),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from conftest import TINY_TOML
 
 from heartbeats.experiments import table1
+from heartbeats.experiments.plan import reported
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN
 from heartbeats.header import find_headers
 
@@ -88,6 +89,11 @@ def test_external_recordings_that_cannot_be_used_are_named_and_if_none_can_be_th
     with pytest.raises(SystemExit) as ended:
         table1.main(arguments)
     assert "mine: no recordings that can be read" in str(ended.value.code)
+
+
+def test_an_interruption_is_told_in_a_line():
+    with pytest.raises(SystemExit, match="table1: interrupted; the same command goes on"), reported("table1"):
+        raise KeyboardInterrupt
 
 
 def test_a_folder_that_cannot_be_written_is_named(made):

@@ -10,8 +10,9 @@ from conftest import TINY
 
 from heartbeats import training
 from heartbeats.checkpoints import has_checkpoints, save_checkpoint
+from heartbeats.epoch_log import EPOCH_LOG, EpochLine, append_epoch
 from heartbeats.prepared import Prepared
-from heartbeats.training import EPOCH_LOG, TrainingError, train_network, training_step
+from heartbeats.training import TrainingError, train_network, training_step
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 
@@ -97,7 +98,9 @@ def raising(error):
 
 
 def test_a_line_cut_short_is_dropped(uninterrupted, tmp_path):
-    (tmp_path / EPOCH_LOG).write_text('{"network": "relabelling", "epoch": 1}\n{"network": "2s", "ep')
+    append_epoch(tmp_path, EpochLine("relabelling", 1, 0.5, 1e-3, 2.0, 10.0, 0.0))
+    with (tmp_path / EPOCH_LOG).open("a") as log:
+        log.write('{"network": "2s", "ep')
     assert same(train(tmp_path), uninterrupted[0])
     lines = [json.loads(line)["network"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
     assert lines == ["relabelling", "2s", "2s", "2s", "2s"]

@@ -71,6 +71,8 @@ def reported(program: str) -> Iterator[None]:
         yield
     except (CohortError, TrainingError, ValueError, OSError) as error:
         sys.exit(f"{program}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{program}: interrupted; the same command goes on where it stopped")
     finally:
         log.removeHandler(handler)
 

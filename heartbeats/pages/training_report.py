@@ -19,12 +19,12 @@ from markupsafe import Markup
 
 from heartbeats.classifier import MODEL_FILE, decide
 from heartbeats.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
+from heartbeats.epoch_log import EpochLine, read_epochs
 from heartbeats.pages.charts import Chart, histogram, learning_curve, threshold_chart
 from heartbeats.pages.evaluation import evaluation, number, source_name
 from heartbeats.pages.page import render
 from heartbeats.scoring import challenge_metric, merge_equivalent, submission
 from heartbeats.settings import DecisionSettings, Settings, settings_from_dict
-from heartbeats.training import EPOCH_LOG
 from heartbeats.validation import VALIDATION_FILE, Validation, read_validation
 
 __all__ = ["training_report"]
@@ -42,7 +42,7 @@ def training_report(model_directory: Path) -> str:
         ValidationError: ``validation.csv`` is damaged.
     """
     model = json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
-    epochs = [json.loads(line) for line in (model_directory / EPOCH_LOG).read_text(encoding="utf-8").splitlines()]
+    epochs = read_epochs(model_directory)
     validation = read_validation(model_directory / VALIDATION_FILE)
     settings = settings_from_dict(model["settings"])
     found: dict[str, Any] = {}
@@ -179,15 +179,15 @@ def _histogram(cohort: dict[str, Any], key: str, width: int, *, label: str, what
     return Chart(what.capitalize(), picture, ", ".join(filter(None, told)))
 
 
-def _curves(epochs: list[dict[str, Any]]) -> list[Chart]:
+def _curves(epochs: list[EpochLine]) -> list[Chart]:
     """A learning curve per network, all of one scale."""
-    networks: dict[str, list[dict[str, Any]]] = {}
+    networks: dict[str, list[EpochLine]] = {}
     for line in epochs:
-        networks.setdefault(line["network"], []).append(line)
-    highest = max((line["loss"] for line in epochs if math.isfinite(line["loss"])), default=1.0)
+        networks.setdefault(line.network, []).append(line)
+    highest = max((line.loss for line in epochs if math.isfinite(line.loss)), default=1.0)
     curves = []
     for name, lines in networks.items():
-        losses, rates = (np.array([line[key] for line in lines]) for key in ("loss", "learning_rate"))
+        losses, rates = np.array([(line.loss, line.learning_rate) for line in lines]).T
         said = f"loss {losses[0]:.4f} at first, {losses[-1]:.4f} after {len(lines)} epochs"
         description = f"Learning curve of network {name}: {said}."
         curves.append(Chart(name, learning_curve(losses, rates, highest=highest, description=description), said))
