@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
 # The modules that make a recording's answer out of its files and a model folder.
-ANSWERING = (*PREPARING, "diagnoses", "se_resnet", "inference", "unet", "classifier")
+ANSWERING = (*PREPARING, "diagnoses", "se_resnet", "inference", "beat_shapes", "unet", "classifier")
 FORMAT = "heartbeats-model"
 FORMAT_VERSION = 1
 

@@ -51,7 +51,7 @@ SOME = 16  # recordings on which networks are tried that no recording validates
 
 # The modules that a model's networks follow from, and those that its threshold and the rest follow from besides.
 NETWORKS = (*TRAINING, "header", "diagnoses", "cohort", "inference", "relabelling", "entry")
-DECIDING = ("scoring", "heart_rate", "unet", "classifier", "validation", "cohort_summary")
+DECIDING = ("scoring", "heart_rate", "beat_shapes", "unet", "classifier", "validation", "cohort_summary")
 
 # What model.json says of networks, kept where only the decision has changed.
 OF_NETWORKS = ("relabelling", "training")

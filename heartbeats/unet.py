@@ -12,6 +12,7 @@ marked, and left the network out of its entry. Of the network itself it says no 
 - The beats marked for training are the V annotations of the MIT-BIH Arrhythmia Database instead of the authors' own;
   recordings without them come from the Challenge, as theirs did.
 - A second output marks all other beats. Only training uses it: it makes the network look for every beat and compare.
+- Beats of one shape get one answer (:mod:`heartbeats.beat_shapes`).
 - What is marked for less than 0.2 s is passed over (:func:`marked_runs`).
 
 The weights that are kept beside this file were trained by ``python -m heartbeats.experiments.pvc_unet``;
@@ -31,6 +32,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from heartbeats.beat_shapes import agreed
 from heartbeats.preprocessing import LEADS, SAMPLING_RATE
 
 __all__ = [
@@ -146,7 +148,7 @@ def normalised(windows: npt.NDArray[np.int16] | Floats) -> Floats:
 
 @torch.inference_mode()
 def probabilities(network: UNet, lead: npt.NDArray[np.int16]) -> Floats:
-    """The probability of each sample to lie in a premature ventricular beat, shape (samples,).
+    """The network's probability of each sample to lie in a premature ventricular beat, shape (samples,).
 
     A lead longer than 10 s is read in windows of 10 s every 5 s; of each, the middle counts.
 
@@ -179,7 +181,7 @@ def mark(network: UNet, lead: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
 
     Arguments are those of :func:`probabilities`.
     """
-    return marked_runs(probabilities(network, lead), network.threshold.item())
+    return marked_runs(agreed(probabilities(network, lead), lead), network.threshold.item())
 
 
 def marked_runs(p: Floats, threshold: float) -> npt.NDArray[np.bool_]:

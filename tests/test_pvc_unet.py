@@ -260,6 +260,24 @@ def test_no_network_marks_what_it_was_trained_on_but_the_kept_one(monkeypatch, r
     assert {network.threshold.item() for network in learned} == {0.25}
 
 
+@pytest.mark.parametrize(
+    ("first", "flat", "threshold"),
+    [
+        (0.900, {}, 0.05),
+        (0.900, {0.5: 0.888, 0.55: 0.889}, 0.05),
+        (0.900, {0.1: 0.892, 0.15: 0.891, 0.2: 0.895, 0.25: 0.890}, 0.15),  # one end of what is as good
+        (0.900, {0.85: 0.895, 0.9: 0.905, 0.95: 0.91}, 0.9),
+    ],
+)
+def test_of_thresholds_as_good_as_the_best_the_middle_one_is_taken(monkeypatch, first, flat, threshold):
+    scores = {0.05: first} | flat
+    monkeypatch.setattr(unet, "probabilities", lambda *_: np.zeros(15000, np.float32))
+    monkeypatch.setattr(unet, "marked_runs", lambda _, threshold: threshold)
+    monkeypatch.setattr(pvc_unet, "beat_counts", lambda _, threshold: [threshold])
+    monkeypatch.setattr(pvc_unet, "f1", lambda of_records: scores.get(of_records[0], 0.5))
+    assert pvc_unet.best_threshold([annotated(rhythm(30))], [UNet()]) == threshold
+
+
 def test_neighbours_and_recordings_of_the_same_samples_are_in_one_fold():
     assert pvc_unet._thirds(list("abcdef")) == [0, 0, 1, 1, 2, 2]
     assert pvc_unet._thirds(list("abcdea")) == [0, 0, 1, 1, 2, 0]

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "heartbeats"
 ORDER = (
     "files", "ranks", "header", "settings", "matlab_file", "calibration", "recording", "record_writer", "diagnoses",
     "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "cohort_summary",
-    "se_resnet", "inference", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints",
+    "se_resnet", "inference", "beat_shapes", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints",
     "epoch_log", "training", "relabelling", "classifier", "validation", "pages", "entry", "driving", "datasets",
     "experiments", "simulation", "show",
 )  # fmt: skip

@@ -93,6 +93,16 @@ def test_marks_do_not_depend_on_the_gain(kept):
     np.testing.assert_allclose(probabilities(kept, 2 * lead), probabilities(kept, lead), atol=1e-4)
 
 
+def test_beats_of_one_shape_are_marked_alike(monkeypatch):
+    lead = lead_with(rhythm(20, (9, 15)), 20)
+    p = np.full(len(lead), 0.01, np.float32)
+    for beat, own in ((3.2, 0.99), (6.9, 0.99), (11.7, 0.3)):  # a common beat, and both premature ones
+        p[round((beat - 0.2) * 500) : round((beat + 0.3) * 500)] = own
+    monkeypatch.setattr(unet, "probabilities", lambda *_: p)
+    found = spans(mark(UNet(), lead)) / 500  # its threshold is 0.5
+    np.testing.assert_allclose(found, [[6.7, 7.2], [11.5, 12.0]], atol=0.01)
+
+
 @given(arrays(np.bool_, st.integers(0, 50)))
 def test_spans_are_the_runs_of_marks(marks):
     found = spans(marks)
