@@ -37,6 +37,9 @@ def agreed(p: Floats, lead: npt.NDArray[np.int16]) -> Floats:
     Args:
         p: of each sample, shape (samples,).
         lead: what they were found on, 500 Hz, in any unit, shape (samples,).
+
+    Raises:
+        ValueError: ``lead`` is not one lead.
     """
     peaks = r_peaks(lead.astype(np.float64), sampling_rate=SAMPLING_RATE)
     if not len(peaks):

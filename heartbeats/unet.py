@@ -179,7 +179,8 @@ def probabilities(network: UNet, lead: npt.NDArray[np.int16]) -> Floats:
 def mark(network: UNet, lead: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     """The samples that lie in a premature ventricular beat, shape (samples,); any at all means PVC (paper, Discussion).
 
-    Arguments are those of :func:`probabilities`.
+    They are the runs at the network's threshold or above after beats of one shape have agreed on their probabilities
+    (:func:`heartbeats.beat_shapes.agreed`). Arguments and errors are those of :func:`probabilities`.
     """
     return marked_runs(agreed(probabilities(network, lead), lead), network.threshold.item())
 
