@@ -14,8 +14,8 @@ import argparse
 import sys
 
 from heartbeats import collective, ranks
-from heartbeats.classifier import ModelError
 from heartbeats.driving import classify_folder, say
+from heartbeats.errors import reported
 from heartbeats.files import named_path
 from team_code import load_model
 
@@ -30,14 +30,10 @@ def main() -> None:
         arguments = parser.parse_args()
     except SystemExit as ended:
         sys.exit(1 if ended.code else 0)  # argparse's own is 2
-    try:
+    with reported("driver.py", interrupted="interrupted; the same command with --resume does what is left"):
         model = load_model(arguments.model)
         with collective.joined():
             outcome = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
-    except (ModelError, OSError) as error:
-        sys.exit(f"driver.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit("driver.py: interrupted; the same command with --resume does what is left")
     if ranks.is_first():
         before = f", {outcome.passed_over} before" if outcome.passed_over else ""
         say(f"{outcome.classified} recordings classified, {outcome.failed} not{before}")

@@ -10,10 +10,9 @@ The areas and the challenge metric are nan where no recording has a scored label
 """
 
 import argparse
-import sys
 
+from heartbeats.errors import reported
 from heartbeats.files import named_path, write_where_told
-from heartbeats.outputs import OutputError
 from heartbeats.scoring import read_submission
 
 
@@ -25,7 +24,7 @@ def main() -> None:
     parser.add_argument("class_scores", type=named_path, nargs="?", help="file for three measures per class")
     parser.add_argument("--report", type=named_path, help="HTML file for figures and pictures with intervals")
     arguments = parser.parse_intermixed_args()
-    try:
+    with reported("evaluate_model.py"):
         submission = read_submission(arguments.labels, arguments.outputs)
         scores = submission.score()
         if arguments.scores:
@@ -38,8 +37,6 @@ def main() -> None:
             from heartbeats.pages.score_report import score_report  # noqa: PLC0415 - slower to load than scoring is
 
             write_where_told(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
-    except (OutputError, OSError, ValueError) as error:
-        sys.exit(f"evaluate_model.py: {error}")
 
 
 if __name__ == "__main__":

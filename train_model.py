@@ -10,14 +10,11 @@ Uses the CUDA device where there is one. After a kill, the same command goes on 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from heartbeats.classifier import ModelError
-from heartbeats.cohort import CohortError
+from heartbeats.errors import reported
 from heartbeats.files import named_path
 from heartbeats.settings import Settings, read_settings
-from heartbeats.training import TrainingError
 from team_code import training_code
 
 
@@ -27,13 +24,9 @@ def main() -> None:
     parser.add_argument("model", type=named_path, help="folder for the model, made if missing")
     parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
     arguments = parser.parse_args()
-    try:
+    with reported("train_model.py", interrupted="interrupted; the same command goes on from the last finished epoch"):
         settings = read_settings(arguments.config) if arguments.config else Settings()
         training_code(arguments.data, arguments.model, settings)
-    except (CohortError, ModelError, TrainingError, ValueError, OSError) as error:
-        sys.exit(f"train_model.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit("train_model.py: interrupted; the same command goes on from the last finished epoch")
 
 
 if __name__ == "__main__":

@@ -11,21 +11,20 @@ the recordings; a recording that several seeds set aside is drawn for all of the
 
 import argparse
 import dataclasses
-import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import machine
-from heartbeats.cohort import CohortError, drawn
+from heartbeats.cohort import drawn
 from heartbeats.diagnoses import label_matrix, read_weights
 from heartbeats.driving import classify_folder
+from heartbeats.errors import reported
 from heartbeats.experiments.intervals import Answers, estimate
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.outputs import read_output
 from heartbeats.recording import RecordingError, read_recording, signal_files
 from heartbeats.scoring import output_matrices
 from heartbeats.settings import Settings, read_settings
-from heartbeats.training import TrainingError
 from team_code import load_model, training_code
 
 
@@ -36,13 +35,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, help="folder for models and outputs (default: a temporary one)")
     arguments = parser.parse_args()
-    try:
+    with reported("challenge_score"):
         settings = read_settings(arguments.config)
         with tempfile.TemporaryDirectory() as temporary:
             work = arguments.work or Path(temporary)
             runs = [train_and_drive(arguments.data, work, settings, seed) for seed in range(arguments.seeds)]
-    except (CohortError, TrainingError, ValueError, OSError) as error:
-        sys.exit(f"challenge_score: {error}")
 
     print(f"{machine()}; {arguments.config.name}")
     for seed, run in enumerate(runs):

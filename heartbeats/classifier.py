@@ -26,6 +26,7 @@ from safetensors.torch import load as load_tensors
 from heartbeats import unet
 from heartbeats.checkpoints import save_tensors
 from heartbeats.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_weights
+from heartbeats.errors import HeartBeatsError
 from heartbeats.files import code_digest, write_text
 from heartbeats.heart_rate import final_bradycardia
 from heartbeats.inference import InferenceNetwork
@@ -68,7 +69,7 @@ Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
-class ModelError(Exception):
+class ModelError(HeartBeatsError):
     """A model folder is damaged, incomplete or not one of this program; the message names the file."""
 
 

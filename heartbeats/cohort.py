@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import label_matrix
+from heartbeats.errors import HeartBeatsError
 from heartbeats.files import printable
 from heartbeats.header import Header, find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 NAMED = 10  # recordings in a line of the log
 
 
-class CohortError(Exception):
+class CohortError(HeartBeatsError):
     """A folder of recordings does not make a cohort to train with."""
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heartbeats.errors import HeartBeatsError
+
 __all__ = [
     "ABBREVIATIONS",
     "BRADYCARDIA",
@@ -24,6 +26,7 @@ __all__ = [
     "SINUS_RHYTHM",
     "WEIGHTS_FILE",
     "RewardWeights",
+    "WeightsError",
     "label_matrix",
     "read_weights",
     "snomed_codes",
@@ -87,33 +90,39 @@ class RewardWeights:
     weights: npt.NDArray[np.float64]
 
 
+class WeightsError(HeartBeatsError, ValueError):
+    """A file of weights is no reward matrix; the message names it."""
+
+
 def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
     """Read a reward matrix in the form of 2020 (one code per row, :data:`EQUIVALENT` pairs apart) or 2021 (``a|b``).
 
     Raises:
-        ValueError: rows and columns differ, an entry is no number, or two equivalent rows differ.
+        WeightsError: rows and columns differ, an entry is no number, or two equivalent rows differ.
         OSError: the file cannot be read.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.reader(file) if row]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a table of numbers: {error}") from error
+        raise WeightsError(f"{path}: not a table of numbers: {error}") from error
     headings = [_heading(text) for text in rows[0][1:]] if rows else []
     if not headings or [_heading(row[0]) for row in rows[1:]] != headings:
-        raise ValueError(f"{path}: the rows and columns of a reward matrix must have the same codes in the same order")
+        raise WeightsError(
+            f"{path}: the rows and columns of a reward matrix must have the same codes in the same order"
+        )
     try:
         weights = np.array([row[1:] for row in rows[1:]], dtype=np.float64).reshape(len(headings), len(headings))
     except ValueError as error:
-        raise ValueError(f"{path}: not a square table of numbers: {error}") from error
+        raise WeightsError(f"{path}: not a square table of numbers: {error}") from error
 
     if not np.isfinite(weights).all():
-        raise ValueError(f"{path}: holds a weight that is no number")
+        raise WeightsError(f"{path}: holds a weight that is no number")
     pair_of: dict[tuple[str, ...], tuple[str, ...]] = {(code,): pair for pair in EQUIVALENT for code in pair}
     classes = [pair_of.get(codes, codes) for codes in headings]
     first = [classes.index(codes) for codes in classes]
     if not (np.array_equal(weights, weights[first]) and np.array_equal(weights, weights[:, first])):
-        raise ValueError(f"{path}: codes that are scored as one diagnosis have different weights")
+        raise WeightsError(f"{path}: codes that are scored as one diagnosis have different weights")
     kept = sorted(set(first))
     return RewardWeights(
         names=tuple("|".join(headings[i]) for i in kept),

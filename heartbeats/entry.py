@@ -68,7 +68,7 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     Raises:
         CohortError: the folder holds no recordings to train with.
         TrainingError: a network's loss, or what it answers, is no number.
-        ValueError: weights.csv is no reward matrix.
+        WeightsError: weights.csv is no reward matrix.
         InUseError: another process trains into the model folder.
         ModelError: a process of torchrun does not find the model that the first one wrote: the folder is not shared.
         OSError: the data cannot be read, or the model folder cannot be written.

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heartbeats.errors import HeartBeatsError
+
 __all__ = ["LARGEST", "MatlabFileError", "read_matlab_variable"]
 
 # No file and no variable is read beyond this: 30 min of 15 leads at 2000 Hz in double precision are 432 MB.
@@ -32,7 +34,7 @@ _NUMERIC_CLASSES = range(6, 16)
 _COMPLEX = 0x800
 
 
-class MatlabFileError(Exception):
+class MatlabFileError(HeartBeatsError):
     """A file does not hold the variable, or not in a form that can be read; the message says what is wrong."""
 
 

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import CLASSES
+from heartbeats.errors import HeartBeatsError
 from heartbeats.files import read_bytes, write_text
 
 __all__ = ["Diagnosis", "OutputError", "diagnoses_of", "is_classified", "read_output", "unclassified", "write_output"]
 
 
-class OutputError(Exception):
+class OutputError(HeartBeatsError):
     """An output file is missing or is not in the organisers' form; the message names it."""
 
 

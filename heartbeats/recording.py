@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.calibration import to_millivolts
+from heartbeats.errors import HeartBeatsError
 from heartbeats.header import Header, canonical_lead, parse_header, read_header_text
 from heartbeats.matlab_file import MatlabFileError, read_matlab_variable
 
@@ -36,7 +37,7 @@ SLOWEST_RATE, FASTEST_RATE = 50.0, 2000.0  # Hz
 SHORTEST = 1.0  # s
 
 
-class RecordingError(Exception):
+class RecordingError(HeartBeatsError):
     """A recording cannot be used; the message says what is wrong with it."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from heartbeats.errors import HeartBeatsError
 from heartbeats.header import SOURCES
 
 __all__ = [
@@ -35,7 +36,7 @@ LOSSES = ("sign", "bce", "focal")
 LARGEST = 10**300  # of whole numbers that stand for others
 
 
-class SettingsError(ValueError):
+class SettingsError(HeartBeatsError, ValueError):
     """A settings file holds an unknown key, a value of the wrong kind, or one out of range."""
 
 

@@ -12,14 +12,14 @@ the arguments are wrong.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from heartbeats.classifier import ModelError, load
+from heartbeats.classifier import load
 from heartbeats.driving import say
+from heartbeats.errors import reported
 from heartbeats.files import write_text
 from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
@@ -30,8 +30,8 @@ from heartbeats.prepared import Failure, attempt
 FILES = (".html", *ecg_print.SUFFIXES)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw; return 1, after one line of reason, where nothing can be written."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw."""
     parser = argparse.ArgumentParser(
         prog="python -m heartbeats.show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out and options.out.suffix and not _is_file_type(options.out) and not options.out.is_dir():
         types = ", ".join(FILES)
         parser.error(f"{options.out}: a file is one of {types}; a folder of such a name must be made beforehand")
-    try:
+    with reported("heartbeats.show"):
         named = [path for record in options.records for path in _header_files(record)]
         header_files = list({path.parent.resolve() / path.name: path for path in named}.values())
         out = options.out or Path(f"{header_files[0].stem}.html")
@@ -59,10 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 load(options.model, device=torch.device("cpu"))  # told now if it cannot be, and not by each recording
             drawn, failed = write_folder(header_files, out, options.model)
             say(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
-    except (ModelError, OSError) as error:
-        say(f"heartbeats.show: {error}")
-        return 1
-    return 0
 
 
 def _is_file_type(out: Path) -> bool:
@@ -106,4 +102,4 @@ def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> N
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -29,6 +29,7 @@ from heartbeats import collective, ranks
 from heartbeats.checkpoints import CHECKPOINTS, resume, save_checkpoint
 from heartbeats.data_parallel import data_parallel
 from heartbeats.epoch_log import EpochLine, append_epoch, keep_epochs
+from heartbeats.errors import HeartBeatsError
 from heartbeats.feed import Feed, make_feed
 from heartbeats.files import code_digest
 from heartbeats.prepared import Prepared
@@ -51,7 +52,7 @@ log = logging.getLogger(__name__)
 TRAINING = ("preprocessing", "se_resnet", "feed", "data_parallel", "sign_loss", "checkpoints", "training")
 
 
-class TrainingError(Exception):
+class TrainingError(HeartBeatsError):
     """A training cannot go on; the message says of which network, and why."""
 
 

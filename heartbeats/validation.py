@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from heartbeats.classifier import Evidence
 from heartbeats.diagnoses import ABBREVIATIONS
+from heartbeats.errors import HeartBeatsError
 from heartbeats.files import write_text
 from heartbeats.header import source_of
 
@@ -30,7 +31,7 @@ AGAIN = "it is made by training; delete model.json beside it to train again"
 FIRST_LABEL, FIRST_PROBABILITY = 4, 4 + len(ABBREVIATIONS)
 
 
-class ValidationError(Exception):
+class ValidationError(HeartBeatsError):
     """A table of validation recordings is damaged; the message names the file."""
 
 

@@ -194,15 +194,14 @@ def test_a_source_that_is_not_the_set_is_one_line_and_status_1(key, tmp_path, ca
     (tmp_path / "other/ptbxl_database.csv").write_text("ecg_id,age\n1,2\n")
     (tmp_path / "other/label.txt").write_text("1001.txt,60,MALE,AF\n")
     for source in ("none", "empty", "file", "other"):
-        assert main([key, str(tmp_path / source), str(tmp_path / "out")]) == 1
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert len(said.err.splitlines()) == 1
-        assert str(tmp_path / source) in said.err
+        with pytest.raises(SystemExit) as ended:
+            main([key, str(tmp_path / source), str(tmp_path / "out")])
+        assert str(tmp_path / source) in str(ended.value.code)
+        assert capsys.readouterr() == ("", "")
     assert not (tmp_path / "out").exists()
 
 
-def test_an_out_that_is_not_empty_is_one_line_and_left_as_it_is(tmp_path, capsys):
+def test_an_out_that_is_not_empty_is_one_line_and_left_as_it_is(tmp_path):
     sources = {
         "hefei": write_hefei(tmp_path / "hefei", [GOOD], {"1001.txt": signal_text()}),
         "ptbxl": write_ptbxl(tmp_path / "ptb-xl", {}),
@@ -212,8 +211,8 @@ def test_an_out_that_is_not_empty_is_one_line_and_left_as_it_is(tmp_path, capsys
     (tmp_path / "out/mine").write_text("mine")
     for key, source in sources.items():
         for out in ("out", "out/mine"):
-            assert main([key, str(source), str(tmp_path / out)]) == 1
-            assert len(capsys.readouterr().err.splitlines()) == 1
+            with pytest.raises(SystemExit, match=f"{tmp_path / out}"):
+                main([key, str(source), str(tmp_path / out)])
     assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("mine", "mine")]
 
 
@@ -222,12 +221,12 @@ def test_a_set_of_which_nothing_can_be_written_is_status_1(tmp_path, capsys):
     assert "1001.txt: left out" in capsys.readouterr().err
 
 
-def test_the_command_passes_rate_and_likelihood_on(tmp_path, capsys):
+def test_the_command_passes_rate_and_likelihood_on(tmp_path):
     source = write_ptbxl(tmp_path / "ptb-xl", {"scp_codes": "{'LAFB': 15.0, 'SR': 0.0}"})
     command = ["ptbxl", str(source), str(tmp_path / "out"), "--rate", "100", "--likelihood", "50"]
     assert main(command) == 0
     assert diagnoses(tmp_path / "out") == {"PTBXL00001": (NORMAL,)}
     assert read_recording(tmp_path / "out/PTBXL00001.hea").sampling_rate == 100
     assert "--rate 100 --likelihood 50" in (tmp_path / "out/README.txt").read_text(encoding="utf-8")
-    assert main([*command[:2], str(tmp_path / "new"), "--likelihood", "nan"]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(SystemExit, match="a likelihood is 0 to 100 percent, not nan"):
+        main([*command[:2], str(tmp_path / "new"), "--likelihood", "nan"])

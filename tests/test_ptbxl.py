@@ -21,6 +21,7 @@ from published_sets import (
 )
 
 from heartbeats.datasets import convert_ptbxl, ptbxl
+from heartbeats.datasets.challenge_format import DataSetError
 from heartbeats.header import find_headers
 from heartbeats.recording import RecordingError, read_recording
 
@@ -121,7 +122,7 @@ def test_missing_samples_become_bridged_and_named(tmp_path):
     "arguments", [{"sampling_rate": 250}, {"least_likelihood": math.nan}, {"least_likelihood": -1}]
 )
 def test_other_rates_and_likelihoods_are_refused(arguments, tmp_path):
-    with pytest.raises(ValueError, match="not"):
+    with pytest.raises(DataSetError, match="not"):
         convert_ptbxl(write_ptbxl(tmp_path / "ptb-xl", {}), tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
 

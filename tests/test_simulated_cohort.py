@@ -217,7 +217,7 @@ def test_the_command_refuses_what_it_cannot_do_in_one_line(tmp_path: Path) -> No
         (tmp_path / "file",),
     ):
         refused = run(*arguments)
-        assert refused.returncode == 2
+        assert refused.returncode == 1
         assert len(refused.stderr.splitlines()) == 1
         assert refused.stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]

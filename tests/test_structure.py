@@ -15,12 +15,17 @@ from heartbeats.training import TRAINING
 PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ORDER = (
-    "files", "ranks", "header", "settings", "matlab_file", "calibration", "recording", "record_writer", "diagnoses",
-    "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort", "cohort_summary",
-    "se_resnet", "inference", "beat_shapes", "unet", "feed", "collective", "data_parallel", "sign_loss", "checkpoints",
-    "epoch_log", "training", "relabelling", "classifier", "validation", "pages", "entry", "driving", "datasets",
-    "experiments", "simulation", "show",
+    "files", "errors", "ranks", "header", "settings", "matlab_file", "calibration", "recording", "record_writer",
+    "diagnoses", "outputs", "scoring", "preprocessing", "heart_rate", "prepared", "read_ahead", "store", "cohort",
+    "cohort_summary", "se_resnet", "inference", "beat_shapes", "unet", "feed", "collective", "data_parallel",
+    "sign_loss", "checkpoints", "epoch_log", "training", "relabelling", "classifier", "validation", "pages", "entry",
+    "driving", "datasets", "experiments", "simulation", "show",
 )  # fmt: skip
+
+
+# Settings have their values in the digests, and how files are replaced and errors told changes no result.
+NO_RESULT = {"settings", "files", "errors"}
+WITH_PROCESSES = {*NO_RESULT, "ranks", "collective"}  # nor does what processes tell one another
 
 
 def imported(path: Path) -> set[str]:
@@ -80,24 +85,19 @@ def imported_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "digested", "others"),
     [
-        # Settings have their values in the digests; files, ranks and what processes tell one another change no result.
-        ("prepared", PREPARING, {"settings", "files"}),
+        ("prepared", PREPARING, NO_RESULT),
         (
             "classifier",
             set(ANSWERING),
-            {"scoring", "outputs", "store", "read_ahead", "checkpoints", "settings", "files", "ranks"},
+            {"scoring", "outputs", "store", "read_ahead", "checkpoints", "ranks", *NO_RESULT},
         ),
         # What preparation and selection make of recordings is in the digest as signals and labels.
-        ("training", TRAINING, {*PREPARING, "diagnoses", "epoch_log", "settings", "files", "ranks", "collective"}),
-        (
-            "relabelling",
-            {*NETWORKS} - {"entry", "cohort"},
-            {*PREPARING, "epoch_log", "settings", "files", "ranks", "collective"},
-        ),
+        ("training", TRAINING, {*PREPARING, "diagnoses", "epoch_log", *WITH_PROCESSES}),
+        ("relabelling", {*NETWORKS} - {"entry", "cohort"}, {*PREPARING, "epoch_log", *WITH_PROCESSES}),
         (
             "entry",
             {*NETWORKS, *DECIDING},
-            {*PREPARING, "store", "read_ahead", "outputs", "epoch_log", "settings", "files", "ranks", "collective"},
+            {*PREPARING, "store", "read_ahead", "outputs", "epoch_log", *WITH_PROCESSES},
         ),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from conftest import TINY_TOML
 
 from heartbeats.experiments import table1
-from heartbeats.experiments.plan import reported
+from heartbeats.experiments.plan import experiment
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN
 from heartbeats.header import find_headers
 
@@ -92,7 +92,7 @@ def test_external_recordings_that_cannot_be_used_are_named_and_if_none_can_be_th
 
 
 def test_an_interruption_is_told_in_a_line():
-    with pytest.raises(SystemExit, match="table1: interrupted; the same command goes on"), reported("table1"):
+    with pytest.raises(SystemExit, match="table1: interrupted; the same command goes on"), experiment("table1"):
         raise KeyboardInterrupt
 
 

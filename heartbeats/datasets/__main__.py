@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from heartbeats.datasets.challenge_format import DataSetError, Report
+from heartbeats.datasets.challenge_format import Report
 from heartbeats.datasets.hefei import HEFEI, convert_hefei
 from heartbeats.datasets.ludb import LUDB, convert_ludb
 from heartbeats.datasets.ptbxl import PTB_XL, convert_ptbxl
 from heartbeats.diagnoses import ABBREVIATIONS
+from heartbeats.errors import reported
 from heartbeats.files import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert a set; return 1, after one line of reason, where SOURCE is not that set or OUT cannot be written.
+    """Convert a set; return the exit status, 1 where not one recording was written.
 
-    What is wrong with single recordings is named on stderr and costs no other; the status is then 0, unless not one
-    recording was written.
+    What is wrong with single recordings is named on stderr and costs no other.
     """
     options = _parser().parse_args(arguments)
-    try:
+    with reported("heartbeats.datasets"):
         if options.set == HEFEI.key:
             report = convert_hefei(options.source, options.out)
         elif options.set == LUDB.key:
@@ -32,9 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = convert_ptbxl(
                 options.source, options.out, sampling_rate=options.rate, least_likelihood=options.likelihood
             )
-    except (DataSetError, ValueError, OSError) as error:
-        _say(f"heartbeats.datasets: {error}", sys.stderr)
-        return 1
     _tell(report, options.out)
     return 0 if report.written else 1
 

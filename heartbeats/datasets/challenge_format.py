@@ -24,6 +24,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from heartbeats.diagnoses import CLASSES
+from heartbeats.errors import HeartBeatsError
 from heartbeats.files import write_text
 from heartbeats.header import OLDEST
 from heartbeats.record_writer import make_empty_folder, write_record
@@ -61,8 +62,8 @@ reservation.
 """
 
 
-class DataSetError(Exception):
-    """A folder is not the data set that it was taken for; the message says what is missing."""
+class DataSetError(HeartBeatsError):
+    """A folder is not the data set that it was taken for, or the set is not as it is asked for."""
 
 
 @dataclass(frozen=True)

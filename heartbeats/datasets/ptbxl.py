@@ -60,14 +60,14 @@ def convert_ptbxl(source: Path, out: Path, *, sampling_rate: int = 500, least_li
         least_likelihood: percent; statements of a known likelihood below it are left out, those of 0 (unknown) never.
 
     Raises:
-        ValueError: another rate, or a likelihood outside 0 to 100.
-        DataSetError: there is no such table in ``source``, or it lacks a column.
+        DataSetError: there is no such table in ``source``, or it lacks a column; another rate, or a likelihood outside
+            0 to 100.
         OSError: ``out`` is not empty or cannot be written.
     """
     if sampling_rate not in FILE_COLUMNS:
-        raise ValueError(f"PTB-XL has records at 500 and 100 Hz, not at {sampling_rate}")
+        raise DataSetError(f"PTB-XL has records at 500 and 100 Hz, not at {sampling_rate}")
     if not 0 <= least_likelihood <= 100:
-        raise ValueError(f"a likelihood is 0 to 100 percent, not {least_likelihood}")
+        raise DataSetError(f"a likelihood is 0 to 100 percent, not {least_likelihood}")
     report = Report()
     file_column = FILE_COLUMNS[sampling_rate]
     recordings = []

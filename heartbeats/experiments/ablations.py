@@ -29,10 +29,10 @@ from heartbeats.experiments.plan import (
     STORE,
     Plan,
     command,
+    experiment,
     of_experiment,
     options_parser,
     plan_of,
-    reported,
     with_changes,
 )
 from heartbeats.experiments.trainings import ENTRY, FULL, UNSEEN, scored_seeds
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--compare", type=Path, action="append", default=[], metavar="FILE", help="settings to compare instead (TOML)"
     )
     options = parser.parse_args(arguments)
-    with reported("ablations"):
+    with experiment("ablations"):
         plan = plan_of(options)
         arms = _arms(plan, options)
         found = {name: _answers(plan, name, arm.settings) for name, arm in arms.items()}

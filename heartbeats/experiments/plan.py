@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from heartbeats.cohort import CohortError
+from heartbeats.errors import reported
 from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
-from heartbeats.training import TrainingError
 
-__all__ = ["STORE", "Plan", "command", "of_experiment", "options_parser", "plan_of", "reported", "with_changes"]
+__all__ = ["STORE", "Plan", "command", "experiment", "of_experiment", "options_parser", "plan_of", "with_changes"]
 
 STORE = "../prepared"  # the prepared signals, which all seeds share, seen from a model's folder
 
@@ -62,17 +60,14 @@ def options_parser(module: str, description: str | None) -> argparse.ArgumentPar
 
 
 @contextmanager
-def reported(program: str) -> Iterator[None]:
-    """Show the trainings' log on stderr, and end the program, with one line of reason, where one cannot be done."""
+def experiment(program: str) -> Iterator[None]:
+    """Show the trainings' log on stderr, and say in one line why one cannot be done."""
     log = logging.getLogger("heartbeats")
     log.setLevel(logging.INFO)
     log.addHandler(handler := logging.StreamHandler())
     try:
-        yield
-    except (CohortError, TrainingError, ValueError, OSError) as error:
-        sys.exit(f"{program}: {error}")
-    except KeyboardInterrupt:
-        sys.exit(f"{program}: interrupted; the same command goes on where it stopped")
+        with reported(program, interrupted="interrupted; the same command goes on where it stopped"):
+            yield
     finally:
         log.removeHandler(handler)
 

@@ -16,7 +16,6 @@ import argparse
 import csv
 import dataclasses
 import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats import collective
-from heartbeats.classifier import Classifier, ModelError, load
+from heartbeats.classifier import Classifier, load
 from heartbeats.cohort import validates
 from heartbeats.diagnoses import CLASSES, PVC
+from heartbeats.errors import HeartBeatsError, reported
 from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
 from heartbeats.experiments.pvc_measures import share
 from heartbeats.experiments.pvc_report import read_marked
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if len({path.name for path in options.models}) < len(options.models):
         parser.error("models are told apart by their folders' names, and two have the same")
-    try:
+    with reported("pvc_challenge"):
         models = {path.name: load(path, device=collective.device()) for path in options.models}
         preparations = {model.settings.preparation for model in models.values()}
         read = {settings: labelled_recordings(options.data, settings) for settings in preparations}
@@ -64,18 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise FileNotFoundError(f"{options.data}: no recordings that can be marked")
         marked = _marked(options.marked, labelled)
         options.out.mkdir(parents=True, exist_ok=True)
-    except (ModelError, OSError, ValueError) as error:
-        sys.exit(f"pvc_challenge: {error}")
-    rows: list[Row] = []
-    for name, model in models.items():
-        labelled, _ = read[model.settings.preparation]
-        rows += _rows_of(name, model, labelled, marked)
-    command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT {options.marked.name}"
-    command += "".join(f" {path.name}" for path in options.models)
-    text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", failures)
-    write_text(options.out / "pvc_challenge.md", text)
-    write_text(options.out / "pvc_challenge.csv", _csv(rows))
-    print(text, end="")
+        rows: list[Row] = []
+        for name, model in models.items():
+            labelled, _ = read[model.settings.preparation]
+            rows += _rows_of(name, model, labelled, marked)
+        command = f"python -m heartbeats.experiments.pvc_challenge {options.data.name} OUT {options.marked.name}"
+        command += "".join(f" {path.name}" for path in options.models)
+        text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", failures)
+        write_text(options.out / "pvc_challenge.md", text)
+        write_text(options.out / "pvc_challenge.csv", _csv(rows))
+        print(text, end="")
 
 
 def _marked(path: Path, labelled: Labelled) -> Bools:
@@ -83,12 +81,12 @@ def _marked(path: Path, labelled: Labelled) -> Bools:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not such a file, or one of the recordings is not in it.
+        HeartBeatsError: it is not such a file, or one of the recordings is not in it.
     """
     marked = read_marked(path)
     names = [recording.name for recording in labelled.recordings]
     if missing := [name for name in names if name not in marked]:
-        raise ValueError(f"{path}: {missing[0]} is not in it; write it anew from the same recordings")
+        raise HeartBeatsError(f"{path}: {missing[0]} is not in it; write it anew from the same recordings")
     return np.array([marked[name] for name in names], dtype=np.bool_)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from heartbeats.errors import HeartBeatsError
 from heartbeats.experiments.pvc_labels import PVC_CODES
 from heartbeats.experiments.pvc_measures import (
     Counts,
@@ -149,11 +150,11 @@ def read_marked(path: Path) -> dict[str, bool]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not such a file.
+        HeartBeatsError: it is not such a file.
     """
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     try:
         return {row["record"]: {"0": False, "1": True}[row["marked"]] for row in rows}
     except KeyError as error:
-        raise ValueError(f"{path} is no table of marked recordings, pvc_unet_challenge.csv") from error
+        raise HeartBeatsError(f"{path} is no table of marked recordings, pvc_unet_challenge.csv") from error

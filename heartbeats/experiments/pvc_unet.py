@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,13 +31,13 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from heartbeats import unet
 from heartbeats.beat_shapes import agreed
 from heartbeats.checkpoints import save_tensors
+from heartbeats.errors import reported
 from heartbeats.experiments.mit_bih import COUNTS, DS1, DS2, PREMATURE, AnnotatedRecord, read_records, truth
 from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc, labelled_recordings
 from heartbeats.experiments.pvc_measures import Counts, beat_counts, count_record, f1, mark_recordings
 from heartbeats.experiments.pvc_report import marked_csv, records_csv, report
 from heartbeats.experiments.pvc_windows import draw_windows
 from heartbeats.files import write_text
-from heartbeats.recording import RecordingError
 from heartbeats.unet import UNet
 
 __all__ = ["main", "train"]
@@ -173,8 +172,8 @@ def _thirds(digests: Sequence[str]) -> list[int]:
     return [first[digest] * FOLDS // len(digests) for digest in digests]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, measure, write; return 2, after one line of reason, where the data cannot be read."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mitdb", type=Path, metavar="MITDB")
     parser.add_argument("out", type=Path, metavar="OUT")
@@ -182,30 +181,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     options = parser.parse_args(arguments)
+    if options.epochs < 1 or options.seed < 0:
+        parser.error("--epochs must be at least 1, --seed at least 0")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)  # other numbers of threads add in another order, and give other weights
-    try:
+    with reported("pvc_unet"):
         options.out.mkdir(parents=True, exist_ok=True)
         (ds1, left_out1), (ds2, left_out2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
         ds1.sort(key=dealing_order)
         labelled, failures = labelled_recordings(options.challenge) if options.challenge else (Labelled((), ()), [])
         trained = train_all(ds1, labelled, epochs=options.epochs, seed=options.seed)
         made = save(trained, options)
-    except (OSError, ValueError, RecordingError) as error:
-        print(f"heartbeats.experiments.pvc_unet: {error}", file=sys.stderr)
-        return 2
-    records = [count_record("DS1", *pair) for pair in zip(ds1, trained.for_ds1, strict=True)]
-    records += [count_record("DS2", record, trained.kept) for record in ds2]
-    marked = mark_recordings(labelled, trained.for_challenge)
-    lines = report(records, marked, failures, made, trained.threshold)
-    lines += [f"Left out: {reason}" for reason in left_out1 + left_out2]
-    text = "\n".join(lines).rstrip() + "\n"
-    print(text, end="")
-    write_text(options.out / "pvc_unet.md", text)
-    write_text(options.out / "pvc_unet.csv", records_csv(records))
-    if options.challenge:
-        write_text(options.out / "pvc_unet_challenge.csv", marked_csv(marked))
-    return 0
+        records = [count_record("DS1", *pair) for pair in zip(ds1, trained.for_ds1, strict=True)]
+        records += [count_record("DS2", record, trained.kept) for record in ds2]
+        marked = mark_recordings(labelled, trained.for_challenge)
+        lines = report(records, marked, failures, made, trained.threshold)
+        lines += [f"Left out: {reason}" for reason in left_out1 + left_out2]
+        text = "\n".join(lines).rstrip() + "\n"
+        print(text, end="")
+        write_text(options.out / "pvc_unet.md", text)
+        write_text(options.out / "pvc_unet.csv", records_csv(records))
+        if options.challenge:
+            write_text(options.out / "pvc_unet_challenge.csv", marked_csv(marked))
 
 
 def save(trained: Trained, options: argparse.Namespace) -> str:
@@ -227,4 +224,4 @@ def save(trained: Trained, options: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -34,7 +34,7 @@ import matplotlib as mpl
 import numpy as np
 
 from heartbeats.experiments.intervals import Answers, Estimate, estimate
-from heartbeats.experiments.plan import command, options_parser, plan_of, reported
+from heartbeats.experiments.plan import command, experiment, options_parser, plan_of
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, scored_seeds
 from heartbeats.files import replace_file, write_text
 from heartbeats.settings import Settings, SettingsError
@@ -60,7 +60,7 @@ PAPER_FIGURES = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, score, and write the table."""
     options = options_parser("table1", __doc__).parse_args(arguments)
-    with reported("table1"):
+    with experiment("table1"):
         plan = plan_of(options)
         if len(plan.settings.training.seconds) != 2:
             raise SettingsError("training.seconds must name two members, the long and the short")

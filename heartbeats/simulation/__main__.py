@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from heartbeats.errors import reported
 from heartbeats.simulation.cohort import simulate_cohort
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Simulate a cohort; return 2, after one line of reason, where that cannot be done."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Simulate a cohort."""
     parser = argparse.ArgumentParser(
         prog="python -m heartbeats.simulation",
         description="Write simulated 12-lead ECG recordings in the PhysioNet/CinC Challenge 2020's format.",
@@ -21,14 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--records", type=int, default=300, help="number of recordings (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same bytes (default: %(default)s)")
     options = parser.parse_args(arguments)
-    try:
+    with reported("heartbeats.simulation"):
         simulate_cohort(options.out, records=options.records, seed=options.seed)
-    except (ValueError, OSError) as error:
-        print(f"heartbeats.simulation: {error}", file=sys.stderr)
-        return 2
     print(f"{options.out}: {options.records} simulated recordings; no patient is in them")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,8 +6,13 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from heartbeats.diagnoses import CPSC_PVC
+from heartbeats.errors import HeartBeatsError
 
-__all__ = ["Code", "checked_codes", "contradiction"]
+__all__ = ["Code", "SimulationError", "checked_codes", "contradiction"]
+
+
+class SimulationError(HeartBeatsError, ValueError):
+    """What is asked for cannot be simulated."""
 
 
 class Code(StrEnum):
@@ -58,14 +63,14 @@ def checked_codes(diagnoses: Collection[str]) -> set[Code]:
     """Return the diagnoses as codes.
 
     Raises:
-        ValueError: a code that is not simulated, or two that exclude each other.
+        SimulationError: a code that is not simulated, or two that exclude each other.
     """
     unknown = sorted(set(diagnoses) - set(Code) - set(_SYNONYMS))
     if unknown:
-        raise ValueError(f"cannot simulate {', '.join(unknown)}: choose from {', '.join(Code)}")
+        raise SimulationError(f"cannot simulate {', '.join(unknown)}: choose from {', '.join(Code)}")
     codes = {_SYNONYMS.get(code) or Code(code) for code in diagnoses}
     if pair := contradiction(codes):
-        raise ValueError(" and ".join(f"{code} ({code.name})" for code in pair) + " exclude each other")
+        raise SimulationError(" and ".join(f"{code} ({code.name})" for code in pair) + " exclude each other")
     return codes
 
 

@@ -25,7 +25,7 @@ from heartbeats.files import write_text
 from heartbeats.header import STANDARD_LEADS
 from heartbeats.record_writer import make_empty_folder, write_record
 from heartbeats.recording import Recording
-from heartbeats.simulation.codes import Code, contradiction
+from heartbeats.simulation.codes import Code, SimulationError, contradiction
 from heartbeats.simulation.heart_vector import simulate_recording
 
 __all__ = ["simulate_cohort"]
@@ -110,11 +110,11 @@ def simulate_cohort(directory: Path, *, records: int, seed: int) -> None:
         seed: 0 or more.
 
     Raises:
-        ValueError: no records, or a negative seed.
+        SimulationError: no records, or a negative seed.
         FileExistsError: the directory is a file or holds something already, which is left as it is.
     """
     if records < 1 or seed < 0:
-        raise ValueError(f"{records} records with seed {seed}: give 1 or more, and a seed of 0 or more")
+        raise SimulationError(f"{records} records with seed {seed}: give 1 or more, and a seed of 0 or more")
     make_empty_folder(directory)
     write_text(directory / "README.txt", _README.format(records=records, seed=seed))
     shares = np.array([source.share for source in _SOURCES], dtype=float)

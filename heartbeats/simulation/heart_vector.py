@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from heartbeats.simulation.codes import Code, checked_codes
+from heartbeats.simulation.codes import Code, SimulationError, checked_codes
 from heartbeats.simulation.rhythm import Floats, Rhythm, simulate_rhythm
 
 __all__ = ["DOWER", "simulate_recording"]
@@ -132,11 +132,13 @@ def simulate_recording(
         float64, shape (12, samples), in mV: rows I, II, III, aVR, aVL, aVF, V1 to V6.
 
     Raises:
-        ValueError: diagnoses that are not simulated or that exclude each other, no sampling rate, too short a time.
+        SimulationError: diagnoses that are not simulated or exclude each other, no sampling rate, too short a time.
     """
     codes = checked_codes(diagnoses)
     if not (0 < sampling_rate < math.inf and SHORTEST <= seconds < math.inf):
-        raise ValueError(f"cannot simulate {seconds} s at {sampling_rate} Hz: give a rate, and {SHORTEST:g} s or more")
+        raise SimulationError(
+            f"cannot simulate {seconds} s at {sampling_rate} Hz: give a rate, and {SHORTEST:g} s or more"
+        )
     rhythm = simulate_rhythm(rng, codes, seconds)
     heart_vector = np.zeros((3, round(seconds * sampling_rate)))
     for train in (*_atrial_trains(rng, codes, rhythm), *_ventricular_trains(rng, codes, rhythm)):

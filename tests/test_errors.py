@@ -1,0 +1,76 @@
+"""What the user can mend is one line; a fault of the program keeps its traceback."""
+
+import importlib
+import pkgutil
+import sys
+
+import pytest
+
+import heartbeats
+from heartbeats.classifier import ModelError
+from heartbeats.errors import HeartBeatsError, reported
+from heartbeats.scoring import Submission
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (ModelError("model.json is missing"), "driver.py: model.json is missing"),
+        (FileNotFoundError(2, "No such file", "DATA"), "driver.py: [Errno 2] No such file: 'DATA'"),
+        (ModelError("line one\nline two, \x1b[2J"), r"driver.py: line one\nline two, \x1b[2J"),
+        (KeyboardInterrupt(), "driver.py: interrupted; --resume goes on"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(raised, said):
+    with pytest.raises(SystemExit) as ended, reported("driver.py", interrupted="interrupted; --resume goes on"):
+        raise raised
+    assert ended.value.code == said
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    with pytest.raises(ValueError, match="a fault"), reported("driver.py"):
+        raise ValueError("a fault")
+
+
+def test_all_errors_of_the_package_are_told_to_the_user():
+    names = [module.name for module in pkgutil.walk_packages(heartbeats.__path__, "heartbeats.")]
+    modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+    errors = {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Exception) and each.__module__.startswith("heartbeats")
+    }
+    assert len(errors) > 10
+    assert [error for error in errors if not issubclass(error, (HeartBeatsError, OSError))] == []
+
+
+def test_a_fault_while_scoring_is_no_error_of_the_user_s(monkeypatch):
+    def fault(submission):
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(Submission, "score", fault)
+    monkeypatch.setattr("evaluate_model.read_submission", lambda labels, outputs: object.__new__(Submission))
+    monkeypatch.setattr(sys, "argv", ["evaluate_model.py", "LABELS", "OUTPUTS"])
+    with pytest.raises(ValueError, match="a fault"):
+        importlib.import_module("evaluate_model").main()
+
+
+@pytest.mark.parametrize(
+    ("module", "work", "arguments"),
+    [
+        ("show", "find_headers", ["."]),
+        ("simulation.__main__", "simulate_cohort", ["OUT"]),
+        ("datasets.__main__", "convert_ludb", ["ludb", ".", "OUT"]),
+        ("experiments.pvc_unet", "read_records", [".", "OUT"]),
+    ],
+)
+def test_ctrl_c_is_a_line(module, work, arguments, monkeypatch, tmp_path):
+    def interrupt(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    command = importlib.import_module(f"heartbeats.{module}")
+    monkeypatch.setattr(command, work, interrupt)
+    with pytest.raises(SystemExit, match=": interrupted"):
+        command.main(arguments)
