@@ -20,6 +20,7 @@ from heartbeats.classifier import Classifier, load
 from heartbeats.diagnoses import CLASSES
 from heartbeats.driving import classify_alone, say
 from heartbeats.entry import train_entry
+from heartbeats.errors import HeartBeatsError
 from heartbeats.header import parse_header
 from heartbeats.outputs import Diagnosis, unclassified
 from heartbeats.prepared import Failure, Prepared, attempt
@@ -27,6 +28,11 @@ from heartbeats.recording import recording_from_samples
 from heartbeats.settings import Settings
 
 __all__ = ["load_model", "run_classifier", "run_model", "training_code"]
+
+
+LOG_FILE = "training.log"
+
+log = logging.getLogger("heartbeats")
 
 
 def training_code(
@@ -42,6 +48,8 @@ def training_code(
     Raises:
         CohortError: the folder holds no recordings to train with.
         TrainingError: a network's loss, or what it answers, is no number.
+        WeightsError: weights.csv is no reward matrix.
+        ModelError: a process of torchrun does not find the model that the first one wrote: the folder is not shared.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     directory = Path(model_directory)
@@ -50,17 +58,22 @@ def training_code(
         screen = logging.StreamHandler(sys.stdout)
         screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         # delay: the folder may not exist yet.
-        file = logging.FileHandler(directory / "training.log", encoding="utf-8", delay=True, errors="backslashreplace")
+        file = logging.FileHandler(directory / LOG_FILE, encoding="utf-8", delay=True, errors="backslashreplace")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         handlers = [screen, file]
     with _log_to(*handlers):
-        train_entry(Path(data_directory), directory, settings or Settings())
+        try:
+            train_entry(Path(data_directory), directory, settings or Settings())
+        except BaseException as error:
+            if (directory / LOG_FILE).exists():  # else the training has not begun, and nothing is to be written
+                foreseen = isinstance(error, (HeartBeatsError, OSError, KeyboardInterrupt))
+                log.critical("the training has ended: %s", error or type(error).__name__, exc_info=not foreseen)
+            raise
 
 
 @contextmanager
 def _log_to(*handlers: logging.Handler) -> Iterator[None]:
     """Send the entry's log to ``handlers``, and close them in the end."""
-    log = logging.getLogger("heartbeats")
     log.setLevel(logging.INFO)
     for handler in handlers:
         log.addHandler(handler)

@@ -82,7 +82,7 @@ class Member:
 
     @cached_property
     def inference(self) -> InferenceNetwork:
-        """The network as it answers fastest, of the weights that it has now."""
+        """The network as it answers fastest."""
         return InferenceNetwork(self.network)
 
 

@@ -16,7 +16,7 @@ from torch import distributed
 
 from heartbeats import ranks
 
-__all__ = ["broadcast", "device", "first_before_others", "joined", "summed", "wait_for_all"]
+__all__ = ["all_have", "broadcast", "device", "first_before_others", "joined", "summed", "wait_for_all"]
 
 # The others wait while the first prepares recordings, or scores: hours where they are many.
 PATIENCE = timedelta(days=2)
@@ -77,6 +77,12 @@ def summed(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     if ranks.world_size() > 1:
         distributed.all_reduce(total)
     return total.numpy()
+
+
+def all_have(digest: str) -> bool:
+    """Whether all processes, each of which must ask, have the same digest, in hexadecimal digits."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(digest), np.uint8)).astype(np.bool_)
+    return not summed(float(np.any(bits != broadcast(bits))))
 
 
 def broadcast(values: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -67,8 +67,7 @@ def classify_folder(
             if first[path.stem] != path:
                 failed += 1
                 say(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
-    # Shares are of all names, not of those that are left: while one process looks, others write.
-    share = sorted(first.items())[ranks.rank() :: ranks.world_size()]
+    share = [(name, path) for name, path in sorted(first.items()) if ranks.takes(name)]
     left = [path for name, path in share if not (resume and is_classified(output_directory / f"{name}.csv"))]
     prepared = read_ahead(partial(prepare_file, settings=classifier.settings.preparation), left)
     with tqdm(total=len(left), desc="classifying", unit="recording", disable=ranks.bar_disabled()) as bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from heartbeats import __version__, collective, ranks, unet
@@ -66,7 +68,7 @@ def train_entry(data_directory: Path, model_directory: Path, settings: Settings)
     with the reason and raises nothing: the model is complete without it.
 
     Raises:
-        CohortError: the folder holds no recordings to train with.
+        CohortError: the folder holds no recordings to train with, or processes of torchrun see different ones.
         TrainingError: a network's loss, or what it answers, is no number.
         WeightsError: weights.csv is no reward matrix.
         InUseError: another process trains into the model folder.
@@ -99,6 +101,8 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     with collective.first_before_others():
         cohort = build_cohort(data_directory, store, settings)
     identities = _identities(cohort, settings)
+    if not collective.all_have(identities["identity"]):
+        raise CohortError(f"{data_directory}: the processes see different recordings; start again when none is added")
     earlier, described = _earlier_model(model_directory)
     same = [described.get(name) == identity for name, identity in identities.items()]
     same_networks, same_model = collective.broadcast(np.array(same))  # as the first process finds it
@@ -132,9 +136,10 @@ def _train_networks(
     for name, seconds in zip(names, settings.training.seconds, strict=True):
         network = train_network(name, recordings, labels, settings, seconds=seconds, directory=model_directory)
         members.append(Member(seconds, network))
+    epochs = read_epochs(model_directory) if ranks.is_first() else []  # those before an interruption included
     training = {
-        # Epochs before an interruption included.
-        "seconds": round(sum(line.seconds for line in read_epochs(model_directory)), 1) if ranks.is_first() else None,
+        "seconds": round(sum(line.seconds for line in epochs), 1),
+        "epochs": [dataclasses.asdict(line) for line in epochs],
         "device": _describe_device(),
         "processes": ranks.world_size(),
     }
@@ -187,19 +192,26 @@ def _write_report(model_directory: Path) -> None:
 
 
 def _identities(cohort: Cohort, settings: Settings) -> dict[str, str]:
-    """SHA-256 of all that the networks follow from: recordings, labels, settings, code; and of all that the model does.
+    """SHA-256 of all that the networks follow from, and of all that the model does.
 
-    That is, besides, the settings and the code of the decision, and the files which that reads.
+    Networks: recordings, labels, who trains, settings, code. The model besides: what the bradycardia rule says, the
+    settings and the code of the decision, and the files which that reads.
     """
     tables = settings.to_dict()
     del tables["cohort"]["store"]  # where signals lie changes nothing
     decision = tables.pop("decision")
-    data = data_digest(cohort.recordings, cohort.labels)
-    networks = hashlib.sha256(f"{data} {code_digest(*NETWORKS)} {json.dumps(tables)}".encode()).hexdigest()
-    model = hashlib.sha256(f"{networks} {code_digest(*DECIDING)} {json.dumps(decision)}".encode())
+    data, sides = data_digest(cohort.recordings, cohort.labels), _packed(cohort.validation)
+    networks = hashlib.sha256(f"{data} {sides} {code_digest(*NETWORKS)} {json.dumps(tables)}".encode()).hexdigest()
+    rule = _packed([recording.bradycardia for recording in cohort.recordings])
+    model = hashlib.sha256(f"{networks} {rule} {code_digest(*DECIDING)} {json.dumps(decision)}".encode())
     for path in (WEIGHTS_FILE, unet.WEIGHTS_FILE):
         model.update(path.read_bytes())
     return {"networks": networks, "identity": model.hexdigest()}
+
+
+def _packed(answers: npt.ArrayLike) -> str:
+    """Answers of yes or no as hexadecimal digits."""
+    return np.packbits(np.asarray(answers, dtype=np.bool_)).tobytes().hex()
 
 
 def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str, Any]]:

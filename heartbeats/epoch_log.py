@@ -40,13 +40,15 @@ def append_epoch(directory: Path, line: EpochLine) -> None:
 
 
 def read_epochs(directory: Path) -> list[EpochLine]:
-    """The lines of a model folder's log, without one that a kill has cut short.
+    """The lines of a model folder's log, without what a kill has cut short or a disk damaged; none without a log.
 
     Raises:
-        OSError: there is no log, or it cannot be read.
+        OSError: the log cannot be read.
     """
-    lines = []
-    for text in (directory / EPOCH_LOG).read_text(encoding="utf-8").splitlines():
+    lines: list[EpochLine] = []
+    if not (directory / EPOCH_LOG).exists():
+        return lines
+    for text in (directory / EPOCH_LOG).read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValueError, TypeError):
             lines.append(EpochLine(**json.loads(text)))
     return lines

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 
 __all__ = [
+    "SOURCES",
     "InUseError",
     "code_digest",
     "locked",
@@ -32,6 +34,10 @@ __all__ = [
 ]
 
 
+# The code of this package as it was when it was loaded: what a file holds later is not what runs.
+SOURCES = {path.stem: path.read_bytes() for path in Path(__file__).parent.glob("*.py")}
+# What leads to an open file, which is neither to be replaced nor cut.
+_STREAM = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 LARGEST_TEXT = 16 * 2**20  # bytes; the Challenge's headers have one or two thousand
 
 
@@ -87,7 +93,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: the folder cannot be written, or the disk is full. What was half-written is removed.
     """
-    temporary = path.with_name(f".{path.name[:50]}.{os.getpid()}.tmp")  # names end at 255 bytes
+    # Names end at 255 bytes. Containers on one folder have processes of the same number, and names may begin alike.
+    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(8)}.tmp")
     try:
         write(temporary)
         temporary.replace(path)
@@ -105,7 +112,7 @@ def remove_half_written(folder: Path) -> None:
         OSError: a file cannot be removed.
     """
     for path in folder.glob(".*.tmp"):
-        if re.fullmatch(r"\..+\.\d+\.tmp", path.name) and path.is_file():
+        if re.fullmatch(r"\..+\.[0-9a-f]{16}\.tmp", path.name) and path.is_file():
             path.unlink()
 
 
@@ -121,12 +128,14 @@ def write_text(path: Path, text: str) -> None:
 def write_where_told(path: Path, text: str) -> None:
     """Write ``text`` where the user said: into a pipe, a device or /dev/stdout, else whole, and where a link leads.
 
+    What may follow in a pipe, a device or /dev/stdout begins on a line of its own.
+
     Raises:
         OSError: it cannot be written.
     """
-    if path.parts[:2] == ("/", "dev") or (path.exists() and not path.is_file()):
+    if _STREAM.fullmatch(str(path)) or (path.exists() and not path.is_file()):
         with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+            file.write(text if text.endswith("\n") else f"{text}\n")
         return
     try:
         place = path.resolve()
@@ -155,9 +164,10 @@ def code_digest(*modules: str) -> str:
     """SHA-256 of the code of modules of this package, without comments, docstrings and layout.
 
     What was stored or half-trained by other code is not taken for this code's: a researcher who changes a loss or a
-    filter gets what the change gives, without a version number to remember.
+    filter gets what the change gives, without a version number to remember. It is the code that runs: a file that is
+    edited meanwhile counts from the next start on.
     """
-    return _digest(tuple((Path(__file__).parent / f"{name}.py").read_bytes() for name in modules))
+    return _digest(tuple(SOURCES[name] for name in modules))
 
 
 @cache

@@ -152,7 +152,7 @@ def parse_header(text: str) -> Header:
     name, _, segments = record[0].partition("/") if record else ("", "", "")
     return Header(
         name=name.removesuffix(".mat"),
-        segments=int(segments) if segments.isdecimal() else None,
+        segments=_integer([segments], 0),
         lead_count=lead_count,
         sampling_rate=_number(record[2].split("/")[0]) if len(record) > 2 else None,
         samples=_integer(record, 3),

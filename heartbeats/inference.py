@@ -65,10 +65,15 @@ class Extent:
 
 
 class InferenceNetwork:
-    """A trained network, ready to answer for prepared signals; the network is left in evaluation mode."""
+    """A network, ready to answer for prepared signals by the weights that it has then; left in evaluation mode."""
 
     def __init__(self, network: SEResNet) -> None:
-        network.eval()
+        self.network = network
+        self._fold()
+
+    def _fold(self) -> None:
+        network = self.network.eval()
+        self.folded = _state(network)
         self.stem = FoldedConvolution(network.stem[0], network.stem[1])
         if network.combinations is not None:  # a sum of leads is a sum of weights
             self.stem.weight = torch.einsum("oihk,ij->ojhk", self.stem.weight, network.combinations).contiguous(
@@ -83,6 +88,8 @@ class InferenceNetwork:
 
         Computed in the precision and on the device of the network's weights, signals of like length together.
         """
+        if self.network.training or _state(self.network) != self.folded:  # it has been trained on
+            self._fold()
         samples = round(seconds * SAMPLING_RATE)
         lengths = np.array([min(samples, signal.shape[1]) for signal in signals])
         order = np.argsort(lengths, kind="stable")
@@ -112,6 +119,11 @@ class InferenceNetwork:
             x, extent = block(x, extent)
         logits: Tensor = self.head(_mean(x, extent))
         return logits
+
+
+def _state(network: nn.Module) -> list[tuple[int, int]]:
+    """Of each tensor of a network where it is, and how often it was changed in its place."""
+    return [(values.data_ptr(), values._version) for values in network.state_dict().values()]
 
 
 class FoldedBlock:

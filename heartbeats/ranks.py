@@ -7,10 +7,11 @@ recordings each process writes its own.
 from __future__ import annotations
 
 import os
+import zlib
 
 import joblib
 
-__all__ = ["bar_disabled", "cores", "is_first", "local_rank", "rank", "restarts", "world_size"]
+__all__ = ["bar_disabled", "cores", "is_first", "local_rank", "rank", "restarts", "takes", "world_size"]
 
 
 def _variable(name: str, alone: int) -> int:
@@ -26,6 +27,14 @@ def rank() -> int:
 def world_size() -> int:
     """The number of processes, on all machines."""
     return _variable("WORLD_SIZE", 1)
+
+
+def takes(name: str) -> bool:
+    """Whether a recording of this name is this process's; it is that of one process, whatever others there are.
+
+    While one process lists a folder, others write outputs, and recordings may arrive: the name alone decides.
+    """
+    return zlib.crc32(name.encode("utf-8", "surrogateescape")) % world_size() == rank()
 
 
 def is_first() -> bool:

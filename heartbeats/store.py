@@ -13,7 +13,7 @@ import json
 import logging
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -116,22 +116,29 @@ def _locked(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, IndexLine]:
-    """The index's lines by key, up to the first that is damaged or without its signal; the rest is cut away."""
+    """The index's lines by key, up to the first that is damaged or without its signal; the rest is cut away.
+
+    Lines of another version of this program keep their place, for whoever has their signals mapped.
+    """
     index.seek(0)
     size = signals.seek(0, 2)
     lines: dict[str, IndexLine] = {}
     end = whole = 0
     for line in index:
         try:
-            entry = IndexLine(**json.loads(line))
-        except (ValueError, TypeError):
+            fields = json.loads(line)
+            span = fields["start"], fields["end"]
+        except (ValueError, TypeError, KeyError):
             break
-        if [type(value) for value in vars(entry).values()] != LINE_TYPES or not line.endswith(b"\n"):
+        if [type(place) for place in span] != [int, int] or not line.endswith(b"\n"):
             break
-        if not entry.start == end <= entry.end <= size or (entry.end - end) % FRAME:
+        if not span[0] == end <= span[1] <= size or (span[1] - end) % FRAME:
             break
-        lines[entry.key] = entry
-        end, whole = entry.end, whole + len(line)
+        end, whole = span[1], whole + len(line)
+        with suppress(TypeError):
+            entry = IndexLine(**fields)
+            if [type(value) for value in vars(entry).values()] == LINE_TYPES:
+                lines[entry.key] = entry
     index.truncate(whole)
     signals.truncate(end)
     signals.seek(0, 2)

@@ -23,6 +23,7 @@ from heartbeats.driving import Outcome, classify_folder
 from heartbeats.files import InUseError, locked
 from heartbeats.header import find_headers
 from heartbeats.inference import InferenceNetwork
+from heartbeats.training import TrainingError
 
 ROOT = Path(__file__).parents[1]
 
@@ -305,7 +306,7 @@ def test_early_headers_are_classified_as_the_corrected_ones(classifier, ecg_data
 
 def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simulated, model_directory, tmp_path):
     shutil.copytree(model_directory, tmp_path / "model")
-    (tmp_path / "model/.model.json.123.tmp").write_text("half")
+    (tmp_path / "model/.model.json.0123456789abcdef.tmp").write_text("half")
     shorter = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, seconds=(3.0,)))
     team_code.training_code(simulated, tmp_path / "model", shorter)
     left = {path.name for path in (tmp_path / "model").iterdir()}
@@ -315,6 +316,26 @@ def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simu
     }
     lines = (tmp_path / "model/training.jsonl").read_text().splitlines()
     assert [json.loads(line)["network"] for line in lines] == ["relabelling"] * 2 + ["3s"] * 2
+
+
+def test_the_log_says_why_a_training_ended(simulated, tmp_path):
+    diverging = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, learning_rate=1e30))
+    with pytest.raises(TrainingError):
+        team_code.training_code(simulated, tmp_path / "model", diverging)
+    last = (tmp_path / "model/training.log").read_text().splitlines()[-1]
+    assert last.endswith("lower training.learning_rate")
+
+
+def test_the_log_has_the_traceback_of_a_fault(simulated, tmp_path, monkeypatch):
+    def faulty(*_):
+        raise ZeroDivisionError("for once")
+
+    monkeypatch.setattr("heartbeats.entry.train_and_relabel", faulty)
+    with pytest.raises(ZeroDivisionError):
+        team_code.training_code(simulated, tmp_path / "model", TINY)
+    logged = (tmp_path / "model/training.log").read_text()
+    assert "Traceback" in logged
+    assert logged.endswith("ZeroDivisionError: for once\n")
 
 
 @pytest.mark.parametrize("script", ["train_model.py", "driver.py", "evaluate_model.py"])

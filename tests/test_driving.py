@@ -6,6 +6,7 @@ import sys
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import ecg
@@ -52,6 +53,25 @@ def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, writ
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", small)
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(3, 0, 0)
+
+
+def test_a_recording_that_comes_while_processes_look_is_the_only_one_that_may_be_missing(
+    classifier, write_record, tmp_path, monkeypatch
+):
+    """Two processes list the folder one after the other; each takes its share of what it has seen."""
+    for i in range(10):
+        write_record(f"B000{i}", folder=tmp_path / "data")
+    monkeypatch.setattr("heartbeats.ranks.world_size", lambda: 2)
+    monkeypatch.setattr("heartbeats.collective.summed", np.array)
+    counts = []
+    for rank in range(2):
+        monkeypatch.setattr("heartbeats.ranks.rank", lambda rank=rank: rank)
+        counts.append(classify_folder(classifier, tmp_path / "data", tmp_path / f"out{rank}").classified)
+        write_record("A0000", folder=tmp_path / "data")
+    written = [path.name for rank in range(2) for path in (tmp_path / f"out{rank}").iterdir()]
+    assert len(written) == len(set(written)) == sum(counts)
+    assert {f"B000{i}.csv" for i in range(10)} <= set(written)
+    assert min(counts) >= 2
 
 
 def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from conftest import TINY
 
 from heartbeats import entry, relabelling
-from heartbeats.cohort import validates
+from heartbeats.cohort import build_cohort, validates
 from heartbeats.entry import train_entry
 from heartbeats.epoch_log import EpochLine, append_epoch, read_epochs
 from heartbeats.header import find_headers
@@ -86,15 +86,15 @@ def digests(model_directory: Path) -> dict[str, str]:
 def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_path):
     foreign = [tmp_path / "model" / name for name in (
         "checkpoints/mine.pt", "checkpoints/best.safetensors", "se_resnet_backup.safetensors", ".draft.tmp",
-        "thesis/.page.12.tmp",
+        "thesis/.page.0123456789abcdef.tmp",
     )]  # fmt: skip
     for path in foreign:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    (tmp_path / "model/.cache.12.tmp").mkdir()
+    (tmp_path / "model/.cache.0123456789abcdef.tmp").mkdir()
     train_entry(simulated, tmp_path / "model", TINY)
     assert [path for path in foreign if not path.exists()] == []
-    assert (tmp_path / "model/.cache.12.tmp").is_dir()
+    assert (tmp_path / "model/.cache.0123456789abcdef.tmp").is_dir()
     assert [path.name for path in (tmp_path / "model").rglob("checkpoints/*.safetensors")] == ["best.safetensors"]
 
 
@@ -147,6 +147,48 @@ def test_reward_weights_are_read_before_anything_is_trained(simulated, tmp_path,
     with pytest.raises(ValueError, match=r"weights\.csv"):
         train_entry(simulated, tmp_path / "model", TINY)
     assert not (tmp_path / "model").exists()
+
+
+def test_other_sides_and_other_answers_of_the_rule_are_another_model(simulated, finished, monkeypatch):
+    """Both follow from all samples of a recording; of its signal the networks have 30 s."""
+    monkeypatch.setattr(entry, "train_network", None)
+    monkeypatch.setattr(entry, "train_and_relabel", None)
+    before = described(finished)
+
+    def changed(**values):
+        def other_cohort(*arguments):
+            cohort = build_cohort(*arguments)
+            first = dataclasses.replace(cohort.recordings[0], bradycardia=not cohort.recordings[0].bradycardia)
+            each = {"validation": ~cohort.validation, "recordings": (first, *cohort.recordings[1:])}
+            return dataclasses.replace(cohort, **{key: each[key] for key in values})
+
+        return other_cohort
+
+    monkeypatch.setattr(entry, "build_cohort", changed(recordings=True))
+    train_entry(simulated, finished, TINY)
+    assert described(finished)["networks"] == before["networks"]
+    assert described(finished)["identity"] != before["identity"]
+    monkeypatch.setattr(entry, "build_cohort", changed(validation=True))
+    with pytest.raises(TypeError, match="NoneType"):  # it would train
+        train_entry(simulated, finished, TINY)
+
+
+def test_the_report_is_of_the_model_s_own_epochs_whatever_was_broken_off_since(simulated, finished, monkeypatch):
+    before = (finished / "report.html").read_text()
+    others = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, learning_rate=1e-5, epochs=9))
+    steps = iter(range(10))
+
+    def broken_off(directory, line):
+        append_epoch(directory, line)
+        if next(steps) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("heartbeats.training.append_epoch", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        train_entry(simulated, finished, others)
+    (finished / "report.html").unlink()
+    train_entry(simulated, finished, TINY)
+    assert (finished / "report.html").read_text() == before
 
 
 def test_epochs_of_another_training_into_the_folder_are_not_this_one_s(simulated, tmp_path):

@@ -1,6 +1,7 @@
 """Whole files or none."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from heartbeats.files import (
+    SOURCES,
     InUseError,
     code_digest,
     locked,
@@ -68,24 +70,26 @@ def test_a_pipe_that_the_user_named_is_written_into_and_stays_one(tmp_path):
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
         write_where_told(tmp_path / "pipe", "through")
-        assert os.read(reading, 100) == b"through"
+        assert os.read(reading, 100) == b"through\n"
     finally:
         os.close(reading)
     assert (tmp_path / "pipe").is_fifo()
 
 
 def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
-    left = f".model.json.{os.getpid()}.tmp"
-    for name in (left, ".draft.tmp", "notes.12.tmp", ".kept.12.txt"):
+    killed = "from pathlib import Path; import os; from heartbeats.files import replace_file; "
+    killed += "replace_file(Path('model.json'), lambda temporary: (temporary.write_text('half'), os._exit(9)))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, env=environment, timeout=60, check=False)
+    (left,) = tmp_path.iterdir()
+    token = left.name.split(".")[-2]
+    others = {".draft.tmp", f"notes.{token}.tmp", f".kept.{token}.txt", ".draft.12.tmp"}
+    for name in others:
         (tmp_path / name).touch()
-    (tmp_path / ".cache.12.tmp").mkdir()
+    folder = tmp_path / f".cache.{token}.tmp"
+    folder.mkdir()
     remove_half_written(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".cache.12.tmp",
-        ".draft.tmp",
-        ".kept.12.txt",
-        "notes.12.tmp",
-    ]
+    assert {path.name for path in tmp_path.iterdir()} == {*others, folder.name}
     remove_half_written(tmp_path / "absent")
 
 
@@ -96,9 +100,33 @@ def test_what_stdout_was_redirected_to_is_added_to(tmp_path):
     with (tmp_path / "log").open("w") as log:
         log.write("earlier\n")
         log.flush()
-        command = [sys.executable, "-c", code, "one\n", "two\n"]
+        command = [sys.executable, "-c", code, "one", "two\n"]
         subprocess.run(command, cwd=Path(__file__).parents[1], stdout=log, timeout=60, check=True)
     assert (tmp_path / "log").read_text() == "earlier\none\ntwo\n"
+
+
+def test_a_file_in_a_device_s_folder_is_replaced_like_any_other():
+    path = Path(f"/dev/shm/heartbeats-{os.getpid()}.csv")
+    try:
+        for text in ("before", "after"):
+            write_where_told(path, text)
+        assert path.read_text() == "after"
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_processes_of_one_number_do_not_write_into_each_other_s_files(tmp_path, monkeypatch):
+    """In containers the first process is number 1, and archives' names may agree in their first fifty letters."""
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    one, other = (tmp_path / f"{'long' * 20}{i}.csv" for i in range(2))
+
+    def slow(temporary: Path) -> None:
+        write_text(other, "other")
+        temporary.write_text("one")
+        write_text(other, "other")
+
+    replace_file(one, slow)
+    assert (one.read_text(), other.read_text()) == ("one", "other")
 
 
 def test_a_loop_of_links_is_told(tmp_path):
@@ -108,11 +136,9 @@ def test_a_loop_of_links_is_told(tmp_path):
         write_where_told(tmp_path / "one", "")
 
 
-def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(tmp_path, monkeypatch):
-    monkeypatch.setattr("heartbeats.files.__file__", str(tmp_path / "files.py"))
-
+def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(monkeypatch):
     def digest(source: str) -> str:
-        (tmp_path / "filter.py").write_text(source)
+        monkeypatch.setitem(SOURCES, "filter", source.encode())
         return code_digest("filter")
 
     code = 'def level(x):\n    """Levels."""\n    return x + 8\n'
@@ -120,3 +146,19 @@ def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_othe
     assert digest(code) == digest(same)
     assert len({digest(code), digest(code.replace("8", "7")), digest(code.replace("level", "levels"))}) == 3
     assert digest('class A:\n    """Said."""\n') == digest('class A:\n    """Said otherwise."""\n')
+
+
+def test_code_that_is_edited_while_it_runs_keeps_the_digest_of_what_runs(tmp_path):
+    package = tmp_path / "heartbeats"
+    shutil.copytree(Path(__file__).parents[1] / "heartbeats", package, ignore=shutil.ignore_patterns("*.safetensors"))
+    code = (
+        "from pathlib import Path; from heartbeats.files import code_digest; "
+        "Path('heartbeats/sign_loss.py').write_text('pass'); print(code_digest('sign_loss'))"
+    )
+    command = [sys.executable, "-c", code]
+    first, second = (
+        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+        for _ in range(2)
+    )
+    assert first.strip() == code_digest("sign_loss")
+    assert second != first

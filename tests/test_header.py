@@ -94,6 +94,7 @@ def test_spellings_that_mean_the_same_give_the_same_header(text: str, change) ->
         ("X 12", ("X", 12, None, None)),
         ("X", ("X", None, None, None)),
         ("X many fast nan", ("X", None, None, None)),
+        (f"X/{'9' * 5000} 12 500 5000", ("X", 12, 500, 5000)),
         ("X 1.5 inf 0.5", ("X", None, None, None)),
     ],
 )

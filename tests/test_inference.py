@@ -129,5 +129,19 @@ def test_a_network_reads_no_more_than_its_seconds():
     np.testing.assert_array_equal(whole, cut)
 
 
+def test_a_network_that_is_trained_on_answers_by_the_weights_that_it_has_then():
+    network = trained(NetworkSettings(width=8, blocks=(1, 1), reduction=2))
+    inference = InferenceNetwork(network)
+    inference.probabilities([signal(1500)], seconds=3)
+    with torch.no_grad():
+        for values in network.parameters():
+            values.add_(torch.randn_like(values) / 10)
+    found = inference.probabilities([signal(1500)], seconds=3)
+    np.testing.assert_allclose(found, plain(network, [signal(1500)], 3), atol=1e-6)
+    network.load_state_dict(trained(NetworkSettings(width=8, blocks=(1, 1), reduction=2)).state_dict())
+    found = inference.probabilities([signal(1500)], seconds=3)
+    np.testing.assert_allclose(found, plain(network, [signal(1500)], 3), atol=1e-6)
+
+
 def test_the_probabilities_of_nothing_are_an_empty_table():
     assert InferenceNetwork(trained()).probabilities([], seconds=10).shape == (0, 27)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def ending(*arguments):
 place.{function} = ending
 import {script}
 {script}.main()
+"""
+
+DIFFERING = """
+import os, sys
+import heartbeats.cohort as place
+original = place.find_headers
+place.find_headers = lambda folder: original(folder)[int(os.environ["RANK"]) :]
+import train_model
+train_model.main()
 """
 
 
@@ -121,10 +131,22 @@ def test_two_processes_classify_every_recording_once(model_directory, simulated,
     assert all(read_output(tmp_path / "out" / f"{name}.csv").name == name for name in names)
     starts, written = zip(*(line.split() for line in calls.read_text().splitlines()), strict=True)
     assert set(Counter(written).values()) == {1}
-    assert len(written) == len(names) // 2, "the second process's share"
-    assert Counter(starts) == ({"0": len(names) // 2} if after is None else {"0": after, "1": len(names) // 2 - after})
+    share = [name for name in names if zlib.crc32(name.encode()) % 2]
+    assert len(names) / 3 < len(share) < len(names) * 2 / 3
+    assert len(written) == len(share), "the second process's"
+    assert Counter(starts) == ({"0": len(share)} if after is None else {"0": after, "1": len(share) - after})
     if after is None:
         assert "40 recordings classified, 0 not" in done.stderr
+
+
+def test_processes_that_see_different_recordings_train_nothing(by_one, simulated, tmp_path):
+    script = tmp_path / "differing.py"
+    script.write_text(DIFFERING)
+    done = torchrun(script, simulated, tmp_path / "m", "--config", by_one.parent / "settings.toml")
+    assert done.returncode
+    assert "the processes see different recordings" in done.stderr
+    assert not (tmp_path / "m/model.json").exists()
+    assert not (tmp_path / "m/training.jsonl").exists()
 
 
 def test_alone_there_is_one_process(monkeypatch):

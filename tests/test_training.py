@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from conftest import TINY
 
 from heartbeats import training
 from heartbeats.checkpoints import has_checkpoints, save_checkpoint
-from heartbeats.epoch_log import EPOCH_LOG, EpochLine, append_epoch
+from heartbeats.epoch_log import EPOCH_LOG, EpochLine, append_epoch, read_epochs
 from heartbeats.prepared import Prepared
 from heartbeats.training import TrainingError, train_network, training_step
 
@@ -111,6 +113,15 @@ def test_a_checkpoint_of_other_code_is_not_continued(tmp_path, monkeypatch, capl
     monkeypatch.setattr(training, "code_digest", lambda *_modules: "changed")
     train(tmp_path)
     assert "of other data, settings or code" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [lambda log: log.write_bytes(b"\xff\xfe{}\n" + log.read_bytes()), Path.unlink])
+def test_a_log_of_epochs_that_is_damaged_or_gone_ends_no_training(uninterrupted, tmp_path, damage):
+    shutil.copytree(uninterrupted[1], tmp_path / "model")
+    damage(tmp_path / "model" / EPOCH_LOG)
+    assert same(train(tmp_path / "model"), uninterrupted[0])
+    lines = read_epochs(tmp_path / "model")
+    assert lines == ([] if damage is Path.unlink else read_epochs(uninterrupted[1]))
 
 
 def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):

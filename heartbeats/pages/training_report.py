@@ -1,7 +1,7 @@
 """The page of a training: who it learned from, how it went, what the model is worth on its validation recordings.
 
-It follows from the files of the model folder alone (``model.json``, ``training.jsonl``, ``validation.csv``), and can be
-made again at any time.
+It follows from two files of the model folder alone, ``model.json`` and ``validation.csv``, and can be made again at any
+time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from heartbeats.classifier import MODEL_FILE, decide
 from heartbeats.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYTHM, read_weights
-from heartbeats.epoch_log import EpochLine, read_epochs
+from heartbeats.epoch_log import EpochLine
 from heartbeats.pages.charts import Chart, histogram, learning_curve, threshold_chart
 from heartbeats.pages.evaluation import evaluation, number, source_name
 from heartbeats.pages.page import render
@@ -38,11 +38,10 @@ def training_report(model_directory: Path) -> str:
     """The page of a complete model folder.
 
     Raises:
-        OSError: one of its three files is missing or cannot be read.
+        OSError: one of its two files is missing or cannot be read.
         ValidationError: ``validation.csv`` is damaged.
     """
     model = json.loads((model_directory / MODEL_FILE).read_text(encoding="utf-8"))
-    epochs = read_epochs(model_directory)
     validation = read_validation(model_directory / VALIDATION_FILE)
     settings = settings_from_dict(model["settings"])
     found: dict[str, Any] = {}
@@ -60,7 +59,7 @@ def training_report(model_directory: Path) -> str:
         training=model["training"] | {"time": _duration(model["training"]["seconds"])},
         versions=model["versions"],
         cohort=_cohort(model["cohort"]),
-        curves=_curves(epochs),
+        curves=_curves([EpochLine(**line) for line in model["training"]["epochs"]]),
         search=_search(model),
         relabelling=_relabelling(model, settings),
         settings=_settings(settings),
