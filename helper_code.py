@@ -32,7 +32,7 @@ def is_number(x: object) -> bool:
     """Whether ``float`` takes ``x`` (NaN and infinity included)."""
     try:
         float(x)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
     return True
 

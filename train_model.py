@@ -10,7 +10,6 @@ Uses the CUDA device where there is one. After a kill, the same command goes on 
 """
 
 import argparse
-from pathlib import Path
 
 from heartbeats.errors import reported
 from heartbeats.files import named_path
@@ -22,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=named_path, help="folder of recordings, sub-folders included")
     parser.add_argument("model", type=named_path, help="folder for the model, made if missing")
-    parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--config", type=named_path, help="settings that differ from the paper's (TOML)")
     arguments = parser.parse_args()
     with reported("train_model.py", interrupted="interrupted; the same command goes on from the last finished epoch"):
         settings = read_settings(arguments.config) if arguments.config else Settings()

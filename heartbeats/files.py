@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import csv
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -23,6 +25,7 @@ __all__ = [
     "SOURCES",
     "InUseError",
     "code_digest",
+    "csv_text",
     "locked",
     "named_path",
     "printable",
@@ -123,6 +126,13 @@ def write_text(path: Path, text: str) -> None:
     """
     content = text.encode("utf-8", "surrogateescape")
     replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def csv_text(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table as a CSV file's text."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
+    return text.getvalue()
 
 
 def write_where_told(path: Path, text: str) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "merge_equivalent",
     "output_matrices",
     "ranking_areas",
+    "ratio",
     "read_submission",
     "score",
     "submission",
@@ -249,7 +250,7 @@ def accuracy(labels: Labels, binary: Labels) -> float:
 def f_measures(labels: Labels, binary: Labels) -> Floats:
     """F1 per class, shape (classes,), NaN where a class is neither true nor answered."""
     tp, fp, fn = _confusion(labels, binary, np.ones(len(labels)))
-    return _ratio(2 * tp, 2 * tp + fp + fn)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def beta_measures(labels: Labels, binary: Labels) -> tuple[Floats, Floats]:
@@ -259,8 +260,8 @@ def beta_measures(labels: Labels, binary: Labels) -> tuple[Floats, Floats]:
     """
     tp, fp, fn = _confusion(labels, binary, 1.0 / np.maximum(labels.sum(axis=1), 1))
     beta = 2.0
-    f_beta = _ratio((1 + beta**2) * tp, (1 + beta**2) * tp + fp + beta**2 * fn)
-    return f_beta, _ratio(tp, tp + fp + beta * fn)
+    f_beta = ratio((1 + beta**2) * tp, (1 + beta**2) * tp + fp + beta**2 * fn)
+    return f_beta, ratio(tp, tp + fp + beta * fn)
 
 
 def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
@@ -293,7 +294,8 @@ def _confusion(labels: Labels, binary: Labels, share: Floats) -> tuple[Floats, F
     return share @ (labels & binary), share @ (~labels & binary), share @ (labels & ~binary)
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """A ratio, arrays of one shape; NaN where the denominator is 0, since nothing is measured there."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 

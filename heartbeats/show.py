@@ -20,7 +20,7 @@ import torch
 from heartbeats.classifier import load
 from heartbeats.driving import say
 from heartbeats.errors import reported
-from heartbeats.files import write_text
+from heartbeats.files import named_path, write_text
 from heartbeats.header import find_headers
 from heartbeats.pages import ecg_print
 from heartbeats.pages.ecg_page import ecg_page, failure_page, read
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m heartbeats.show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD", help="header file, record, or folder")
-    parser.add_argument("--model", type=Path, help="folder written by train_model.py")
+    parser.add_argument("records", nargs="+", type=named_path, metavar="RECORD", help="header file, record, or folder")
+    parser.add_argument("--model", type=named_path, help="folder written by train_model.py")
     parser.add_argument(
-        "-o", "--out", type=Path, help=f"a file ({', '.join(FILES)}), or a folder, as several recordings need"
+        "-o", "--out", type=named_path, help=f"a file ({', '.join(FILES)}), or a folder, as several recordings need"
     )
     options = parser.parse_args(arguments)
     if options.out and options.out.suffix and not _is_file_type(options.out) and not options.out.is_dir():

@@ -7,7 +7,6 @@ where it is not asked), the 27 published labels, the ensemble's 27 probabilities
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from heartbeats.classifier import Evidence
 from heartbeats.diagnoses import ABBREVIATIONS
 from heartbeats.errors import HeartBeatsError
-from heartbeats.files import write_text
+from heartbeats.files import csv_text, write_text
 from heartbeats.header import source_of
 
 __all__ = ["VALIDATION_FILE", "Validation", "ValidationError", "read_validation", "write_validation"]
@@ -51,15 +50,13 @@ def write_validation(path: Path, validation: Validation) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADING)
+    rows = []
     pvc = validation.evidence.pvc
     for i, name in enumerate(validation.names):
         answers = [int(validation.evidence.bradycardia[i]), "" if pvc is None else int(pvc[i])]
         labels, probabilities = validation.labels[i].astype(int).tolist(), validation.probabilities[i].tolist()
-        writer.writerow([name, source_of(name), *answers, *labels, *probabilities])
-    write_text(path, text.getvalue())
+        rows.append([name, source_of(name), *answers, *labels, *probabilities])
+    write_text(path, csv_text(HEADING, rows))
 
 
 def read_validation(path: Path) -> Validation:

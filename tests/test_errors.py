@@ -74,3 +74,23 @@ def test_ctrl_c_is_a_line(module, work, arguments, monkeypatch, tmp_path):
     monkeypatch.setattr(command, work, interrupt)
     with pytest.raises(SystemExit, match=": interrupted"):
         command.main(arguments)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("show", [""]),
+        ("show", ["data", "-o", ""]),
+        ("simulation.__main__", [""]),
+        ("datasets.__main__", ["ludb", "", "OUT"]),
+        ("experiments.table1", ["", "OUT"]),
+        ("experiments.pvc_unet", ["MITDB", ""]),
+        ("experiments.pvc_challenge", ["DATA", "OUT", "", "MODEL"]),
+    ],
+)
+def test_a_variable_that_is_not_set_names_no_folder(module, arguments, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module(f"heartbeats.{module}").main(arguments)
+    assert "an empty name; is a variable not set?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

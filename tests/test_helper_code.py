@@ -42,6 +42,7 @@ HEADERS = (
         ("one", False, False, False),
         (None, False, False, False),
         ([1], False, False, False),
+        (10**400, False, False, False),
     ],
 )
 def test_numbers(x: object, number: bool, finite: bool, integer: bool) -> None:

@@ -337,6 +337,23 @@ def test_the_page_of_a_real_10_s_recording_is_small(ecg_data, classifier):
     assert len(page.encode()) < 400_000
 
 
+def test_text_that_does_not_fit_goes_on_on_another_page(write_record, classifier, tmp_path):
+    """Notes on every lead: the last paragraph, what the method cannot show, is still on a page."""
+    signal = ecg(seconds=30).astype(np.float64)
+    for i in range(12):
+        signal[i, 1000 + 700 * i : 1100 + 700 * i] = -32768
+    reading = read(write_record("A" * 70, signal.astype(np.int16)), classifier)
+    pages = ecg_print._laid_out(reading, reading.notes())
+    assert len(pages) == 2
+    assert all(line.y <= ecg_print.INSIDE - 6 for page in pages for line in page)
+    said = " ".join(line.text for page in pages for line in page)
+    assert all(sentence in said for sentence in method(reading.answer))
+    ecg_print.save(reading, tmp_path / "x.pdf")
+    boxes = re.findall(rb"/MediaBox", (tmp_path / "x.pdf").read_bytes())
+    assert len(boxes) == 2 + len(pages), "two of sheets"
+    assert ecg_print._shortened(reading.name) == "A" * 59 + "…"
+
+
 def test_a_sheet_of_another_kind_of_file_is_refused(write_record, tmp_path):
     with pytest.raises(ValueError, match=r"drawn as \.pdf or \.png"):
         ecg_print.save(read(write_record()), tmp_path / "sheet.svg")

@@ -11,6 +11,7 @@ from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, Scored, SeedSets
 from heartbeats.settings import DecisionSettings
 
+LONG = next(iter(ROWS))
 SNR, AF = CLASSES.index(SINUS_RHYTHM), CLASSES.index("164889003")
 
 
@@ -50,7 +51,7 @@ def test_a_tenth_is_answered_at_the_threshold_of_the_others():
     other = {*whole.folds()[0][0].names}
     lower = np.where([name in other for name in whole.names], 0.5, 0.0)
     test = dataclasses.replace(whole, members=np.maximum(whole.members - lower[None, :, None], 0))
-    answers = test.answers_by_folds("30 s")
+    answers = test.answers_by_folds(LONG)
     assert sorted(answers.names) == sorted(test.names)
     right = {
         name: bool((a == b).all()) for name, a, b in zip(answers.names, answers.labels, answers.binary, strict=True)
@@ -58,7 +59,7 @@ def test_a_tenth_is_answered_at_the_threshold_of_the_others():
     has_af = dict(zip(test.names, test.labels[:, AF], strict=True))
     assert {name for name in right if not right[name]} == {name for name in other if has_af[name]}
     tenth = test.folds()[0][0]
-    assert tenth.answers("30 s", tenth.threshold("30 s")).score() == 1
+    assert tenth.answers(LONG, tenth.threshold(LONG)).score() == 1
 
 
 def test_a_row_is_the_mean_of_its_members_and_the_rule_takes_bradycardia_away():
@@ -67,7 +68,7 @@ def test_a_row_is_the_mean_of_its_members_and_the_rule_takes_bradycardia_away():
     members[0, 0, brady], members[1, 0, AF] = 0.9, 0.9
     one = Scored(("A1",), ("A1",), np.zeros((1, 27), dtype=bool), nothing_speaks(1), members, DecisionSettings())
     positives = {row: int(one.answers(row, 0.4).binary.sum()) for row in ROWS}
-    assert positives == {"30 s": 1, "10 s": 1, "30 s + 10 s": 2, "30 s + 10 s + rule": 1}
+    assert positives == {LONG: 1, "{1:g} s": 1, "{0:g} s + {1:g} s": 2, "{0:g} s + {1:g} s + rule": 1}
 
 
 def test_settings_of_the_decision_are_the_tables_too():
@@ -84,15 +85,15 @@ def test_settings_of_the_decision_are_the_tables_too():
 def test_only_the_20_percent_s_own_threshold_and_the_full_training_set_s_are_the_paper_s():
     """Each set wants another threshold, and is right at a threshold of its own only."""
     test, first, second, full = (scored(np.full(40, p)) for p in (0.3, 0.9, 0.6, 0.8))
-    answers = SeedSets(test, {"first": first, "second": second}, full).answers("30 s")
+    answers = SeedSets(test, {"first": first, "second": second}, full).answers(LONG)
     assert {name: [*thresholds] for name, thresholds in answers.items()} == {
         TEST: [AS_PAPER, UNSEEN], "first": [UNSEEN], "second": [UNSEEN], FULL: [AS_PAPER, UNSEEN],
     }  # fmt: skip
-    papers = test.threshold("30 s")
+    papers = test.threshold(LONG)
     for name, scored_set in {"first": first, "second": second}.items():
-        np.testing.assert_array_equal(answers[name][UNSEEN].binary, scored_set.answers("30 s", papers).binary)
-    np.testing.assert_array_equal(answers[FULL][AS_PAPER].binary, full.answers("30 s", papers).binary)
-    expected = full.answers("30 s", first.threshold("30 s")).binary
+        np.testing.assert_array_equal(answers[name][UNSEEN].binary, scored_set.answers(LONG, papers).binary)
+    np.testing.assert_array_equal(answers[FULL][AS_PAPER].binary, full.answers(LONG, papers).binary)
+    expected = full.answers(LONG, first.threshold(LONG)).binary
     np.testing.assert_array_equal(answers[FULL][UNSEEN].binary, expected)
-    assert not np.array_equal(expected, full.answers("30 s", second.threshold("30 s")).binary)
-    assert [*SeedSets(test, {}, full).answers("30 s")[FULL]] == [AS_PAPER]
+    assert not np.array_equal(expected, full.answers(LONG, second.threshold(LONG)).binary)
+    assert [*SeedSets(test, {}, full).answers(LONG)[FULL]] == [AS_PAPER]

@@ -14,7 +14,7 @@ from heartbeats.datasets.ludb import LUDB, convert_ludb
 from heartbeats.datasets.ptbxl import PTB_XL, convert_ptbxl
 from heartbeats.diagnoses import ABBREVIATIONS
 from heartbeats.errors import reported
-from heartbeats.files import printable
+from heartbeats.files import named_path, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,8 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     sets = parser.add_subparsers(dest="set", required=True, metavar="SET")
     for data_set in (HEFEI, PTB_XL, LUDB):
         one = sets.add_parser(data_set.key, help=data_set.title, description=f"{data_set.title}: {data_set.page}")
-        one.add_argument("source", type=Path, metavar="SOURCE", help="the folder of the set, as it was unpacked")
-        one.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
+        one.add_argument("source", type=named_path, metavar="SOURCE", help="the folder of the set, as it was unpacked")
+        one.add_argument("out", type=named_path, metavar="OUT", help="a new or an empty folder")
         if data_set is PTB_XL:
             one.add_argument(
                 "--rate", type=int, choices=(500, 100), default=500, help="Hz: records500 or records100 (default: 500)"

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from heartbeats.diagnoses import CLASSES
 from heartbeats.errors import HeartBeatsError
-from heartbeats.files import write_text
+from heartbeats.files import csv_text, write_text
 from heartbeats.header import OLDEST
 from heartbeats.record_writer import make_empty_folder, write_record
 from heartbeats.recording import Recording, RecordingError
@@ -220,9 +219,9 @@ def write_folder(
         taken.add(listed.name)
         _write_listed(out, listed, mapping, report)
     rows = [(term, count, report.reasons.get(term, "unknown")) for term, count in report.unmapped.most_common()]
-    write_text(out / "unmapped.csv", _table(("term", "count", "reason"), rows))
+    write_text(out / "unmapped.csv", csv_text(("term", "count", "reason"), rows))
     problems = map(dataclasses.astuple, report.problems)
-    write_text(out / "problems.csv", _table(("recording", "outcome", "reason"), problems))
+    write_text(out / "problems.csv", csv_text(("recording", "outcome", "reason"), problems))
     described = dataclasses.asdict(data_set) | {"mapping": data_set.mapping.name}
     write_text(out / "README.txt", _README.format(**described, options=options, summary=report.summary()))
 
@@ -248,10 +247,3 @@ def _write_listed(out: Path, listed: ListedRecording, mapping: Mapping[str, Coun
     report.written += 1
     report.codes.update(codes)
     report.scored += not _SCORED.isdisjoint(codes)
-
-
-def _table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A CSV file's text."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
-    return text.getvalue()

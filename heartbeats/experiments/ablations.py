@@ -16,13 +16,10 @@ How the three losses relate is said in heartbeats/sign_loss.py.
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
 from heartbeats.experiments.plan import (
@@ -36,7 +33,7 @@ from heartbeats.experiments.plan import (
     with_changes,
 )
 from heartbeats.experiments.trainings import ENTRY, FULL, UNSEEN, scored_seeds
-from heartbeats.files import write_text
+from heartbeats.files import csv_text, named_path, write_text
 from heartbeats.settings import Settings, SettingsError, read_settings
 
 __all__ = ["main"]
@@ -75,7 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = options_parser("ablations", __doc__)
     parser.add_argument("--only", choices=list(ABLATIONS), action="append", default=[], help="this one; default: all")
     parser.add_argument(
-        "--compare", type=Path, action="append", default=[], metavar="FILE", help="settings to compare instead (TOML)"
+        "--compare",
+        type=named_path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="settings to compare (TOML)",
     )
     options = parser.parse_args(arguments)
     with experiment("ablations"):
@@ -122,14 +124,12 @@ def _answers(plan: Plan, name: str, settings: Settings) -> dict[str, list[Answer
 
 
 def _csv(lines: Sequence[Line]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
     estimates = [f"{what}{end}" for what in ("challenge score", "difference") for end in ("", " low", " high")]
-    writer.writerow(["ablation", "set", "recordings", *estimates])
+    rows = []
     for line in lines:
         figures = [f"{value:.4f}" for e in (line.score, line.difference) for value in (e.mean, e.low, e.high)]
-        writer.writerow([line.name, line.set_name, line.score.recordings, *figures])
-    return written.getvalue()
+        rows.append([line.name, line.set_name, line.score.recordings, *figures])
+    return csv_text(["ablation", "set", "recordings", *estimates], rows)
 
 
 def _markdown(lines: Sequence[Line], arms: dict[str, Arm], options: argparse.Namespace) -> str:

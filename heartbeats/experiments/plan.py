@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heartbeats.errors import reported
+from heartbeats.files import named_path
 from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
 
 __all__ = ["STORE", "Plan", "command", "experiment", "of_experiment", "options_parser", "plan_of", "with_changes"]
@@ -47,13 +48,13 @@ def options_parser(module: str, description: str | None) -> argparse.ArgumentPar
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for models and results")
+    parser.add_argument("data", type=named_path, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=named_path, metavar="OUT", help="folder for models and results")
     parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
     parser.add_argument(
-        "--external", type=Path, action="append", default=[], metavar="FOLDER", help="other recordings to score"
+        "--external", type=named_path, action="append", default=[], metavar="FOLDER", help="other recordings to score"
     )
-    parser.add_argument("--config", type=Path, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--config", type=named_path, help="settings that differ from the paper's (TOML)")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
     return parser

@@ -13,9 +13,7 @@ recordings teach the networks nothing of it. Writes OUT/pvc_challenge.md and OUT
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,12 +25,12 @@ import numpy.typing as npt
 from heartbeats import collective
 from heartbeats.classifier import Classifier, load
 from heartbeats.cohort import validates
-from heartbeats.diagnoses import CLASSES, PVC
+from heartbeats.diagnoses import CLASSES, CPSC_PVC, PVC, label_matrix
 from heartbeats.errors import HeartBeatsError, reported
 from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
 from heartbeats.experiments.pvc_measures import share
 from heartbeats.experiments.pvc_report import read_marked
-from heartbeats.files import write_text
+from heartbeats.files import csv_text, named_path, write_text
 from heartbeats.header import source_of
 from heartbeats.prepared import Failure
 
@@ -48,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of Challenge recordings")
-    parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("marked", type=Path, metavar="MARKED", help="pvc_unet_challenge.csv")
-    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
+    parser.add_argument("data", type=named_path, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=named_path, metavar="OUT")
+    parser.add_argument("marked", type=named_path, metavar="MARKED", help="pvc_unet_challenge.csv")
+    parser.add_argument("models", type=named_path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
     options = parser.parse_args(arguments)
     if len({path.name for path in options.models}) < len(options.models):
         parser.error("models are told apart by their folders' names, and two have the same")
@@ -72,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command += "".join(f" {path.name}" for path in options.models)
         text = _markdown(rows, f"{datetime.now(UTC):%Y-%m-%d}, `{command}`.", failures)
         write_text(options.out / "pvc_challenge.md", text)
-        write_text(options.out / "pvc_challenge.csv", _csv(rows))
+        heading = [field.name for field in dataclasses.fields(Row)]
+        write_text(options.out / "pvc_challenge.csv", csv_text(heading, map(dataclasses.astuple, rows)))
         print(text, end="")
 
 
@@ -117,10 +116,13 @@ def _rows_of(name: str, classifier: Classifier, labelled: Labelled, marked: Bool
         marked: by the U-Net, shape (recordings,).
     """
     settings = classifier.settings
+    scored = np.any(label_matrix(labelled.codes), axis=1).tolist()  # others train nothing
     unseen = [
         i
         for i, recording in enumerate(labelled.recordings)
-        if source_of(recording.name) in settings.cohort.excluded_sources or validates(recording.digest, settings)
+        if not scored[i]
+        or source_of(recording.name) in settings.cohort.excluded_sources
+        or validates(recording.digest, settings)
     ]
     decision = dataclasses.replace(settings.decision, pvc="networks")
     networks = dataclasses.replace(classifier, settings=dataclasses.replace(settings, decision=decision))
@@ -136,7 +138,9 @@ def _markdown(rows: Sequence[Row], made: str, failures: Sequence[Failure]) -> st
     lines = [
         "# Premature ventricular beats in Challenge recordings, with the U-Net and without it",
         "",
-        f"{made} In brackets Wilson's 95 % intervals. A label on a recording does not say where in it the beats are.",
+        f"{made} In brackets Wilson's 95 % intervals. Labelled are recordings with any of {', '.join(PVC)}, which are "
+        f"scored as one, and CPSC's {CPSC_PVC}, which is not scored, so that the networks are never taught it. A label "
+        "on a recording does not say where in it the beats are.",
         "",
         "| by | recordings | labelled | found | not labelled | falsely found | sensitivity | specificity |",
         "|" + " --- |" * 8,
@@ -147,14 +151,6 @@ def _markdown(rows: Sequence[Row], made: str, failures: Sequence[Failure]) -> st
         lines.append(f"| {row.who} | {row.recordings} | {counts} | {share(row.found, row.labelled)} | {right} |")
     lines += [f"\nLeft out: {failure.name}: {failure.reason}" for failure in failures]
     return "\n".join(lines) + "\n"
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow([field.name for field in dataclasses.fields(Row)])
-    writer.writerows(map(dataclasses.astuple, rows))
-    return written.getvalue()
 
 
 if __name__ == "__main__":

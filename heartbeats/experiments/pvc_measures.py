@@ -14,6 +14,7 @@ from heartbeats.experiments.mit_bih import COUNTS, PREMATURE, AnnotatedRecord, t
 from heartbeats.experiments.pvc_labels import Labelled
 from heartbeats.header import source_of
 from heartbeats.preprocessing import SAMPLING_RATE
+from heartbeats.scoring import ratio
 from heartbeats.unet import WINDOW, UNet
 
 __all__ = [
@@ -180,7 +181,7 @@ def _table(counts: Sequence[Counts]) -> Floats:
 def beat_measures(counts: Floats) -> Floats:
     """Sensitivity, positive predictive value and F1, shape (..., 3), of records' counts, shape (..., records, 4)."""
     tp, fp, fn, _ = np.moveaxis(counts.sum(axis=-2), -1, 0)
-    return np.stack([_ratio(tp, tp + fn), _ratio(tp, tp + fp), _ratio(2 * tp, 2 * tp + fp + fn)], axis=-1)
+    return np.stack([ratio(tp, tp + fn), ratio(tp, tp + fp), ratio(2 * tp, 2 * tp + fp + fn)], axis=-1)
 
 
 def f1(counts: Sequence[Counts]) -> float:
@@ -191,13 +192,7 @@ def f1(counts: Sequence[Counts]) -> float:
 def window_measures(counts: Floats) -> Floats:
     """Sensitivity and specificity, shape (..., 2), of records' counts, shape (..., records, 4)."""
     tp, fp, fn, tn = np.moveaxis(counts.sum(axis=-2), -1, 0)
-    return np.stack([_ratio(tp, tp + fn), _ratio(tn, tn + fp)], axis=-1)
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """NaN where there is nothing to have a part of."""
-    ratio: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
-    return ratio
+    return np.stack([ratio(tp, tp + fn), ratio(tn, tn + fp)], axis=-1)
 
 
 def with_intervals(counts: Sequence[Counts], measures: Callable[[Floats], Floats]) -> list[str]:

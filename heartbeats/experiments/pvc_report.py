@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from heartbeats.experiments.pvc_measures import (
     window_measures,
     with_intervals,
 )
+from heartbeats.files import csv_text
 from heartbeats.prepared import Failure
 
 __all__ = ["marked_csv", "read_marked", "records_csv", "report"]
@@ -128,21 +128,13 @@ def records_csv(records: Sequence[RecordCounts]) -> str:
         windows = record.windows
         of_windows = [windows.tp, windows.fp, windows.fn, windows.tn, record.unclear]
         rows.append([record.data, record.record, *beats, *of_windows])
-    return _csv(heading, rows)
+    return csv_text(heading, rows)
 
 
 def marked_csv(marked: Sequence[Marked]) -> str:
     """A row for each Challenge recording: its PVC codes, and whether it is marked."""
     rows = [[each.source, each.record, " ".join(sorted(each.codes)), int(each.marked)] for each in marked]
-    return _csv(["source", "record", "codes", "marked"], rows)
-
-
-def _csv(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(heading)
-    writer.writerows(rows)
-    return written.getvalue()
+    return csv_text(["source", "record", "codes", "marked"], rows)
 
 
 def read_marked(path: Path) -> dict[str, bool]:
@@ -152,9 +144,8 @@ def read_marked(path: Path) -> dict[str, bool]:
         OSError: the file cannot be read.
         HeartBeatsError: it is not such a file.
     """
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
-        return {row["record"]: {"0": False, "1": True}[row["marked"]] for row in rows}
-    except KeyError as error:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return {row["record"]: {"0": False, "1": True}[row["marked"]] for row in csv.DictReader(file)}
+    except (KeyError, csv.Error) as error:
         raise HeartBeatsError(f"{path} is no table of marked recordings, pvc_unet_challenge.csv") from error

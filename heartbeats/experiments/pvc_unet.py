@@ -21,7 +21,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc, l
 from heartbeats.experiments.pvc_measures import Counts, beat_counts, count_record, f1, mark_recordings
 from heartbeats.experiments.pvc_report import marked_csv, records_csv, report
 from heartbeats.experiments.pvc_windows import draw_windows
-from heartbeats.files import write_text
+from heartbeats.files import named_path, write_text
 from heartbeats.unet import UNet
 
 __all__ = ["main", "train"]
@@ -175,9 +174,9 @@ def _thirds(digests: Sequence[str]) -> list[int]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mitdb", type=Path, metavar="MITDB")
-    parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--challenge", type=Path, metavar="DATA", help="Challenge recordings to learn from and mark")
+    parser.add_argument("mitdb", type=named_path, metavar="MITDB")
+    parser.add_argument("out", type=named_path, metavar="OUT")
+    parser.add_argument("--challenge", type=named_path, metavar="DATA", help="recordings to learn from and mark")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     options = parser.parse_args(arguments)

@@ -24,9 +24,8 @@ ask about are in heartbeats.experiments.ablations.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +35,7 @@ import numpy as np
 from heartbeats.experiments.intervals import Answers, Estimate, estimate
 from heartbeats.experiments.plan import command, experiment, options_parser, plan_of
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, scored_seeds
-from heartbeats.files import replace_file, write_text
+from heartbeats.files import csv_text, replace_file, write_text
 from heartbeats.settings import Settings, SettingsError
 
 mpl.use("svg")  # it needs no screen
@@ -45,16 +44,31 @@ from matplotlib import pyplot as plt
 __all__ = ["main"]
 
 Cells = dict[str, dict[str, Estimate]]  # by set, and where the threshold comes from
-Table = dict[str, Cells]  # by row
 
 EXTERNAL = "external"
-# Table 1 of the paper; its external set was Hefei's.
-PAPER_FIGURES = {
-    "30 s": {TEST: 0.674, EXTERNAL: 0.300, FULL: 0.805},
-    "10 s": {TEST: 0.674, EXTERNAL: 0.236, FULL: 0.782},
-    "30 s + 10 s": {TEST: 0.680, EXTERNAL: 0.305, FULL: 0.883},
-    "30 s + 10 s + rule": {TEST: 0.683, EXTERNAL: 0.319, FULL: 0.885},
-}
+# The rows of Table 1 of the paper; its external set was Hefei's.
+PAPER_FIGURES = (
+    {TEST: 0.674, EXTERNAL: 0.300, FULL: 0.805},
+    {TEST: 0.674, EXTERNAL: 0.236, FULL: 0.782},
+    {TEST: 0.680, EXTERNAL: 0.305, FULL: 0.883},
+    {TEST: 0.683, EXTERNAL: 0.319, FULL: 0.885},
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its name, its estimates, and the paper's figures by set."""
+
+    name: str
+    cells: Cells
+    papers: dict[str, float]
+
+    def paper(self, set_name: str) -> float:
+        """The paper's figure; its one external set was Hefei's."""
+        return self.papers.get(set_name, self.papers[EXTERNAL])
+
+
+Table = Sequence[Row]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,10 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = options_parser("table1", __doc__).parse_args(arguments)
     with experiment("table1"):
         plan = plan_of(options)
-        if len(plan.settings.training.seconds) != 2:
-            raise SettingsError("training.seconds must name two members, the long and the short")
+        seconds = plan.settings.training.seconds
+        if len(seconds) != 2 or seconds[0] <= seconds[1]:
+            raise SettingsError("training.seconds must name two members, the long and then the short")
         seeds = scored_seeds(plan)
-        table = {row: _estimates([sets.answers(row) for sets in seeds]) for row in ROWS}
+        table = [
+            Row(row.format(*seconds), _estimates([sets.answers(row) for sets in seeds]), papers)
+            for row, papers in zip(ROWS, PAPER_FIGURES, strict=True)
+        ]
         plan.out.mkdir(parents=True, exist_ok=True)
         write_text(plan.out / "table1.csv", _csv(table))
         text = _markdown(table, options, plan.settings)
@@ -82,21 +100,16 @@ def _estimates(seeds: Sequence[dict[str, dict[str, Answers]]]) -> Cells:
     }
 
 
-def _paper(row: str, name: str) -> float:
-    """The paper's figure; its one external set was Hefei's."""
-    return PAPER_FIGURES[row].get(name, PAPER_FIGURES[row][EXTERNAL])
-
-
 def _csv(table: Table) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(["model", "set", "threshold", "challenge score", "low", "high", "paper"])
-    for row, sets in table.items():
-        for name, cell in sets.items():
-            for threshold, e in cell.items():
-                figures = [f"{value:.4f}" for value in (e.mean, e.low, e.high)]
-                writer.writerow([row, name, threshold, *figures, _paper(row, name)])
-    return written.getvalue()
+    return csv_text(
+        ["model", "set", "threshold", "challenge score", "low", "high", "paper"],
+        (
+            [row.name, name, threshold, f"{e.mean:.4f}", f"{e.low:.4f}", f"{e.high:.4f}", row.paper(name)]
+            for row in table
+            for name, cell in row.cells.items()
+            for threshold, e in cell.items()
+        ),
+    )
 
 
 def _markdown(table: Table, options: argparse.Namespace, settings: Settings) -> str:
@@ -110,7 +123,7 @@ def _markdown(table: Table, options: argparse.Namespace, settings: Settings) -> 
         "scores, the mean over the seeds; in brackets 95 % intervals of a bootstrap over seeds and recordings.",
         "The paper's figures are of other recordings: 7,544, 6,500 (Hefei's) and 37,716.",
     ]
-    for name, cell in next(iter(table.values())).items():
+    for name, cell in table[0].cells.items():
         thresholds = list(cell)
         lines += [
             "",
@@ -119,32 +132,30 @@ def _markdown(table: Table, options: argparse.Namespace, settings: Settings) -> 
             f"| model | {' | '.join(thresholds)} | paper |",
             "| --- |" + " --- |" * (len(thresholds) + 1),
         ]
-        for row, sets in table.items():
-            figures = " | ".join(str(sets[name][threshold]) for threshold in thresholds)
-            lines.append(f"| {row} | {figures} | {_paper(row, name):.3f} |")
+        for row in table:
+            figures = " | ".join(str(row.cells[name][threshold]) for threshold in thresholds)
+            lines.append(f"| {row.name} | {figures} | {row.paper(name):.3f} |")
     return "\n".join(lines) + "\n"
 
 
 def _plot(table: Table, path: Path) -> None:
     """A panel a set: each row's estimates with their intervals, and the paper's figures as crosses."""
-    names = list(next(iter(table.values())))
+    names = list(table[0].cells)
     figure, panels = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), sharey=True, layout="constrained")
     for panel, name in zip(np.atleast_1d(panels), names, strict=True):
         for offset, colour, threshold in ((0.12, "C0", AS_PAPER), (-0.12, "C1", UNSEEN)):
-            cells = [(i, table[row][name][threshold]) for i, row in enumerate(table) if threshold in table[row][name]]
+            cells = [(i, row.cells[name][threshold]) for i, row in enumerate(table) if threshold in row.cells[name]]
             if cells:
                 x = np.array([e.mean for _, e in cells])
                 bars = np.abs([[e.mean - e.low for _, e in cells], [e.high - e.mean for _, e in cells]])
                 panel.errorbar(
                     x, [-i + offset for i, _ in cells], xerr=bars, fmt="o", color=colour, capsize=3, label=threshold
                 )
-        panel.plot(
-            [_paper(row, name) for row in table], [-i for i in range(len(table))], "kx", label="paper, other data"
-        )
+        panel.plot([row.paper(name) for row in table], [-i for i in range(len(table))], "kx", label="paper, other data")
         panel.set(title=name, xlabel="challenge score")
         panel.grid(alpha=0.3)
     first = np.atleast_1d(panels)[0]
-    first.set_yticks([-i for i in range(len(table))], labels=list(table))
+    first.set_yticks([-i for i in range(len(table))], labels=[row.name for row in table])
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
     with plt.rc_context({"svg.hashsalt": "heartbeats", "svg.fonttype": "none"}):
         figure.savefig(path, format="svg", metadata={"Date": None})

@@ -30,12 +30,12 @@ TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
 FOLDS = 10
 ENTRY = "whole entry"  # a row of all members and the decision as it is set
-# Which members, and whether the rule, make a row of Table 1.
+# Which members, and whether the rule, make a row of Table 1; its name is to be formatted with the members' seconds.
 ROWS = {
-    "30 s": ((0,), False),
-    "10 s": ((1,), False),
-    "30 s + 10 s": ((0, 1), False),
-    "30 s + 10 s + rule": ((0, 1), True),
+    "{0:g} s": ((0,), False),
+    "{1:g} s": ((1,), False),
+    "{0:g} s + {1:g} s": ((0, 1), False),
+    "{0:g} s + {1:g} s + rule": ((0, 1), True),
 }
 
 Labels = npt.NDArray[np.bool_]

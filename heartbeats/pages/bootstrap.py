@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.diagnoses import SINUS_RHYTHM, RewardWeights
-from heartbeats.scoring import Submission
+from heartbeats.scoring import Submission, ratio
 
 __all__ = ["DRAWS", "LEAST", "Intervals", "challenge_interval", "draws", "measures_by_draw", "resampled"]
 
@@ -72,7 +72,7 @@ def challenge_interval(submission: Submission, chosen: Labels) -> Floats:
         return np.full(2, np.nan)
     rewards = _rewards(submission.labels[chosen], submission.binary[chosen], submission.weights)
     observed, best = np.concatenate([block @ rewards for block in draws(len(rewards))]).T
-    return _ends(_ratio(observed, best))
+    return _ends(ratio(observed, best))
 
 
 def draws(recordings: int) -> Iterator[Floats]:
@@ -99,15 +99,15 @@ def measures_by_draw(submission: Submission, blocks: Iterator[Floats]) -> dict[s
     (count, correct, observed, best), per_class = np.split(np.concatenate(sums).T, [4])
     tp, wrong, tp_share, fp_share, fn_share = per_class.reshape(5, labels.shape[1], -1)
     auroc, auprc = np.concatenate(areas, axis=2).transpose(1, 2, 0)
-    f_measure = _ratio(2 * tp, 2 * tp + wrong).T
+    f_measure = ratio(2 * tp, 2 * tp + wrong).T
     return {
         "auroc": _mean(auroc),
         "auprc": _mean(auprc),
-        "accuracy": _ratio(correct, count),
+        "accuracy": ratio(correct, count),
         "f_measure": _mean(f_measure),
-        "f_beta_measure": _mean(_ratio(5 * tp_share, 5 * tp_share + fp_share + 4 * fn_share).T),
-        "g_beta_measure": _mean(_ratio(tp_share, tp_share + fp_share + 2 * fn_share).T),
-        "challenge_metric": _ratio(observed, best),
+        "f_beta_measure": _mean(ratio(5 * tp_share, 5 * tp_share + fp_share + 4 * fn_share).T),
+        "g_beta_measure": _mean(ratio(tp_share, tp_share + fp_share + 2 * fn_share).T),
+        "challenge_metric": ratio(observed, best),
         "auroc_classes": auroc,
         "auprc_classes": auprc,
         "f_measure_classes": f_measure,
@@ -161,16 +161,12 @@ def _areas(curve: npt.NDArray[np.intp], weights: Floats) -> tuple[Floats, Floats
     positives, negatives = tp[:, -1], fp[:, -1]
     ranked = np.sum(positive * (negatives[:, None] - fp + tied / 2), axis=1)
     precise = np.sum(positive * tp / np.maximum(tp + fp, 1), axis=1)
-    return _ratio(ranked, positives * negatives), np.where(negatives > 0, _ratio(precise, positives), np.nan)
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+    return ratio(ranked, positives * negatives), np.where(negatives > 0, ratio(precise, positives), np.nan)
 
 
 def _mean(values: Floats) -> Floats:
     """The mean over the classes that are defined in a draw, shape (draws,)."""
-    return _ratio(np.nansum(values, axis=1), np.sum(~np.isnan(values), axis=1, dtype=np.float64))
+    return ratio(np.nansum(values, axis=1), np.sum(~np.isnan(values), axis=1, dtype=np.float64))
 
 
 def _ends(values: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ INSIDE = PAGE_HEIGHT - 2 * MARGIN
 LEFT = (PAGE_WIDTH - WIDTH) / 2
 DPI = 254
 BARS = 62.0  # mm of a probability of 1
+TEXT_LEFT = 160.0  # mm of the column beside the probabilities
+TEXT_TOP, TEXT_BOTTOM = 16.0, INSIDE - 6  # mm
 
 
 def save(reading: Reading, path: Path) -> None:
@@ -48,17 +51,22 @@ def save(reading: Reading, path: Path) -> None:
         places.append((page, bottom))
         bottom += sheet.height
     notes = reading.notes()
-    findings = reading.answer is not None or bool(notes)
-    pages = _pages(page + 1 + findings, path)
+    texts = _laid_out(reading, notes) if reading.answer or notes else []
+    pages = _pages(page + 1 + len(texts), path)
     for sheet, (page, top) in zip(sheets, places, strict=True):
         figure, above = pages[page]
         sheet.draw(figure, left=LEFT, top=above + MARGIN + top)
-    if findings:
-        axes = _inside(*pages[-1])
+    for i, lines in enumerate(texts):
+        axes = _inside(*pages[page + 1 + i])
         write(axes, 1, 6, _shortened(reading.name), size=12, fontweight="bold")
-        if reading.answer:
+        if reading.answer and i == 0:
             _draw_probabilities(axes, reading.answer)
-        _draw_text(axes, reading, notes)
+        left = TEXT_LEFT if reading.answer and i == 0 else 1.0
+        for line in lines:
+            if line.is_title:
+                write(axes, left, line.y, line.text, size=9, fontweight="bold")
+            else:
+                write(axes, left, line.y, line.text, size=7.5)
         write(axes, WIDTH - 1, INSIDE - 1.2, DISCLAIMER, color=QUIET, ha="right")
     _write(pages, path)
 
@@ -77,7 +85,7 @@ def save_failure(name: str, reason: str, path: Path) -> None:
 
 
 def _shortened(name: str) -> str:
-    return textwrap.shorten(name, 60, placeholder="…") if len(name) > 60 else name
+    return name if len(name) <= 60 else f"{name[:59]}…"
 
 
 def _pages(count: int, path: Path) -> list[tuple[Figure, float]]:
@@ -123,8 +131,17 @@ def _draw_probabilities(axes: Axes, found: Answer) -> None:
     write(axes, 1, bottom + 8, UNCALIBRATED, color=QUIET)
 
 
-def _draw_text(axes: Axes, reading: Reading, notes: Sequence[str]) -> None:
-    """What else the page of a recording says, in one column."""
+@dataclass(frozen=True)
+class Line:
+    """A line of text: mm from the page's top, and whether it is a title."""
+
+    y: float
+    text: str
+    is_title: bool
+
+
+def _laid_out(reading: Reading, notes: Sequence[str]) -> list[list[Line]]:
+    """What else the page of a recording says, in one column: for each page its lines."""
     paragraphs: list[tuple[str, Sequence[str]]] = [("Mended, assumed, not shown", notes)]
     if found := reading.answer:
         agreement = [f"{what}: {', '.join(names) or '–'}" for what, names in found.comparison.rows]
@@ -134,16 +151,21 @@ def _draw_text(axes: Axes, reading: Reading, notes: Sequence[str]) -> None:
             *paragraphs,
             ("Where the networks looked", method(found)),
         ]
-    left, y = (160.0, 16.0) if found else (1.0, 16.0)
+    pages: list[list[Line]] = [[]]
+    y = TEXT_TOP
     for title, sentences in paragraphs:
         if not sentences:
             continue
-        write(axes, left, y, title, size=9, fontweight="bold")
+        if y > TEXT_BOTTOM - 10:  # no title at the foot of a page
+            pages, y = [*pages, []], TEXT_TOP
+        pages[-1].append(Line(y, title, is_title=True))
         y += 5
         for sentence in sentences:
-            lines = textwrap.wrap(sentence, 84)
-            for line in lines:
-                write(axes, left, y, line, size=7.5)
+            for line in textwrap.wrap(sentence, 84):
+                if y > TEXT_BOTTOM:
+                    pages, y = [*pages, []], TEXT_TOP
+                pages[-1].append(Line(y, line, is_title=False))
                 y += 3.8
             y += 1
         y += 4
+    return pages

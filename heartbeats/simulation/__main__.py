@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from heartbeats.errors import reported
+from heartbeats.files import named_path
 from heartbeats.simulation.cohort import simulate_cohort
 
 
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Write simulated 12-lead ECG recordings in the PhysioNet/CinC Challenge 2020's format.",
         epilog="No patient is in them: they show that a program works, not how well it reads real ECGs.",
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
+    parser.add_argument("out", type=named_path, metavar="OUT", help="a new or an empty folder")
     parser.add_argument("--records", type=int, default=300, help="number of recordings (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same bytes (default: %(default)s)")
     options = parser.parse_args(arguments)
