@@ -9,6 +9,7 @@ folder that a report follows from are made here, with drawn labels, probabilitie
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import tempfile
 import time
@@ -23,7 +24,7 @@ from heartbeats.classifier import MODEL_FILE, Evidence, search_threshold
 from heartbeats.cohort import Cohort, Particulars
 from heartbeats.cohort_summary import describe_cohort
 from heartbeats.diagnoses import CLASSES, read_weights
-from heartbeats.epoch_log import EpochLine, append_epoch
+from heartbeats.epoch_log import EpochLine
 from heartbeats.pages.score_report import score_report
 from heartbeats.pages.training_report import training_report
 from heartbeats.prepared import Prepared
@@ -84,20 +85,21 @@ def write_model(
     search = search_threshold(probabilities[chosen], evidence, labels[chosen], settings.decision)
     validating = tuple(np.array(names)[chosen].tolist())
     write_validation(folder / VALIDATION_FILE, Validation(validating, labels[chosen], probabilities[chosen], evidence))
+    epochs = [
+        dataclasses.asdict(EpochLine(network, epoch, 0.3 / epoch, 1e-3 if epoch < 13 else 1e-4, 10.0, 4000.0, 0.0))
+        for network in ("relabelling", "30s", "10s")
+        for epoch in range(1, settings.training.epochs + 1)
+    ]
     described = {
         "threshold": search.threshold,
         "settings": settings.to_dict(),
         "cohort": describe_cohort(cohort),
         "relabelling": {"added": {"IRBBB": 12}},
-        "training": {"seconds": 600.0, "device": "none", "processes": 1},
+        "training": {"seconds": 600.0, "epochs": epochs, "device": "none", "processes": 1},
         "versions": {"heartbeats": "simulated"},
         "threshold_search": {"thresholds": search.thresholds, "challenge_scores": search.challenge_scores},
     }
     (folder / MODEL_FILE).write_text(json.dumps(described))
-    for network in ("relabelling", "30s", "10s"):
-        for epoch in range(1, settings.training.epochs + 1):
-            rate = 1e-3 if epoch < 13 else 1e-4
-            append_epoch(folder, EpochLine(network, epoch, 0.3 / epoch, rate, 10.0, 4000.0, 0.0))
 
 
 def measure(what: str, make: Callable[[], str]) -> None:

@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from heartbeats.heart_rate import r_peaks
 from heartbeats.preprocessing import SAMPLING_RATE
 
-__all__ = ["agreed"]
+__all__ = ["SUREST", "agreed"]
 
 Floats = npt.NDArray[np.float32]
 

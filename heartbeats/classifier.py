@@ -151,10 +151,11 @@ class Evidence:
     def of(cls, recordings: Sequence[Prepared], settings: DecisionSettings) -> Evidence:
         """The evidence of prepared recordings."""
         bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
-        if settings.pvc != "unet":
+        if settings.pvc == "networks":
             return cls(bradycardia)
         network = _marking_network()
-        marked = [unet.mark(network, recording.signal[unet.LEAD]).any() for recording in recordings]
+        rows = [unet.LEAD] if settings.pvc == "unet" else unet.ALL_LEADS
+        marked = [unet.mark(network, recording.signal[rows]).any() for recording in recordings]
         return cls(bradycardia, np.array(marked, dtype=np.bool_))
 
     def part(self, kept: npt.NDArray[np.intp]) -> Evidence:
@@ -178,7 +179,7 @@ def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings
         ValueError: the U-Net decides, and the evidence is without its answers.
     """
     labels = probabilities >= threshold
-    if settings.pvc == "unet":
+    if settings.pvc != "networks":
         if evidence.pvc is None:
             raise ValueError("the U-Net decides, and was not asked")
         labels[:, [CLASSES.index(code) for code in PVC]] = evidence.pvc[:, None]

@@ -33,6 +33,7 @@ __all__ = [
 LOSSES = ("sign", "bce", "focal")
 
 
+PVC_DECIDERS = ("networks", "unet", "unet-all-leads")
 LARGEST = 10**300  # of whole numbers that stand for others
 
 
@@ -139,11 +140,12 @@ class DecisionSettings:
 
     bradycardia_rule: bool = True
     sinus_rhythm_fallback: bool = True
-    # Who decides on premature ventricular beats: the networks, or the U-Net that marks them (paper, Discussion).
+    # Who decides on premature ventricular beats: the networks, or the U-Net that marks them on lead II (paper,
+    # Discussion) or on all leads.
     pvc: str = "networks"
 
     def __post_init__(self) -> None:
-        _require(self.pvc in ("networks", "unet"), 'decision.pvc must be "networks" or "unet"')
+        _require(self.pvc in PVC_DECIDERS, f"decision.pvc must be one of {', '.join(PVC_DECIDERS)}")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ marked, and left the network out of its entry. Of the network itself it says no 
   recordings without them come from the Challenge, as theirs did.
 - A second output marks all other beats. Only training uses it: it makes the network look for every beat and compare.
 - Beats of one shape get one answer (:mod:`heartbeats.beat_shapes`).
+- Other leads may be asked besides lead II (:func:`agreed_probabilities`), which the paper did not.
 - What is marked for less than 0.2 s is passed over (:func:`marked_runs`).
 
 The weights that are kept beside this file were trained by ``python -m heartbeats.experiments.pvc_unet``;
@@ -29,17 +30,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
+from scipy.special import expit, logit
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from heartbeats.beat_shapes import agreed
+from heartbeats.beat_shapes import SUREST, agreed
 from heartbeats.preprocessing import LEADS, SAMPLING_RATE
 
 __all__ = [
+    "ALL_LEADS",
     "LEAD",
     "WEIGHTS_FILE",
     "WINDOW",
     "UNet",
+    "agreed_probabilities",
     "load",
     "mark",
     "marked_runs",
@@ -52,6 +56,7 @@ __all__ = [
 Floats = npt.NDArray[np.float32]
 
 LEAD = LEADS.index("II")  # its row in a prepared signal
+ALL_LEADS = [LEAD, *(row for row in range(len(LEADS)) if row != LEAD)]  # lead II's first
 WINDOW = 10 * SAMPLING_RATE
 # Of each window but a recording's first and last, this much at either end only serves as context.
 MARGIN = WINDOW // 4
@@ -176,13 +181,35 @@ def probabilities(network: UNet, lead: npt.NDArray[np.int16]) -> Floats:
     return result
 
 
-def mark(network: UNet, lead: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+def mark(network: UNet, leads: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     """The samples that lie in a premature ventricular beat, shape (samples,); any at all means PVC (paper, Discussion).
 
-    They are the runs at the network's threshold or above after beats of one shape have agreed on their probabilities
-    (:func:`heartbeats.beat_shapes.agreed`). Arguments and errors are those of :func:`probabilities`.
+    They are the runs at the network's threshold or above of what leads and beats have agreed on.
+    Arguments and errors are those of :func:`agreed_probabilities`.
     """
-    return marked_runs(agreed(probabilities(network, lead), lead), network.threshold.item())
+    return marked_runs(agreed_probabilities(network, leads), network.threshold.item())
+
+
+def agreed_probabilities(network: UNet, leads: npt.NDArray[np.int16]) -> Floats:
+    """Probabilities, shape (samples,), on which leads and beats have agreed.
+
+    Of several leads, those that are flat passed over, the mean of their log-odds counts: the network has learned from
+    mixtures of leads too. Then beats of one shape agree (:func:`heartbeats.beat_shapes.agreed`).
+
+    Args:
+        network: in evaluation mode, as :func:`load` gives it.
+        leads: lead II as for :func:`probabilities`, shape (samples,), the paper's way; or with others of the recording
+            below it, shape (leads, samples).
+
+    Raises:
+        TypeError: they are not int16.
+    """
+    rows = np.atleast_2d(leads)
+    live = [row for row in rows if np.ptp(row)] or [rows[0]]
+    p, *others = [probabilities(network, row) for row in live]
+    if others:
+        p = expit(np.mean([logit(np.clip(each, SUREST, 1 - SUREST)) for each in (p, *others)], axis=0))
+    return agreed(p, live[0])
 
 
 def marked_runs(p: Floats, threshold: float) -> npt.NDArray[np.bool_]:

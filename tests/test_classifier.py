@@ -72,6 +72,16 @@ def test_the_u_net_is_asked_only_if_it_decides(simulated):
     assert Evidence.of(recordings, DecisionSettings(pvc="unet")).pvc.shape == (2,)
 
 
+def test_the_u_net_is_asked_on_lead_ii_or_on_all_leads(simulated, monkeypatch):
+    (recording,) = (prepare_file(path) for path in find_headers(simulated)[:1])
+    asked = []
+    monkeypatch.setattr("heartbeats.unet.mark", lambda _, leads: asked.append(leads) or np.zeros(9, bool))
+    for pvc in ("unet", "unet-all-leads"):
+        Evidence.of([recording], DecisionSettings(pvc=pvc))
+    np.testing.assert_array_equal(asked[0], recording.signal[[1]])
+    np.testing.assert_array_equal(asked[1], recording.signal[[1, 0, 2, 3, 4, 5, 6, 7]])
+
+
 def test_the_threshold_of_best_challenge_score_is_found():
     labels = np.zeros((40, 27), bool)
     labels[:20, AF] = labels[20:, SNR] = True

@@ -57,6 +57,25 @@ def test_the_scale_is_that_of_the_common_beat():
     assert normalised(plain[None]).max() == pytest.approx(1, abs=0.1)
 
 
+def test_leads_that_say_the_same_or_nothing_change_nothing(kept):
+    lead = lead_with(rhythm(20, (5, 12)), 20)
+    flat = np.full_like(lead, 300)
+    alone = mark(kept, lead)
+    assert alone.any()
+    for leads in (lead[None], [lead, lead], [lead, flat], [flat, lead, flat]):
+        np.testing.assert_array_equal(mark(kept, np.array(leads)), alone)
+    assert not mark(kept, np.array([flat, flat])).any()
+
+
+def test_leads_have_a_say_each(kept):
+    """The mean of log-odds: what one lead is sure of and the other denies is settled by who is surer."""
+    lead, plain = lead_with(rhythm(20, (5, 12)), 20), lead_with(rhythm(20), 20)
+    both = unet.agreed_probabilities(kept, np.array([lead, plain]))
+    alone = unet.agreed_probabilities(kept, lead)
+    marked = mark(kept, lead)
+    assert both[marked].mean() < alone[marked].mean()
+
+
 @pytest.mark.parametrize("value", [0, 700, -(2**15)])
 def test_a_flat_lead_is_zero_and_has_no_marks(kept, value):
     lead = np.full(4000, value, np.int16)

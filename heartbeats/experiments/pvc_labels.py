@@ -13,9 +13,9 @@ from heartbeats.experiments.mit_bih import AnnotatedRecord
 from heartbeats.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.heart_rate import r_peaks
 from heartbeats.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
-from heartbeats.preprocessing import LEADS, SAMPLING_RATE
+from heartbeats.preprocessing import SAMPLING_RATE
 from heartbeats.settings import PreparationSettings
-from heartbeats.unet import LEAD, WINDOW
+from heartbeats.unet import ALL_LEADS, WINDOW
 
 __all__ = ["PVC_CODES", "Labelled", "annotated_without_pvc", "labelled_recordings"]
 
@@ -86,7 +86,7 @@ def annotated_without_pvc(recording: Prepared, codes: frozenset[str]) -> Annotat
     """
     if codes & {*PVC_CODES, *OTHER_VENTRICULAR} or recording.signal.shape[1] < WINDOW:
         return None
-    leads = recording.signal[[LEAD, *(row for row in range(len(LEADS)) if row != LEAD)]]
+    leads = recording.signal[ALL_LEADS]
     beats = r_peaks(leads[0].astype(np.float64), sampling_rate=SAMPLING_RATE)
     return AnnotatedRecord(
         name=recording.name,

@@ -57,6 +57,7 @@ class RecordCounts:
     Attributes:
         data: DS1 or DS2.
         beats, aami: its beats by the two ways of counting (:func:`beat_counts`).
+        both_beats, both_aami: the same where the network is asked on both leads.
         windows, unclear: its windows of 10 s (:func:`window_counts`).
     """
 
@@ -64,30 +65,33 @@ class RecordCounts:
     record: str
     beats: Counts
     aami: Counts
+    both_beats: Counts
+    both_aami: Counts
     windows: Counts
     unclear: int
 
 
 @dataclass(frozen=True)
 class Marked:
-    """Whether a Challenge recording's network marks any sample of its first 30 s, beside its labels' PVC codes."""
+    """Whether a Challenge recording's network marks any sample of its first 30 s, beside its labels' PVC codes.
+
+    Attributes:
+        marked: asked on lead II.
+        marked_on_all: asked on all leads.
+    """
 
     source: str
     record: str
     codes: frozenset[str]
     marked: bool
-
-    @property
-    def counts(self) -> Counts:
-        """One of them 1."""
-        return _outcome(bool(self.codes), self.marked)
+    marked_on_all: bool
 
 
 def count_record(data: str, record: AnnotatedRecord, network: UNet) -> RecordCounts:
     """All counts of what a network marks in a record."""
-    beats, aami = beat_counts(record, unet.mark(network, record.leads[0]))
-    windows, unclear = window_counts(record, network)
-    return RecordCounts(data, record.name, beats, aami, windows, unclear)
+    beats = beat_counts(record, unet.mark(network, record.leads[0]))
+    on_both = beat_counts(record, unet.mark(network, record.leads))
+    return RecordCounts(data, record.name, *beats, *on_both, *window_counts(record, network))
 
 
 def mark_recordings(labelled: Labelled, networks: Sequence[UNet]) -> list[Marked]:
@@ -98,6 +102,7 @@ def mark_recordings(labelled: Labelled, networks: Sequence[UNet]) -> list[Marked
             recording.name,
             codes,
             bool(unet.mark(network, recording.signal[unet.LEAD]).any()),
+            bool(unet.mark(network, recording.signal[unet.ALL_LEADS]).any()),
         )
         for recording, codes, network in zip(labelled.recordings, labelled.pvc_codes, networks, strict=True)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,8 @@ def _measures(records: Sequence[RecordCounts]) -> list[str]:
     lines = ["| per beat | positive | sensitivity | positive predictive value | F1 |", "|" + " --- |" * 5]
     ways = {"V against all others": [record.beats for record in records]}
     ways["V and E; F and Q passed over"] = [record.aami for record in records]
+    ways["V against all others, both leads"] = [record.both_beats for record in records]
+    ways["V and E; F and Q passed over, both leads"] = [record.both_aami for record in records]
     for counted, beats in ways.items():
         positive = sum(counts.tp + counts.fn for counts in beats)
         lines.append(f"| {counted} | {positive} | {' | '.join(with_intervals(beats, beat_measures))} |")
@@ -104,12 +107,14 @@ def _of_recordings(marked: Sequence[Marked], failures: Sequence[Failure]) -> lis
     groups = {"all": list(marked)}
     for recording in marked:
         groups.setdefault(recording.source, []).append(recording)
+    groups["all, asked on all leads"] = [dataclasses.replace(each, marked=each.marked_on_all) for each in marked]
     lines = ["| recordings | labelled | marked of these | not labelled | marked of these | sensitivity | specificity |"]
     lines.append("|" + " --- |" * 7)
     for name, group in groups.items():
-        tp, fp, fn, tn = (sum(getattr(each.counts, kind) for each in group) for kind in ("tp", "fp", "fn", "tn"))
-        shares = f"{share(tp, tp + fn)} | {share(tn, tn + fp)}"
-        lines.append(f"| {name} | {tp + fn} | {tp} | {tn + fp} | {fp} | {shares} |")
+        labelled, others = ([each.marked for each in group if bool(each.codes) == has] for has in (True, False))
+        counts = f"{len(labelled)} | {sum(labelled)} | {len(others)} | {sum(others)}"
+        shares = f"{share(sum(labelled), len(labelled))} | {share(len(others) - sum(others), len(others))}"
+        lines.append(f"| {name} | {counts} | {shares} |")
     for code in PVC_CODES:
         group = [recording for recording in marked if code in recording.codes]
         found = sum(recording.marked for recording in group)
@@ -119,12 +124,12 @@ def _of_recordings(marked: Sequence[Marked], failures: Sequence[Failure]) -> lis
 
 def records_csv(records: Sequence[RecordCounts]) -> str:
     """A row of counts for each record of MIT-BIH."""
-    heading = ["data", "record"]
-    heading += [f"{what}_{kind}" for what in ("beats", "aami") for kind in ("tp", "fp", "fn")]
+    ways = ("beats", "aami", "both_beats", "both_aami")
+    heading = ["data", "record", *(f"{way}_{kind}" for way in ways for kind in ("tp", "fp", "fn"))]
     heading += [f"windows_{kind}" for kind in ("tp", "fp", "fn", "tn", "unclear")]
     rows = []
     for record in records:
-        beats = [number for each in (record.beats, record.aami) for number in (each.tp, each.fp, each.fn)]
+        beats = [number for way in ways for number in dataclasses.astuple(getattr(record, way))[:3]]
         windows = record.windows
         of_windows = [windows.tp, windows.fp, windows.fn, windows.tn, record.unclear]
         rows.append([record.data, record.record, *beats, *of_windows])
@@ -133,8 +138,11 @@ def records_csv(records: Sequence[RecordCounts]) -> str:
 
 def marked_csv(marked: Sequence[Marked]) -> str:
     """A row for each Challenge recording: its PVC codes, and whether it is marked."""
-    rows = [[each.source, each.record, " ".join(sorted(each.codes)), int(each.marked)] for each in marked]
-    return csv_text(["source", "record", "codes", "marked"], rows)
+    rows = [
+        [each.source, each.record, " ".join(sorted(each.codes)), int(each.marked), int(each.marked_on_all)]
+        for each in marked
+    ]
+    return csv_text(["source", "record", "codes", "marked", "marked_on_all_leads"], rows)
 
 
 def read_marked(path: Path) -> dict[str, bool]:

@@ -9,7 +9,8 @@ pvc_unet_challenge.csv (which recordings are marked).
 Training takes DS1 of de Chazal, O'Dwyer and Reilly 2004, testing their DS2, and, as the paper's did, recordings of DATA
 that are not labelled with premature ventricular beats. The threshold is that of the best F1 on DS1, each record marked
 by a network that was trained on other patients (three folds); so are the recordings of DATA, in thirds of neighbours,
-who may be one patient. The network that is kept has then been trained on all of both, and DS2 is looked at once. On a
+who may be one patient. Records are also marked by both their leads, and recordings of DATA by all eight, with the same
+network and threshold. The network that is kept has then been trained on all of both, and DS2 is looked at once. On a
 CPU the same seed gives the same weights.
 """
 
@@ -28,7 +29,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from heartbeats import unet
-from heartbeats.beat_shapes import agreed
 from heartbeats.checkpoints import save_tensors
 from heartbeats.errors import reported
 from heartbeats.experiments.mit_bih import COUNTS, DS1, DS2, PREMATURE, AnnotatedRecord, read_records, truth
@@ -107,7 +107,7 @@ def best_threshold(records: Sequence[AnnotatedRecord], networks: Sequence[UNet])
     """
     counts: dict[float, list[Counts]] = {threshold: [] for threshold in THRESHOLDS}
     for record, network in zip(records, networks, strict=True):
-        p = agreed(unet.probabilities(network, record.leads[0]), record.leads[0])
+        p = unet.agreed_probabilities(network, record.leads[0])
         for threshold, of_records in counts.items():
             of_records.append(beat_counts(record, unet.marked_runs(p, threshold))[0])
     scores = np.array([f1(of_records) for of_records in counts.values()])
