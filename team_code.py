@@ -67,7 +67,7 @@ def training_code(
         except BaseException as error:
             if (directory / LOG_FILE).exists():  # else the training has not begun, and nothing is to be written
                 foreseen = isinstance(error, (HeartBeatsError, OSError, KeyboardInterrupt))
-                log.critical("the training has ended: %s", error or type(error).__name__, exc_info=not foreseen)
+                log.critical("the training has ended: %s", str(error) or type(error).__name__, exc_info=not foreseen)
             raise
 
 

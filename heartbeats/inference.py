@@ -122,8 +122,9 @@ class InferenceNetwork:
 
 
 def _state(network: nn.Module) -> list[tuple[int, int]]:
-    """Of each tensor of a network where it is, and how often it was changed in its place."""
-    return [(values.data_ptr(), values._version) for values in network.state_dict().values()]
+    """Of each tensor of a network where it is and, unless made in inference mode, how often it was changed there."""
+    tensors = network.state_dict().values()
+    return [(values.data_ptr(), 0 if values.is_inference() else values._version) for values in tensors]
 
 
 class FoldedBlock:

@@ -326,6 +326,16 @@ def test_the_log_says_why_a_training_ended(simulated, tmp_path):
     assert last.endswith("lower training.learning_rate")
 
 
+def test_the_log_says_that_a_training_was_interrupted(simulated, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("heartbeats.entry.train_and_relabel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        team_code.training_code(simulated, tmp_path / "model", TINY)
+    assert (tmp_path / "model/training.log").read_text().endswith("the training has ended: KeyboardInterrupt\n")
+
+
 def test_the_log_has_the_traceback_of_a_fault(simulated, tmp_path, monkeypatch):
     def faulty(*_):
         raise ZeroDivisionError("for once")

@@ -143,5 +143,15 @@ def test_a_network_that_is_trained_on_answers_by_the_weights_that_it_has_then():
     np.testing.assert_allclose(found, plain(network, [signal(1500)], 3), atol=1e-6)
 
 
+def test_a_network_that_was_made_in_inference_mode_answers():
+    """Its tensors do not count their changes."""
+    size = NetworkSettings(width=8, blocks=(1, 1), reduction=2)
+    with torch.inference_mode():
+        network = trained(size)
+        inference = InferenceNetwork(network)
+        found = inference.probabilities([signal(1500)], seconds=3)
+    np.testing.assert_allclose(found, plain(network, [signal(1500)], 3), atol=1e-6)
+
+
 def test_the_probabilities_of_nothing_are_an_empty_table():
     assert InferenceNetwork(trained()).probabilities([], seconds=10).shape == (0, 27)
