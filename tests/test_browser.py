@@ -65,8 +65,8 @@ def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempP
     write(records, "E90002", np.zeros((12, 5000), np.int16), TWELVE)
     write(records, "E90003", ecg(leads=2), leads)
     (records / "E90004.hea").write_text("E90004 12 500 5000\n")
-    assert show_records([str(records), "--model", str(model_directory), "-o", str(folder / "show")]) == 0
-    assert show_records([str(short), "-o", str(folder / "without-model.html")]) == 0
+    show_records([str(records), "--model", str(model_directory), "-o", str(folder / "show")])
+    show_records([str(short), "-o", str(folder / "without-model.html")])
     shown = {path.stem: path for path in sorted((folder / "show").rglob("*.html"))}
     chosen = ("index", "E00001", "E90001", "E90002", "E90003", "E90004")
     named = {f"ecg-{name}": shown[name] for name in chosen}
