@@ -205,15 +205,21 @@ def test_the_lead_read_is_mlii_prepared_as_for_the_other_networks(tmp_path):
 
 
 def test_the_experiment_writes_weights_report_and_counts(tmp_path, short_training, monkeypatch, capsys, write_record):
-    monkeypatch.setattr(pvc_unet, "DS1", ("1", "2", "3", "4"))
-    monkeypatch.setattr(pvc_unet, "DS2", ("5", "6"))
+    monkeypatch.setattr(pvc_unet, "DS1", ("1", "2", "absent", "3", "4"))
+    monkeypatch.setattr(pvc_unet, "DS2", ("5", "6", "V5"))
     for i in range(1, 7):
         write_mitdb_record(tmp_path, str(i), rhythm(30, (9, 9 + 3 * i)), seed=i)
+    write_record(name="V5", leads=("V5", "V2"), folder=tmp_path)
     write_record(name="A0001", dx="164884008", folder=tmp_path / "challenge")
+    write_record(name="E00002", folder=tmp_path / "challenge").with_suffix(".mat").unlink()
     write_record(name="E00001", folder=tmp_path / "challenge")
     options = [str(tmp_path), str(tmp_path / "out"), "--challenge", str(tmp_path / "challenge"), "--epochs", "2"]
     pvc_unet.main(options)
-    assert (tmp_path / "out/pvc_unet.md").read_text() == capsys.readouterr().out
+    text = (tmp_path / "out/pvc_unet.md").read_text()
+    assert text == capsys.readouterr().out
+    assert "Left out, 2 records of MIT-BIH:\n\n- absent: " in text
+    assert "- V5: V5 has the leads V5, V2, not MLII\n" in text
+    assert "Left out, 1 Challenge recordings:\n\n- E00002: no signal file" in text
     assert str(tmp_path) not in (tmp_path / "out/pvc_unet.md").read_text()
     with (tmp_path / "out/pvc_unet.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

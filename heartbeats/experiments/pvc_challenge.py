@@ -29,7 +29,7 @@ from heartbeats.diagnoses import CLASSES, CPSC_PVC, PVC, label_matrix
 from heartbeats.errors import HeartBeatsError, reported
 from heartbeats.experiments.pvc_labels import Labelled, labelled_recordings
 from heartbeats.experiments.pvc_measures import share
-from heartbeats.experiments.pvc_report import read_marked
+from heartbeats.experiments.pvc_report import left_out, read_marked
 from heartbeats.files import csv_text, named_path, write_text
 from heartbeats.header import source_of
 from heartbeats.prepared import Failure
@@ -149,8 +149,8 @@ def _markdown(rows: Sequence[Row], made: str, failures: Sequence[Failure]) -> st
         counts = f"{row.labelled} | {row.found} | {row.unlabelled} | {row.falsely_found}"
         right = share(row.unlabelled - row.falsely_found, row.unlabelled)
         lines.append(f"| {row.who} | {row.recordings} | {counts} | {share(row.found, row.labelled)} | {right} |")
-    lines += [f"\nLeft out: {failure.name}: {failure.reason}" for failure in failures]
-    return "\n".join(lines) + "\n"
+    lines += ["", *left_out("recordings", [f"{failure.name}: {failure.reason}" for failure in failures])]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from heartbeats.experiments.pvc_measures import (
 from heartbeats.files import csv_text
 from heartbeats.prepared import Failure
 
-__all__ = ["marked_csv", "read_marked", "records_csv", "report"]
+__all__ = ["left_out", "marked_csv", "read_marked", "records_csv", "report"]
 
 # As their abstracts have it; both classify beats of two leads at the R marks of the annotations, and train on 201 too.
 PUBLISHED = """\
@@ -119,7 +119,12 @@ def _of_recordings(marked: Sequence[Marked], failures: Sequence[Failure]) -> lis
         group = [recording for recording in marked if code in recording.codes]
         found = sum(recording.marked for recording in group)
         lines.append(f"| labelled {code} | {len(group)} | {found} | | | {share(found, len(group))} | |")
-    return [*lines, "", *(f"Left out: {failure.name}: {failure.reason}" for failure in failures), ""]
+    return [*lines, "", *left_out("Challenge recordings", [f"{each.name}: {each.reason}" for each in failures])]
+
+
+def left_out(what: str, reasons: Sequence[str]) -> list[str]:
+    """What could not be used: counted and, with the reason of each, named."""
+    return [f"Left out, {len(reasons)} {what}:", "", *(f"- {reason}" for reason in reasons), ""] if reasons else []
 
 
 def records_csv(records: Sequence[RecordCounts]) -> str:

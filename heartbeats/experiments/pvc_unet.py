@@ -34,7 +34,7 @@ from heartbeats.errors import reported
 from heartbeats.experiments.mit_bih import COUNTS, DS1, DS2, PREMATURE, AnnotatedRecord, read_records, truth
 from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc, labelled_recordings
 from heartbeats.experiments.pvc_measures import Counts, beat_counts, count_record, f1, mark_recordings
-from heartbeats.experiments.pvc_report import marked_csv, records_csv, report
+from heartbeats.experiments.pvc_report import left_out, marked_csv, records_csv, report
 from heartbeats.experiments.pvc_windows import draw_windows
 from heartbeats.files import named_path, write_text
 from heartbeats.unet import UNet
@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)  # other numbers of threads add in another order, and give other weights
     with reported("pvc_unet"):
         options.out.mkdir(parents=True, exist_ok=True)
-        (ds1, left_out1), (ds2, left_out2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
+        (ds1, without1), (ds2, without2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
         ds1.sort(key=dealing_order)
         labelled, failures = labelled_recordings(options.challenge) if options.challenge else (Labelled((), ()), [])
         trained = train_all(ds1, labelled, epochs=options.epochs, seed=options.seed)
@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         records += [count_record("DS2", record, trained.kept) for record in ds2]
         marked = mark_recordings(labelled, trained.for_challenge)
         lines = report(records, marked, failures, made, trained.threshold)
-        lines += [f"Left out: {reason}" for reason in left_out1 + left_out2]
+        lines += left_out("records of MIT-BIH", without1 + without2)
         text = "\n".join(lines).rstrip() + "\n"
         print(text, end="")
         write_text(options.out / "pvc_unet.md", text)
