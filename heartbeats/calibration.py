@@ -63,11 +63,11 @@ def _without_gaps(
     """
     counts = []
     values = adc.astype(np.float64)
-    lowest, highest = values.min(axis=1), values.max(axis=1)  # NaN where a sample is
-    for i, (row, line) in enumerate(zip(values, header.signals, strict=True)):
+    lowest, highest = adc.min(axis=1).tolist(), adc.max(axis=1).tolist()  # NaN where a sample is
+    for row, line, low, high in zip(values, header.signals, lowest, highest, strict=True):
         none = NO_SAMPLE.get(line.format, -math.inf)
         # Most leads miss nothing, and need no closer look.
-        if max(none, -LARGEST_SAMPLE) < lowest[i] and highest[i] <= LARGEST_SAMPLE:
+        if max(none, -LARGEST_SAMPLE) < low and high <= LARGEST_SAMPLE:
             counts.append(0)
             continue
         missing = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == none)
@@ -101,10 +101,8 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
         warnings.append(f"the stated gain of {stated:g} per mV is a known error of early headers: {USUAL_GAIN:g} used")
     gains = np.where(usable & ~misstated, gains, USUAL_GAIN)
 
-    means = values.mean(axis=1)
-    centred = (row - mean for row, mean in zip(values, means, strict=True))  # one at a time, in the processor's cache
-    deviations = np.sqrt([np.vecdot(row, row) / row.size for row in centred])
-    beating = np.ptp(values, axis=1) > 0  # not by deviations: rounding may give a constant lead one
+    deviations = np.sqrt([_variance(row) for row in values])
+    beating = deviations > 0
     low, high = PLAUSIBLE_DEVIATION
     if beating.any() and not low <= np.median(deviations[beating] / np.abs(gains[beating])) <= high:
         stated = np.median(gains)
@@ -114,3 +112,13 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
         else:
             warnings.append(f"amplitudes are not those of an ECG at the stated gain of {stated:g} per mV")
     return gains
+
+
+def _variance(lead: npt.NDArray[np.float64]) -> float:
+    """The variance of a lead's samples, 0 of a constant lead; in half the time of ``numpy.var``.
+
+    Taken about the first sample instead of the mean: about one of the samples, moments cancel by no more than a factor
+    of their number.
+    """
+    shifted = lead - lead[0]
+    return float((np.vecdot(shifted, shifted) - shifted.sum() ** 2 / lead.size) / lead.size)
