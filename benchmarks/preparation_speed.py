@@ -5,7 +5,8 @@
 The recordings are simulated, of the lengths of the Challenge's sources (two thirds 10 s, up to 60 s), into a temporary
 folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Timed are whole stores of 4000 recordings,
 the workers being up. Bare work is reading the two files of each recording (``scipy.io.loadmat``) and the wavelet
-transform of its eight leads and back (PyWavelets), on one core; what else a recording needs is printed in parts.
+transform of its eight leads and back (PyWavelets), on one core; what else a recording needs is printed in parts. The
+share with storing is that of a store's time less the time of the bradycardia rule, which is measured beside it.
 Memory is that of all processes, what they share counted once.
 """
 

@@ -202,7 +202,8 @@ def _wander(deepest: Floats, samples: int) -> Floats:
     It lies on straight lines, as :func:`_interpolated` has it seven times over; here all levels are one matrix product.
     """
     step = 2 ** (LEVEL - 1)  # samples of level 1 from one of level 8 to the next
-    first, skipped = divmod(6 * (step - 1), step)  # level 1 begins between two samples of level 8
+    # Sample i + 3 of a level is sample 2 i of the one below: level 1 begins between two samples of level 8.
+    first, skipped = divmod(6 * (step - 1), step)
     known = deepest[:, first:]
     ramp = np.arange(step) / step
     lines: Floats = np.stack([known[:, :-1], known[:, 1:]], axis=2) @ np.stack([1 - ramp, ramp])

@@ -32,7 +32,6 @@ __all__ = [
 # The functions of heartbeats.sign_loss.
 LOSSES = ("sign", "bce", "focal")
 
-
 PVC_DECIDERS = ("networks", "unet", "unet-all-leads")
 LARGEST = 10**300  # of whole numbers that stand for others
 

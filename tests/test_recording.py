@@ -314,15 +314,15 @@ def test_a_constant_signal_does_not_deviate_in_whatever_order_it_lies(value: flo
     np.testing.assert_array_equal(by_row.signal, by_column.signal)
 
 
-@pytest.mark.parametrize("first", [1e-3, 1.0, 1e3])
-def test_one_sample_unlike_all_others_is_a_deviation_however_long_the_signal(first: float) -> None:
-    """The deviation is first / sqrt(samples), all of it the difference of two moments that are nearly equal."""
+@pytest.mark.parametrize("deviation", [1e-3, 1.0, 1e3])  # mV
+def test_one_sample_unlike_all_others_is_a_deviation_however_long_the_signal(deviation: float) -> None:
+    """It is the difference of two moments that are equal to one part in a million."""
     samples = 1_000_000
     signal = np.zeros((1, samples))
-    signal[0, 0] = first * math.sqrt(samples) * 1000
+    signal[0, 0] = deviation * math.sqrt(samples) * 1000
     recording = recording_from_samples(header(leads=("I",), samples=samples), signal)
-    assert bool(recording.warnings) == (first != 1.0)
-    np.testing.assert_allclose(recording.signal[0, 0], first * math.sqrt(samples), rtol=1e-12)
+    assert bool(recording.warnings) == (deviation != 1.0)
+    np.testing.assert_allclose(recording.signal[0, 0], deviation * math.sqrt(samples), rtol=1e-12)
 
 
 def test_leads_of_any_case_are_the_same_recording() -> None:
