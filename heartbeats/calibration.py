@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median  # of a dozen numbers in a tenth of numpy's time
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,9 @@ def to_millivolts(
     warnings: list[str] = []
     signal, missing = _without_gaps(header, adc, warnings)
     gains = _gains(header, signal, name, warnings)
-    signal -= np.array([line.baseline for line in header.signals])[:, None]
+    baselines = np.array([line.baseline for line in header.signals])
+    if baselines.any():  # most are 0
+        signal -= baselines[:, None]
     signal /= gains[:, None]
     return signal, missing, warnings
 
@@ -101,12 +104,12 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
         warnings.append(f"the stated gain of {stated:g} per mV is a known error of early headers: {USUAL_GAIN:g} used")
     gains = np.where(usable & ~misstated, gains, USUAL_GAIN)
 
-    deviations = np.sqrt([_variance(row) for row in values])
+    deviations = np.sqrt(_variances(values))
     beating = deviations > 0
     low, high = PLAUSIBLE_DEVIATION
-    if beating.any() and not low <= np.median(deviations[beating] / np.abs(gains[beating])) <= high:
-        stated = np.median(gains)
-        if low <= np.median(deviations[beating]) / USUAL_GAIN <= high:
+    if beating.any() and not low <= median(deviations[beating] / np.abs(gains[beating])) <= high:
+        stated = median(gains)
+        if low <= median(deviations[beating]) / USUAL_GAIN <= high:
             gains = np.full_like(gains, USUAL_GAIN)
             warnings.append(f"the stated gain of {stated:g} per mV gives no ECG's amplitudes: {USUAL_GAIN:g} used")
         else:
@@ -114,11 +117,16 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
     return gains
 
 
-def _variance(lead: npt.NDArray[np.float64]) -> float:
-    """The variance of a lead's samples, 0 of a constant lead; in half the time of ``numpy.var``.
+def _variances(values: npt.NDArray[np.float64]) -> list[float]:
+    """The variance of each lead's samples, 0 of a constant lead; in half the time of ``numpy.var``.
 
     Taken about the first sample instead of the mean: about one of the samples, moments cancel by no more than a factor
-    of their number.
+    of their number. One lead after the other, in the same memory, which stays in the processor's cache.
     """
-    shifted = lead - lead[0]
-    return float((np.vecdot(shifted, shifted) - shifted.sum() ** 2 / lead.size) / lead.size)
+    samples = values.shape[1]
+    shifted = np.empty(samples)
+    variances = []
+    for lead in values:
+        np.subtract(lead, lead[0], out=shifted)
+        variances.append(float((np.vecdot(shifted, shifted) - shifted.sum() ** 2 / samples) / samples))
+    return variances

@@ -28,6 +28,7 @@ __all__ = [
     "csv_text",
     "locked",
     "named_path",
+    "naming",
     "printable",
     "read_bytes",
     "remove_half_written",
@@ -99,12 +100,25 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     # Names end at 255 bytes. Containers on one folder have processes of the same number, and names may begin alike.
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(8)}.tmp")
     try:
-        write(temporary)
-        temporary.replace(path)
-    except BaseException as error:
+        with naming(path, instead_of=temporary):
+            write(temporary)
+            temporary.replace(path)
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
-            error.filename = str(path)  # the name that means something to whoever reads it; a full disk gives none
+        raise
+
+
+@contextmanager
+def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
+    """What the system refuses within is told with the name of the file that means something to whoever reads it.
+
+    A full disk gives none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename in (None, str(instead_of)):
+            error.filename = str(path)
         raise
 
 

@@ -201,19 +201,29 @@ def _comments(lines: list[str]) -> dict[str, str]:
 def _signal_line(line: str) -> SignalLine:
     """``FILE FORMAT GAIN(BASELINE)/UNIT RESOLUTION ZERO FIRST CHECKSUM BLOCK LEAD``; all after FORMAT is optional."""
     fields = line.split()
-    stated = _GAIN.match(fields[2]) if len(fields) > 2 else None
-    gain = _number(stated["gain"]) if stated else None
-    zero = _number(fields[4]) if len(fields) > 4 else None
-    baseline = _number(stated["baseline"]) if stated and stated["baseline"] else zero
-    unit = (stated["unit"] or "mV").lower() if stated else "mv"
     stated_format = _FORMAT.match(fields[1]) if len(fields) > 1 else None
+    gain, baseline = _gain(fields[2]) if len(fields) > 2 else (math.nan, None)
+    if baseline is None and len(fields) > 4:
+        baseline = _number(fields[4])
     return SignalLine(
         file=fields[0],
         format=stated_format[1] if stated_format else "",
-        gain=math.nan if gain is None else gain / _MILLIVOLTS.get(unit, 1.0),
+        gain=gain,
         baseline=baseline if baseline is not None else 0.0,
         lead=canonical_lead(fields[-1]),
     )
+
+
+@lru_cache(4096)
+def _gain(written: str) -> tuple[float, float | None]:
+    """``GAIN(BASELINE)/UNIT``: ADC units per mV, NaN if not stated as a number, and ADC units, where it states them."""
+    stated = _GAIN.match(written)
+    if not stated:
+        return math.nan, None
+    gain = _number(stated["gain"])
+    unit = (stated["unit"] or "mV").lower()
+    baseline = _number(stated["baseline"]) if stated["baseline"] else None
+    return math.nan if gain is None else gain / _MILLIVOLTS.get(unit, 1.0), baseline
 
 
 def _age(text: str) -> float:

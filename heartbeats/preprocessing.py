@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 SAMPLING_RATE = 500  # Hz
 SECONDS = 30
 
+MICROVOLTS = (-(2**15), 2**15 - 1)  # that int16 holds
 FAINTEST = 20  # microvolts: what stays below throughout is noise, or given in volts
 
 LEVEL = 8
@@ -73,13 +75,12 @@ def prepare(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArra
     prepared = prepared_leads(signal, sampling_rate=recording.sampling_rate, denoising=denoising)
     prepared = np.ascontiguousarray(prepared[:, : SECONDS * SAMPLING_RATE])
     lowest, highest = int(prepared.min()), int(prepared.max())
-    limits = np.iinfo(np.int16)
     if lowest == highest == 0:
         warnings = (*warnings, "all leads are flat: the answer says nothing")
     elif max(highest, -lowest) < FAINTEST:
         warnings = (*warnings, f"no sample reaches {FAINTEST} microvolts: is the signal in mV?")
-    elif lowest == limits.min or highest == limits.max:
-        warnings = (*warnings, f"samples are clipped at {limits.max / 1000:.1f} mV: is the signal in mV?")
+    elif lowest == MICROVOLTS[0] or highest == MICROVOLTS[1]:
+        warnings = (*warnings, f"samples are clipped at {MICROVOLTS[1] / 1000:.1f} mV: is the signal in mV?")
     return prepared, warnings
 
 
@@ -144,12 +145,17 @@ def resample(signal: Floats, *, sampling_rate: float) -> Floats:
 
     The signal is continued along the line through its ends, so that a lead that is not at 0 mV there has no step.
     """
-    # Exact for whole rates; 977.517 Hz becomes the next ratio that a filter of reasonable length can do.
-    ratio = Fraction(SAMPLING_RATE / sampling_rate).limit_denominator(2000)
+    ratio = _ratio(sampling_rate)
     if ratio == 1:
         return signal
     resampled: Floats = scipy.signal.resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
     return resampled
+
+
+@cache
+def _ratio(sampling_rate: float) -> Fraction:
+    """500 Hz over a rate: exact for whole rates; of 977.517 Hz the next that a filter of reasonable length can do."""
+    return Fraction(SAMPLING_RATE / sampling_rate).limit_denominator(2000)
 
 
 def denoise(signal: Floats) -> Floats:
@@ -185,10 +191,11 @@ def _approximation(signal: Floats) -> Floats:
     leads, samples = signal.shape
     length = (samples + REACH + 1) // 2
     blocks = -(-length // BLOCK) + 1
-    extended = np.zeros((leads, blocks * 2 * BLOCK))
+    extended = np.empty((leads, blocks * 2 * BLOCK))
     extended[:, :REACH] = signal[:, REACH - 1 :: -1]
     extended[:, REACH : REACH + samples] = signal
     extended[:, REACH + samples : 2 * REACH + samples] = signal[:, : -REACH - 1 : -1]
+    extended[:, 2 * REACH + samples :] = 0  # whatever lies there times 0 need not be 0
     windows = extended.reshape(leads, blocks, 2 * BLOCK)
     own, following = FILTERS[: 2 * BLOCK], FILTERS[2 * BLOCK :]
     approximation: Floats = windows[:, :-1] @ own
@@ -223,8 +230,7 @@ def _interpolated(approximation: Floats) -> Floats:
 def microvolts(signal: Floats) -> npt.NDArray[np.int16]:
     """A signal in mV as int16 in whole microvolts, of the same shape; what does not fit (beyond 32.8 mV) is clipped."""
     scaled = signal * 1000.0
-    limits = np.iinfo(np.int16)
-    return np.clip(np.rint(scaled, out=scaled), limits.min, limits.max, out=scaled).astype(np.int16)
+    return np.clip(np.rint(scaled, out=scaled), *MICROVOLTS, out=scaled).astype(np.int16)
 
 
 def fixed_length(signals: Sequence[npt.NDArray[np.int16]], samples: int) -> npt.NDArray[np.float32]:

@@ -7,6 +7,7 @@ no more than its semaphores.
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -30,8 +31,8 @@ Made = TypeVar("Made")
 
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
-GROUP = 8  # recordings handed over at once: handing over a single one costs a quarter of its preparation
-AHEAD = 4  # groups per core that are under way or waiting at most; a prepared recording has some hundred kilobytes
+GROUP = 16  # recordings handed over at once: handing over a single one costs a quarter of its preparation
+AHEAD = 2  # groups per core that are under way or waiting at most; a prepared recording has some hundred kilobytes
 # There is a worker for each core: were each to use several threads, they would wait for one another.
 ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -42,7 +43,7 @@ def read_ahead(
     """What ``make`` makes of header files on all cores, in order, a bounded number ahead.
 
     A recording that ends its worker (a fault in a library, or too large for the memory) becomes a :class:`Failure`.
-    Those that were under way beside it are made once more, each alone in a process.
+    Those that were under way beside it are made once more, one after the other.
 
     Args:
         make: a function that the workers can import.
@@ -61,9 +62,7 @@ def read_ahead(
 def _submit(make: Callable[[Path], Made | Failure], files: list[Path], workers: int) -> Future[list[Made | Failure]]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
-        executor = get_reusable_executor(
-            workers, timeout=IDLE, initializer=_end_with, initargs=(os.getpid(),), env=ALONE
-        )
+        executor = get_reusable_executor(workers, timeout=IDLE, **_started())
         with suppress(BrokenProcessPool):
             future: Future[list[Made | Failure]] = executor.submit(_make_each, make, files)
             return future
@@ -73,8 +72,17 @@ def _make_each(make: Callable[[Path], Made | Failure], files: list[Path]) -> lis
     return [make(file) for file in files]
 
 
-def _end_with(parent: int) -> None:
-    """In a worker: end when the process that started it has, by whatever signal; loky's would idle on."""
+def _started() -> dict[str, Any]:
+    """How workers are started."""
+    return {"initializer": _begin, "initargs": (os.getpid(),), "env": ALONE}
+
+
+def _begin(parent: int) -> None:
+    """In a worker: end when the process that started it has, by whatever signal; loky's would idle on.
+
+    What has been imported is left out when Python looks for garbage: loky has it do so every second, for 20 ms.
+    """
+    gc.freeze()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -90,13 +98,18 @@ def _finished(
     try:
         return future.result()
     except BrokenProcessPool:
-        return [_made_alone(file, make) for file in files]
+        return _made_alone(files, make)
 
 
-def _made_alone(header_file: Path, make: Callable[[Path], Made | Failure]) -> Made | Failure:
-    with ProcessPoolExecutor(max_workers=1) as worker:
-        try:
-            alone: Future[Made | Failure] = worker.submit(make, header_file)
-            return alone.result()
-        except BrokenProcessPool:
-            return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")
+def _made_alone(files: list[Path], make: Callable[[Path], Made | Failure]) -> list[Made | Failure]:
+    """What ``make`` makes of header files one by one in a process of their own, so that whichever ends it is known."""
+    made: list[Made | Failure] = []
+    while len(made) < len(files):
+        with ProcessPoolExecutor(max_workers=1, **_started()) as worker:
+            try:
+                while len(made) < len(files):
+                    made.append(worker.submit(make, files[len(made)]).result())
+            except BrokenProcessPool:
+                reason = "reading it ended the process: its files are damaged, or too large"
+                made.append(Failure(files[len(made)].stem, reason))
+    return made

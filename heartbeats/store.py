@@ -1,8 +1,9 @@
 """Prepared signals on disk: written once, memory-mapped ever after.
 
-``signals.int16`` holds the signals one after the other, each (8, samples) at its true length, little-endian;
-``index.jsonl`` says where, one line per recording. A line is written after its signal, so that whatever a killed run
-leaves is whole or is cut away by the next, and a later run prepares only what is new or changed.
+``signals.int16`` holds the signals, each (8, samples) at its true length, little-endian, appended by the very processes
+that prepare them: handing a signal over would cost a third of its preparation. ``index.jsonl`` says where, one line per
+recording, written by one process after the signal: what a killed run leaves without a line is cut away by the next, or
+lies unused among the others, and a later run prepares only what is new or changed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from heartbeats.files import code_digest
+from heartbeats.files import code_digest, naming, read_bytes
 from heartbeats.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
 from heartbeats.preprocessing import LEADS
 from heartbeats.read_ahead import read_ahead
@@ -35,25 +36,25 @@ log = logging.getLogger(__name__)
 
 # The modules that prepare a recording: a change of theirs prepares all anew.
 PREPARING = ("header", "matlab_file", "calibration", "recording", "preprocessing", "heart_rate", "prepared")
+INDEX, SIGNALS = "index.jsonl", "signals.int16"
 SAMPLE_TYPE = np.dtype("<i2")
 FRAME = len(LEADS) * SAMPLE_TYPE.itemsize  # bytes of one sample of all leads
-LINE_TYPES = [str, str, int, int, bool, str, list, int]  # of a line of the index, as JSON gives them
+LINE_TYPES = [str, str, int, int, bool, str, list, int]  # of a line of the index, its key first, as JSON gives them
 
 
 @dataclass(frozen=True)
-class IndexLine:
-    """A line of the index: a recording's key, where its signal is (bytes, the end not included), and the rest of it.
+class Place:
+    """Where a recording's signal is in the store (bytes, the end not included), and the rest of the recording.
 
     ``checksum`` is the CRC-32 of the signal's bytes.
     """
 
-    key: str
     name: str
     start: int
     end: int
     bradycardia: bool
     digest: str
-    warnings: tuple[str, ...]
+    warnings: Sequence[str]
     checksum: int
 
 
@@ -72,26 +73,30 @@ def stored(
     keys = [_key(path, code) for path in header_files]
     failures: dict[str, Failure] = {}
     with _locked(directory) as (index, signals):
-        lines = _whole_lines(index, signals)
-        for key in _damaged(lines, keys, signals):
-            del lines[key]
-        new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in lines}
+        places = _whole_lines(index, signals)
+        for key in _damaged(places, keys, signals):
+            del places[key]
+        new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in places}
         log.info(
             "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
         )
         quiet = None if new else True
-        ahead = read_ahead(partial(prepare_file, settings=settings), new.values())
+        ahead = read_ahead(partial(_prepare_into, directory / SIGNALS, settings=settings), new.values())
         bar = tqdm(ahead, desc="preparing", total=len(new), unit="recording", disable=quiet)
-        for key, prepared in zip(new, bar, strict=True):
-            if isinstance(prepared, Failure):
-                failures[key] = prepared
+        for key, place in zip(new, bar, strict=True):
+            if isinstance(place, Failure):
+                failures[key] = place
             else:
-                lines[key] = _append(key, prepared, index, signals)
-        size = signals.tell()
+                places[key] = place
+                with naming(directory / INDEX):
+                    index.write(json.dumps({"key": key, **vars(place)}).encode() + b"\n")
+                    index.flush()
     samples = np.zeros(0, SAMPLE_TYPE)
-    if size:
-        samples = np.asarray(np.memmap(directory / "signals.int16", SAMPLE_TYPE, mode="r"))
-    return [failures[key] if key in failures else _prepared(lines[key], samples) for key in keys]
+    if end := max((place.end for place in places.values()), default=0):
+        samples = np.asarray(
+            np.memmap(directory / SIGNALS, SAMPLE_TYPE, mode="r", shape=(end // SAMPLE_TYPE.itemsize,))
+        )
+    return [failures[key] if key in failures else _prepared(places[key], samples) for key in keys]
 
 
 def _key(header_file: Path, code: str) -> str:
@@ -104,86 +109,91 @@ def _key(header_file: Path, code: str) -> str:
         except (OSError, ValueError):  # missing, or a name that is none: reading it will say so
             described.append(f"{path.name} missing")
     names = "\n".join(described).encode("utf-8", "surrogateescape")  # file names need not be UTF-8
-    return hashlib.sha256(names + header_file.read_bytes()).hexdigest()
+    return hashlib.sha256(names + read_bytes(header_file)).hexdigest()
 
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """The store's index and signal files, open for reading and appending, for one process at a time."""
-    with (directory / "index.jsonl").open("a+b") as index, (directory / "signals.int16").open("a+b") as signals:
+    with (directory / INDEX).open("a+b") as index, (directory / SIGNALS).open("a+b") as signals:
         fcntl.flock(index, fcntl.LOCK_EX)  # waits: models that share a store take turns
         yield index, signals
 
 
-def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, IndexLine]:
+def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, Place]:
     """The index's lines by key, up to the first that is damaged or without its signal; the rest is cut away.
 
-    Lines of another version of this program keep their place, for whoever has their signals mapped.
+    So are signals behind those of all lines. Lines of another version of this program keep their signals, for whoever
+    has them mapped.
     """
     index.seek(0)
     size = signals.seek(0, 2)
-    lines: dict[str, IndexLine] = {}
+    places: dict[str, Place] = {}
     end = whole = 0
     for line in index:
         try:
             fields = json.loads(line)
-            span = fields["start"], fields["end"]
-        except (ValueError, TypeError, KeyError):
+            key, span = fields.pop("key"), (fields["start"], fields["end"])
+        except (ValueError, TypeError, AttributeError, KeyError):
             break
         if [type(place) for place in span] != [int, int] or not line.endswith(b"\n"):
             break
-        if not span[0] == end <= span[1] <= size or (span[1] - end) % FRAME:
+        if not 0 <= span[0] <= span[1] <= size or any(place % FRAME for place in span):
             break
-        end, whole = span[1], whole + len(line)
+        end, whole = max(end, span[1]), whole + len(line)
         with suppress(TypeError):
-            entry = IndexLine(**fields)
-            if [type(value) for value in vars(entry).values()] == LINE_TYPES:
-                lines[entry.key] = entry
+            place = Place(**fields)
+            if [type(key), *map(type, vars(place).values())] == LINE_TYPES:
+                places[key] = place
     index.truncate(whole)
     signals.truncate(end)
-    signals.seek(0, 2)
-    return lines
+    return places
 
 
-def _damaged(lines: dict[str, IndexLine], keys: Sequence[str], signals: BinaryIO) -> list[str]:
+def _damaged(places: dict[str, Place], keys: Sequence[str], signals: BinaryIO) -> list[str]:
     """Those of the keys whose signals are not what was written."""
     damaged = []
     for key in dict.fromkeys(keys):
-        if entry := lines.get(key):
-            signals.seek(entry.start)
-            if zlib.crc32(signals.read(entry.end - entry.start)) != entry.checksum:
+        if place := places.get(key):
+            signals.seek(place.start)
+            if zlib.crc32(signals.read(place.end - place.start)) != place.checksum:
                 damaged.append(key)
-    signals.seek(0, 2)
     if damaged:
         log.warning("%d prepared signals are damaged on disk: prepared anew", len(damaged))
     return damaged
 
 
-def _append(key: str, prepared: Prepared, index: BinaryIO, signals: BinaryIO) -> IndexLine:
+def _prepare_into(signals: Path, header_file: Path, *, settings: PreparationSettings) -> Place | Failure:
+    """Prepare a recording and write its signal behind the others, in whichever process; or why that cannot be.
+
+    Raises:
+        OSError: the signal cannot be written.
+    """
+    prepared = prepare_file(header_file, settings)
+    if isinstance(prepared, Failure):
+        return prepared
     content = np.ascontiguousarray(prepared.signal, SAMPLE_TYPE).data
-    entry = IndexLine(
-        key=key,
+    with naming(signals), signals.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two that append may write over one another on network file systems
+        start = file.seek(-(-file.seek(0, 2) // FRAME) * FRAME)  # a process that was killed may have left any part
+        file.write(content)
+    return Place(
         name=prepared.name,
-        start=signals.tell(),
-        end=signals.tell() + content.nbytes,
+        start=start,
+        end=start + content.nbytes,
         bradycardia=prepared.bradycardia,
         digest=prepared.digest,
         warnings=prepared.warnings,
         checksum=zlib.crc32(content),
     )
-    signals.write(content)
-    signals.flush()
-    index.write(json.dumps(vars(entry)).encode() + b"\n")
-    index.flush()
-    return entry
 
 
-def _prepared(entry: IndexLine, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:
-    first, last = entry.start // SAMPLE_TYPE.itemsize, entry.end // SAMPLE_TYPE.itemsize
+def _prepared(place: Place, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:
+    first, last = place.start // SAMPLE_TYPE.itemsize, place.end // SAMPLE_TYPE.itemsize
     return Prepared(
-        name=entry.name,
+        name=place.name,
         signal=samples[first:last].reshape(len(LEADS), -1),
-        bradycardia=entry.bradycardia,
-        digest=entry.digest,
-        warnings=tuple(entry.warnings),
+        bradycardia=place.bradycardia,
+        digest=place.digest,
+        warnings=tuple(place.warnings),
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from conftest import ecg
 from heartbeats import store
 from heartbeats.header import find_headers
 from heartbeats.prepared import Failure, prepare_file
+from heartbeats.read_ahead import read_ahead
 from heartbeats.settings import PreparationSettings
 from heartbeats.store import stored
 from heartbeats.training import data_digest
@@ -24,7 +26,6 @@ def header_files(write_record) -> list[Path]:
 def prepared_now(monkeypatch) -> list[str]:
     """Names of the recordings that the store prepares from here on."""
     names: list[str] = []
-    read_ahead = store.read_ahead
 
     def counted(make, header_files):
         paths = list(header_files)
@@ -63,10 +64,9 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
     def interrupted(make, paths):
-        yield from store_read_ahead(make, list(paths)[:2])
+        yield from read_ahead(make, list(paths)[:2])
         raise KeyboardInterrupt
 
-    store_read_ahead = store.read_ahead
     with monkeypatch.context() as patched:
         patched.setattr(store, "read_ahead", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -74,6 +74,38 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_p
     names = prepared_now(monkeypatch)
     assert_all_right(stored(header_files, tmp_path / "store"), header_files)
     assert names == ["A0003", "A0004"]
+
+
+def test_signals_without_a_line_harm_none(header_files, tmp_path, monkeypatch):
+    """A process that was killed leaves them among those of others, whole or in part."""
+
+    def with_parts(make, paths):
+        for path in paths:
+            with (tmp_path / "store/signals.int16").open("ab") as signals:
+                signals.write(b"\x55" * 33)
+            yield from read_ahead(make, [path])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_ahead", with_parts)
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    index = tmp_path / "store/index.jsonl"
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text(lines[0] + "".join(lines[2:]))
+    names = prepared_now(monkeypatch)
+    for _ in range(2):
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert names == ["A0002"]
+
+
+def test_processes_that_store_side_by_side_leave_each_signal_its_place(write_record, tmp_path, monkeypatch):
+    header_files = [write_record(f"A00{i:02d}", ecg(rate=50 + 2 * i, seconds=2 + i % 3)) for i in range(30)]
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_ahead", partial(read_ahead, group=1))
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    lines = [json.loads(line) for line in (tmp_path / "store/index.jsonl").read_text().splitlines()]
+    spans = sorted((line["start"], line["end"]) for line in lines)
+    assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
+    assert [line["name"] for line in lines] == [path.stem for path in header_files]
 
 
 def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
