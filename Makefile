@@ -8,6 +8,7 @@
 # make constraints      write constraints.txt anew, after a change of the requirements
 
 PYTHON ?= python3.11
+ALL_CORES = --numprocesses auto --maxprocesses 8 --dist worksteal
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-browser check format clean campaigns container-test constraints
@@ -27,12 +28,12 @@ demo: .venv/installed
 	@echo "Pages to open in a browser: the training demo/model/report.html, the scores demo/scores.html, an ECG demo/E00001.html"
 
 test: .venv/installed-dev
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(ALL_CORES)
 
 test-browser: .venv/installed-dev build/axe/node_modules/axe-core/axe.min.js
 	command -v chromium chromedriver || (apt-get update && \
 		apt-get install --yes --no-install-recommends chromium chromium-driver fonts-dejavu-core)
-	.venv/bin/python -m pytest tests/test_browser.py
+	.venv/bin/python -m pytest $(ALL_CORES) tests/test_browser.py
 
 build/axe/node_modules/axe-core/axe.min.js:
 	npm install --silent --no-fund --no-audit --prefix build/axe axe-core@4.14.1

@@ -128,11 +128,11 @@ def build_cohort(data_directory: Path, store_directory: Path, settings: Settings
     kept = [not isinstance(recording, Failure) for recording in prepared]
     recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
     for warning, names in warned(recordings).items():
-        log.warning("%s (%d recordings): %s", warning, len(names), _some(names))
+        log.warning("%s (%d recordings): %s", printable(warning), len(names), _some(names))
     for reason, names in left_out.items():
         log.info("left out, %s (%d recordings): %s", reason, len(names), _some(names))
     if selection.unscored:
-        counted = [f"{printable(diagnosis)} ({count})" for diagnosis, count in selection.unscored.most_common()]
+        counted = [f"{diagnosis} ({count})" for diagnosis, count in selection.unscored.most_common()]
         log.info("diagnoses of those without a scored label: %s", _some(counted))
 
     validation = np.array([validates(recording.digest, settings) for recording in recordings], np.bool_)
@@ -204,6 +204,6 @@ def warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first of them: a line of ten thousand is read by nobody."""
+    """The first of them, fit to be shown: a line of ten thousand is read by nobody."""
     more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(printable, names[:NAMED])) + (f" and {more} more" if more > 0 else "")

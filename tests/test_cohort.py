@@ -43,6 +43,20 @@ def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_a
     assert [CLASSES[j] for j in np.flatnonzero(cohort.labels.all(axis=0))] == ["164889003", "426177001"]
 
 
+def test_what_a_name_or_a_header_holds_does_not_steer_the_terminal_that_the_log_is_on(write_record, tmp_path, caplog):
+    write_record("E0001", folder=tmp_path / "data")
+    write_record("E0002\x1b[2J", folder=tmp_path / "data", dx="164884008")
+    signal = ecg()
+    signal[11, 5] = -(2**15)  # no sample, which the log tells of the lead
+    header_file = write_record("E0003", signal, folder=tmp_path / "data")
+    header_file.write_text(header_file.read_text().replace(" V6\n", " \x1b[2JV6\n"))
+    with caplog.at_level(logging.INFO):
+        build_cohort(tmp_path / "data", tmp_path / "store", SETTINGS)
+    messages = [record.getMessage() for record in caplog.records]
+    assert r"left out, no scored label (1 recordings): E0002\x1b[2J" in messages
+    assert all(message.isprintable() for message in messages)
+
+
 def test_of_many_ten_are_named_in_the_log_and_all_in_the_model(folder, write_record, tmp_path, caplog):
     for i in range(12):
         write_record(f"A01{i:02}", folder=folder / "cpsc", dx="164884008")

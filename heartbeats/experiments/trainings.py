@@ -16,6 +16,7 @@ from heartbeats.diagnoses import read_weights
 from heartbeats.entry import train_entry
 from heartbeats.experiments.intervals import Answers
 from heartbeats.experiments.plan import Plan
+from heartbeats.files import printable
 from heartbeats.header import find_headers, source_of
 from heartbeats.prepared import Failure, Prepared
 from heartbeats.scoring import merge_equivalent
@@ -175,7 +176,7 @@ def _seen(name: str, classifier: Classifier, header_files: list[Path], settings:
     prepared = stored(selection.header_files, directory / settings.cohort.store, settings.preparation)
     for failure in prepared:
         if isinstance(failure, Failure):
-            log.warning("%s: %s is left out: %s", name, failure.name, failure.reason)
+            log.warning("%s: %s is left out: %s", name, printable(failure.name), printable(failure.reason))
     kept = np.array([isinstance(recording, Prepared) for recording in prepared])
     recordings = [recording for recording in prepared if isinstance(recording, Prepared)]
     if not recordings:
