@@ -133,7 +133,7 @@ def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, Place]:
     for line in index:
         try:
             fields = json.loads(line)
-            key, span = fields.pop("key"), (fields["start"], fields["end"])
+            key, span = fields.pop("key", None), (fields["start"], fields["end"])
         except (ValueError, TypeError, AttributeError, KeyError):
             break
         if [type(place) for place in span] != [int, int] or not line.endswith(b"\n"):
