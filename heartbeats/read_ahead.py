@@ -102,14 +102,18 @@ def _finished(
 
 
 def _made_alone(files: list[Path], make: Callable[[Path], Made | Failure]) -> list[Made | Failure]:
-    """What ``make`` makes of header files one by one in a process of their own, so that whichever ends it is known."""
+    """What ``make`` makes of header files one by one in a process of their own, so that whichever ends it is known.
+
+    That is the first of a process: one that comes later may have met with what an earlier one left, and is tried anew.
+    """
     made: list[Made | Failure] = []
-    while len(made) < len(files):
+    while (first := len(made)) < len(files):
         with ProcessPoolExecutor(max_workers=1, **_started()) as worker:
             try:
                 while len(made) < len(files):
                     made.append(worker.submit(make, files[len(made)]).result())
             except BrokenProcessPool:
-                reason = "reading it ended the process: its files are damaged, or too large"
-                made.append(Failure(files[len(made)].stem, reason))
+                if len(made) == first:
+                    reason = "reading it ended the process: its files are damaged, or too large"
+                    made.append(Failure(files[first].stem, reason))
     return made

@@ -3,7 +3,8 @@
 ``signals.int16`` holds the signals, each (8, samples) at its true length, little-endian, appended by the very processes
 that prepare them: handing a signal over would cost a third of its preparation. ``index.jsonl`` says where, one line per
 recording, written by one process after the signal: what a killed run leaves without a line is cut away by the next, or
-lies unused among the others, and a later run prepares only what is new or changed.
+lies unused among the others (at most what was under way, 32 recordings per core), and a later run prepares only what is
+new or changed.
 """
 
 from __future__ import annotations
@@ -88,14 +89,11 @@ def stored(
                 failures[key] = place
             else:
                 places[key] = place
-                with naming(directory / INDEX):
-                    index.write(json.dumps({"key": key, **vars(place)}).encode() + b"\n")
-                    index.flush()
-    samples = np.zeros(0, SAMPLE_TYPE)
-    if end := max((place.end for place in places.values()), default=0):
-        samples = np.asarray(
-            np.memmap(directory / SIGNALS, SAMPLE_TYPE, mode="r", shape=(end // SAMPLE_TYPE.itemsize,))
-        )
+                with naming(directory / INDEX), (directory / INDEX).open("ab") as lines:  # a full disk shows on closing
+                    lines.write(json.dumps({"key": key, **vars(place)}).encode() + b"\n")
+        samples = np.zeros(0, SAMPLE_TYPE)
+        if end := max((place.end for place in places.values()), default=0):
+            samples = np.asarray(np.memmap(signals, SAMPLE_TYPE, mode="r", shape=(end // SAMPLE_TYPE.itemsize,)))
     return [failures[key] if key in failures else _prepared(places[key], samples) for key in keys]
 
 
@@ -134,7 +132,7 @@ def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, Place]:
         try:
             fields = json.loads(line)
             key, span = fields.pop("key", None), (fields["start"], fields["end"])
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             break
         if [type(place) for place in span] != [int, int] or not line.endswith(b"\n"):
             break

@@ -73,6 +73,20 @@ def test_a_recording_that_ends_its_process_fails_alone(header_files, group):
     assert "ended the process" in items[2].reason
 
 
+def spoiling_its_process(header_file: Path) -> Prepared | Failure:
+    """As one that leaves something behind, which ends the process at the next recording."""
+    if "SPOILED" in os.environ:
+        os._exit(11)
+    if header_file.stem == "A0002":
+        os.environ["SPOILED"] = "1"
+    return prepare_file(header_file)
+
+
+def test_no_recording_is_blamed_for_what_an_earlier_one_left_in_the_process(header_files):
+    items = list(read_ahead(spoiling_its_process, header_files, group=8))
+    assert [type(item) for item in items] == [Prepared] * len(header_files)
+
+
 def test_nothing_to_read_is_nothing(header_files):
     assert list(read_ahead(prepare_file, [])) == []
 

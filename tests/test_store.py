@@ -108,6 +108,16 @@ def test_processes_that_store_side_by_side_leave_each_signal_its_place(write_rec
     assert [line["name"] for line in lines] == [path.stem for path in header_files]
 
 
+def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(header_files, tmp_path, monkeypatch):
+    def index_in_the_way(make, paths):
+        monkeypatch.setattr(store, "INDEX", "/dev/full")
+        yield from read_ahead(make, paths)
+
+    monkeypatch.setattr(store, "read_ahead", index_in_the_way)
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        stored(header_files, tmp_path / "store")
+
+
 def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
     stored(header_files[:3], tmp_path / "store")
     header_files[0].write_text(header_files[0].read_text().replace("#Age: 60", "#Age: 61"))
@@ -125,9 +135,10 @@ def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, w
         lambda folder: (folder / "signals.int16").unlink(),
         lambda folder: (folder / "index.jsonl").unlink(),
         lambda folder: (folder / "index.jsonl").write_text("not an index\n"),
+        lambda folder: (folder / "index.jsonl").write_text("[" * 200_000 + "\n"),
         lambda folder: (folder / "index.jsonl").write_text('{"key": "of another version"}\n'),
     ],
-    ids=["signals cut", "index cut", "no signals", "no index", "garbage", "another form"],
+    ids=["signals cut", "index cut", "no signals", "no index", "garbage", "nested", "another form"],
 )
 def test_what_is_damaged_is_prepared_anew(header_files, tmp_path, damage):
     stored(header_files, tmp_path / "store")
