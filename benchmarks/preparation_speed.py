@@ -3,11 +3,12 @@
     python -m benchmarks.preparation_speed [--sizes 1000 4000 16000 43101] [--repeats 5] [--data FOLDER]
 
 The recordings are simulated, of the lengths of the Challenge's sources (two thirds 10 s, up to 60 s), into a temporary
-folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Timed are whole stores of 2000 recordings,
-the workers being up. Bare work is reading the two files of each recording (``scipy.io.loadmat``) and the wavelet
-transform of its eight leads and back (PyWavelets); what else a recording needs is printed in parts. One core is one to
-which the process is bound, with one thread. The share with storing is that of a store's time less the time of the
-bradycardia rule, which is measured beside it. Memory is that of all processes, what they share counted once.
+folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Timed are whole stores of 2000 recordings.
+Bare work is reading the two files of each recording (``scipy.io.loadmat``) and the wavelet transform of its eight leads
+and back (PyWavelets); what else a recording needs is printed in parts. All processes have done their work once before
+they are timed, for memory that is new to a process takes time. One core is one to which the process is
+bound, with one thread. The share with storing is that of a store's time less the time of the bradycardia rule, which is
+measured beside it. Memory is that of all processes, what they share counted once.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from heartbeats.prepared import prepare_file
 from heartbeats.read_ahead import read_ahead
 from heartbeats.store import stored
 files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
-list(read_ahead(prepare_file, files[:64]))  # the workers are up, all of them
+list(read_ahead(prepare_file, files[: int(sys.argv[5])]))  # the workers are up
 started = time.perf_counter()
 prepared = stored(files, Path(sys.argv[2]))
 print(time.perf_counter() - started)
@@ -80,11 +81,13 @@ def measure_speed(data: Path, scratch: Path, repeats: int) -> None:
     files = find_headers(data)[:TIMED]
 
     def storing(cores: int) -> float:
-        command = [sys.executable, "-c", STORING, str(data), str(scratch / "store"), str(TIMED), str(cores)]
+        command = [sys.executable, "-c", STORING, str(data), str(scratch / "store"), str(TIMED), str(cores), str(TIMED)]
         done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         shutil.rmtree(scratch / "store")  # or the disk would be busy with it during the next measurement
         return float(done.stdout)
 
+    total(bare, files)
+    total(prepare_file, files)
     measured = interleaved(
         repeats,
         partial(storing, 1),
@@ -163,9 +166,9 @@ def measure_memory(data: Path, scratch: Path, sizes: list[int]) -> None:
     for size in sizes:
         store = scratch / f"store-of-{size}"
         cores = len(os.sched_getaffinity(0))
-        command = [sys.executable, "-c", STORING, str(data), str(store), str(size), str(cores)]
+        command = [sys.executable, "-c", STORING, str(data), str(store), str(size), str(cores), "64"]
         peak, seconds = watch(command, ROOT)
-        signals = (store / "signals.int16").stat().st_size
+        signals = (store / "prepared.int16").stat().st_size
         stored_bytes = sum(path.stat().st_size for path in store.iterdir())
         memory.append(peak / 2**20)
         rates.append(size / seconds)

@@ -196,11 +196,11 @@ def _approximation(signal: Floats) -> Floats:
     extended[:, REACH : REACH + samples] = signal
     extended[:, REACH + samples : 2 * REACH + samples] = signal[:, : -REACH - 1 : -1]
     extended[:, 2 * REACH + samples :] = 0  # whatever lies there times 0 need not be 0
-    windows = extended.reshape(leads, blocks, 2 * BLOCK)
+    windows = extended.reshape(leads * blocks, 2 * BLOCK)
     own, following = FILTERS[: 2 * BLOCK], FILTERS[2 * BLOCK :]
-    approximation: Floats = windows[:, :-1] @ own
-    approximation += windows[:, 1:, : len(following)] @ following
-    return approximation.reshape(leads, (blocks - 1) * BLOCK)[:, :length]
+    approximation: Floats = windows @ own
+    approximation[:-1] += windows[1:, : len(following)] @ following  # across leads too: a lead's last block is dropped
+    return approximation.reshape(leads, blocks * BLOCK)[:, :length]
 
 
 def _wander(deepest: Floats, samples: int) -> Floats:

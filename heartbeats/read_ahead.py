@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, TypeAlias, TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -28,6 +28,8 @@ from heartbeats.ranks import cores
 __all__ = ["read_ahead"]
 
 Made = TypeVar("Made")
+Make: TypeAlias = Callable[Concatenate[Path, ...], Made | Failure]
+Call: TypeAlias = tuple[Any, ...]  # a header file, and what else ``make`` is given
 
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
@@ -38,7 +40,10 @@ ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def read_ahead(
-    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, group: int = GROUP
+    make: Make[Made],
+    header_files: Iterable[Path],
+    *more: Iterable[object],
+    group: int = GROUP,
 ) -> Iterator[Made | Failure]:
     """What ``make`` makes of header files on all cores, in order, a bounded number ahead.
 
@@ -47,29 +52,31 @@ def read_ahead(
 
     Args:
         make: a function that the workers can import.
+        more: what ``make`` is given besides each header file, as by ``map``.
         group: how many header files a worker is given at once.
     """
-    left, workers = iter(header_files), cores()  # counting the cores takes as long as writing eight signals
-    waiting: deque[tuple[list[Path], Future[list[Made | Failure]]]] = deque()
-    while files := list(islice(left, group)):
-        waiting.append((files, _submit(make, files, workers)))
+    workers = cores()  # counting them takes as long as writing eight signals
+    left: Iterator[Call] = zip(header_files, *more, strict=True)
+    waiting: deque[tuple[list[Call], Future[list[Made | Failure]]]] = deque()
+    while calls := list(islice(left, group)):
+        waiting.append((calls, _submit(make, calls, workers)))
         if len(waiting) >= AHEAD * workers:
             yield from _finished(*waiting.popleft(), make)
     while waiting:
         yield from _finished(*waiting.popleft(), make)
 
 
-def _submit(make: Callable[[Path], Made | Failure], files: list[Path], workers: int) -> Future[list[Made | Failure]]:
+def _submit(make: Make[Made], calls: list[Call], workers: int) -> Future[list[Made | Failure]]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
         executor = get_reusable_executor(workers, timeout=IDLE, **_started())
         with suppress(BrokenProcessPool):
-            future: Future[list[Made | Failure]] = executor.submit(_make_each, make, files)
+            future: Future[list[Made | Failure]] = executor.submit(_make_each, make, calls)
             return future
 
 
-def _make_each(make: Callable[[Path], Made | Failure], files: list[Path]) -> list[Made | Failure]:
-    return [make(file) for file in files]
+def _make_each(make: Make[Made], calls: list[Call]) -> list[Made | Failure]:
+    return [make(*call) for call in calls]
 
 
 def _started() -> dict[str, Any]:
@@ -92,28 +99,26 @@ def _begin(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _finished(
-    files: list[Path], future: Future[list[Made | Failure]], make: Callable[[Path], Made | Failure]
-) -> list[Made | Failure]:
+def _finished(calls: list[Call], future: Future[list[Made | Failure]], make: Make[Made]) -> list[Made | Failure]:
     try:
         return future.result()
     except BrokenProcessPool:
-        return _made_alone(files, make)
+        return _made_alone(calls, make)
 
 
-def _made_alone(files: list[Path], make: Callable[[Path], Made | Failure]) -> list[Made | Failure]:
+def _made_alone(calls: list[Call], make: Make[Made]) -> list[Made | Failure]:
     """What ``make`` makes of header files one by one in a process of their own, so that whichever ends it is known.
 
     That is the first of a process: one that comes later may have met with what an earlier one left, and is tried anew.
     """
     made: list[Made | Failure] = []
-    while (first := len(made)) < len(files):
+    while (first := len(made)) < len(calls):
         with ProcessPoolExecutor(max_workers=1, **_started()) as worker:
             try:
-                while len(made) < len(files):
-                    made.append(worker.submit(make, files[len(made)]).result())
+                while len(made) < len(calls):
+                    made.append(worker.submit(make, *calls[len(made)]).result())
             except BrokenProcessPool:
                 if len(made) == first:
                     reason = "reading it ended the process: its files are damaged, or too large"
-                    made.append(Failure(files[first].stem, reason))
+                    made.append(Failure(calls[first][0].stem, reason))
     return made

@@ -1,10 +1,9 @@
 """Prepared signals on disk: written once, memory-mapped ever after.
 
-``signals.int16`` holds the signals, each (8, samples) at its true length, little-endian, appended by the very processes
-that prepare them: handing a signal over would cost a third of its preparation. ``index.jsonl`` says where, one line per
-recording, written by one process after the signal: what a killed run leaves without a line is cut away by the next, or
-lies unused among the others (at most what was under way, 32 recordings per core), and a later run prepares only what is
-new or changed.
+``prepared.int16`` has the signals, each (8, samples) at its true length, little-endian. ``prepared.index`` says where,
+one line per recording: the CRC-32 of what follows, then JSON. The very processes that prepare append to both, signal
+first: handing signals over would cost a third of their preparation. Neither file is ever cut, for whoever has signals
+mapped: what a killed process leaves lies unused, and a later run prepares only what is new, changed or damaged.
 """
 
 from __future__ import annotations
@@ -37,10 +36,9 @@ log = logging.getLogger(__name__)
 
 # The modules that prepare a recording: a change of theirs prepares all anew.
 PREPARING = ("header", "matlab_file", "calibration", "recording", "preprocessing", "heart_rate", "prepared")
-INDEX, SIGNALS = "index.jsonl", "signals.int16"
+INDEX, SIGNALS = "prepared.index", "prepared.int16"
 SAMPLE_TYPE = np.dtype("<i2")
 FRAME = len(LEADS) * SAMPLE_TYPE.itemsize  # bytes of one sample of all leads
-LINE_TYPES = [str, str, int, int, bool, str, list, int]  # of a line of the index, its key first, as JSON gives them
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def stored(
     keys = [_key(path, code) for path in header_files]
     failures: dict[str, Failure] = {}
     with _locked(directory) as (index, signals):
-        places = _whole_lines(index, signals)
+        places = _written(index, signals)
         for key in _damaged(places, keys, signals):
             del places[key]
         new = {key: path for key, path in zip(keys, header_files, strict=True) if key not in places}
@@ -82,17 +80,15 @@ def stored(
             "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
         )
         quiet = None if new else True
-        ahead = read_ahead(partial(_prepare_into, directory / SIGNALS, settings=settings), new.values())
+        ahead = read_ahead(partial(_prepare_into, directory, settings), new.values(), new)
         bar = tqdm(ahead, desc="preparing", total=len(new), unit="recording", disable=quiet)
         for key, place in zip(new, bar, strict=True):
             if isinstance(place, Failure):
                 failures[key] = place
             else:
                 places[key] = place
-                with naming(directory / INDEX), (directory / INDEX).open("ab") as lines:  # a full disk shows on closing
-                    lines.write(json.dumps({"key": key, **vars(place)}).encode() + b"\n")
         samples = np.zeros(0, SAMPLE_TYPE)
-        if end := max((place.end for place in places.values()), default=0):
+        if end := max((places[key].end for key in keys if key in places), default=0):
             samples = np.asarray(np.memmap(signals, SAMPLE_TYPE, mode="r", shape=(end // SAMPLE_TYPE.itemsize,)))
     return [failures[key] if key in failures else _prepared(places[key], samples) for key in keys]
 
@@ -118,34 +114,36 @@ def _locked(directory: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         yield index, signals
 
 
-def _whole_lines(index: BinaryIO, signals: BinaryIO) -> dict[str, Place]:
-    """The index's lines by key, up to the first that is damaged or without its signal; the rest is cut away.
+def _written(index: BinaryIO, signals: BinaryIO) -> dict[str, Place]:
+    """The places that the index's lines state, by key, of a key's several the last.
 
-    So are signals behind those of all lines. Lines of another version of this program keep their signals, for whoever
-    has them mapped.
+    Lines that are damaged or end early are passed over; so are those of another version of this program.
     """
-    index.seek(0)
-    size = signals.seek(0, 2)
     places: dict[str, Place] = {}
-    end = whole = 0
+    damaged, line = 0, b""
+    fcntl.flock(signals, fcntl.LOCK_EX)  # workers of a run that was broken off may still be writing
+    index.seek(0)
     for line in index:
-        try:
-            fields = json.loads(line)
-            key, span = fields.pop("key", None), (fields["start"], fields["end"])
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-            break
-        if [type(place) for place in span] != [int, int] or not line.endswith(b"\n"):
-            break
-        if not 0 <= span[0] <= span[1] <= size or any(place % FRAME for place in span):
-            break
-        end, whole = max(end, span[1]), whole + len(line)
-        with suppress(TypeError):
-            place = Place(**fields)
-            if [type(key), *map(type, vars(place).values())] == LINE_TYPES:
-                places[key] = place
-    index.truncate(whole)
-    signals.truncate(end)
+        checksum, _, content = line.rstrip(b"\n").partition(b" ")
+        if checksum != _checksum(content):
+            damaged += 1
+            continue
+        fields = json.loads(content)
+        with suppress(KeyError, TypeError):
+            key = fields.pop("key")
+            places[key] = Place(**fields)
+    if line and not line.endswith(b"\n"):
+        index.write(b"\n")
+        index.flush()
+    fcntl.flock(signals, fcntl.LOCK_UN)
+    if damaged:
+        log.warning("%d damaged lines of %s are passed over", damaged, index.name)
     return places
+
+
+def _checksum(content: bytes) -> bytes:
+    """CRC-32 of a line's JSON, as the line begins with it."""
+    return b"%08x" % zlib.crc32(content)
 
 
 def _damaged(places: dict[str, Place], keys: Sequence[str], signals: BinaryIO) -> list[str]:
@@ -161,29 +159,35 @@ def _damaged(places: dict[str, Place], keys: Sequence[str], signals: BinaryIO) -
     return damaged
 
 
-def _prepare_into(signals: Path, header_file: Path, *, settings: PreparationSettings) -> Place | Failure:
-    """Prepare a recording and write its signal behind the others, in whichever process; or why that cannot be.
+def _prepare_into(directory: Path, settings: PreparationSettings, header_file: Path, key: str) -> Place | Failure:
+    """Prepare a recording and write its signal and its line behind the others', in whichever process; or why not.
 
     Raises:
-        OSError: the signal cannot be written.
+        OSError: they cannot be written.
     """
     prepared = prepare_file(header_file, settings)
     if isinstance(prepared, Failure):
         return prepared
     content = np.ascontiguousarray(prepared.signal, SAMPLE_TYPE).data
+    signals, index = directory / SIGNALS, directory / INDEX
     with naming(signals), signals.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two that append may write over one another on network file systems
         start = file.seek(-(-file.seek(0, 2) // FRAME) * FRAME)  # a process that was killed may have left any part
         file.write(content)
-    return Place(
-        name=prepared.name,
-        start=start,
-        end=start + content.nbytes,
-        bradycardia=prepared.bradycardia,
-        digest=prepared.digest,
-        warnings=prepared.warnings,
-        checksum=zlib.crc32(content),
-    )
+        file.flush()
+        place = Place(
+            name=prepared.name,
+            start=start,
+            end=start + content.nbytes,
+            bradycardia=prepared.bradycardia,
+            digest=prepared.digest,
+            warnings=prepared.warnings,
+            checksum=zlib.crc32(content),
+        )
+        line = json.dumps({"key": key, **vars(place)}).encode()
+        with naming(index), index.open("ab") as lines:
+            lines.write(_checksum(line) + b" " + line + b"\n")
+    return place
 
 
 def _prepared(place: Place, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:

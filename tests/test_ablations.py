@@ -30,7 +30,7 @@ def test_ablations_are_compared_with_the_paper_s_choices_on_what_was_not_trained
     models = [json.loads((folder / name / "seed0/model.json").read_text()) for name in ("baseline", "bce", "12-leads")]
     assert [model["settings"]["training"]["loss"] for model in models] == ["sign", "bce", "sign"]
     assert [model["settings"]["network"]["leads"] for model in models] == [8, 8, 12]
-    assert [path.parent for path in folder.rglob("index.jsonl")] == [folder / "prepared"]
+    assert [path.parent for path in folder.rglob("prepared.index")] == [folder / "prepared"]
     text = (folder / "ablations.md").read_text()
     assert "--only bce --only 12-leads" in text
     assert "`network.leads=12`" in text

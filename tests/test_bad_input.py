@@ -198,7 +198,7 @@ def test_a_full_disk_ends_training_with_the_reason_and_the_same_command_goes_on(
     command = ("train_model.py", simulated, tmp_path / "model", "--config", config)
     full = limited(*command, size=100_000)
     assert full.returncode == 1
-    assert re.search(r"train_model.py: \[Errno 27\] File too large: '.*/signals.int16'", full.stderr)
+    assert re.search(r"train_model.py: \[Errno 27\] File too large: '.*/prepared.int16'", full.stderr)
     assert "Traceback" not in full.stderr
     assert not (tmp_path / "model/model.json").exists()
     again = limited(*command, size=2**40)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import zlib
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,10 @@ from conftest import ecg
 
 from heartbeats import store
 from heartbeats.header import find_headers
-from heartbeats.prepared import Failure, prepare_file
+from heartbeats.prepared import PAPER_PREPARATION, Failure, prepare_file
 from heartbeats.read_ahead import read_ahead
 from heartbeats.settings import PreparationSettings
-from heartbeats.store import stored
+from heartbeats.store import INDEX, SIGNALS, stored
 from heartbeats.training import data_digest
 
 
@@ -27,13 +29,24 @@ def prepared_now(monkeypatch) -> list[str]:
     """Names of the recordings that the store prepares from here on."""
     names: list[str] = []
 
-    def counted(make, header_files):
+    def counted(make, header_files, keys):
         paths = list(header_files)
         names.extend(path.stem for path in paths)
-        return read_ahead(make, paths)
+        return read_ahead(make, paths, keys)
 
     monkeypatch.setattr(store, "read_ahead", counted)
     return names
+
+
+def lines_of(directory: Path) -> list[dict[str, Any]]:
+    """What the lines of a store's index say."""
+    return [json.loads(line.partition(" ")[2]) for line in (directory / INDEX).read_text().splitlines()]
+
+
+def write_lines(directory: Path, lines: list[dict[str, Any]]) -> None:
+    """Make an index of such lines, undamaged ones."""
+    content = [json.dumps(line).encode() for line in lines]
+    (directory / INDEX).write_bytes(b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in content))
 
 
 def assert_all_right(items, header_files):
@@ -52,7 +65,7 @@ def test_stored_signals_are_the_prepared_ones_at_their_true_length(header_files,
     items = stored(header_files, tmp_path / "store")
     assert_all_right(items, header_files)
     assert [item.signal.shape for item in items] == [(8, 500 * seconds) for seconds in (3, 4, 5, 6)]
-    assert (tmp_path / "store/signals.int16").stat().st_size == 8 * 2 * 500 * (3 + 4 + 5 + 6)
+    assert (tmp_path / "store" / SIGNALS).stat().st_size == 8 * 2 * 500 * (3 + 4 + 5 + 6)
 
 
 def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
@@ -63,8 +76,8 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
-    def interrupted(make, paths):
-        yield from read_ahead(make, list(paths)[:2])
+    def interrupted(make, paths, keys):
+        yield from read_ahead(make, list(paths)[:2], list(keys)[:2])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -76,25 +89,41 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_p
     assert names == ["A0003", "A0004"]
 
 
+def test_what_was_prepared_counts_even_if_nobody_waited_for_it(header_files, tmp_path, monkeypatch):
+    """A run that is killed loses only what its processes had not yet written."""
+
+    def killed(make, paths, keys):
+        list(read_ahead(make, paths, keys))
+        raise KeyboardInterrupt
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_ahead", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stored(header_files, tmp_path / "store")
+    names = prepared_now(monkeypatch)
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert names == []
+
+
 def test_signals_without_a_line_harm_none(header_files, tmp_path, monkeypatch):
     """A process that was killed leaves them among those of others, whole or in part."""
 
-    def with_parts(make, paths):
-        for path in paths:
-            with (tmp_path / "store/signals.int16").open("ab") as signals:
+    def with_parts(make, paths, keys):
+        for path, key in zip(paths, keys, strict=True):
+            with (tmp_path / "store" / SIGNALS).open("ab") as signals:
                 signals.write(b"\x55" * 33)
-            yield from read_ahead(make, [path])
+            yield from read_ahead(make, [path], [key])
 
     with monkeypatch.context() as patched:
         patched.setattr(store, "read_ahead", with_parts)
         assert_all_right(stored(header_files, tmp_path / "store"), header_files)
-    index = tmp_path / "store/index.jsonl"
-    lines = index.read_text().splitlines(keepends=True)
-    index.write_text(lines[0] + "".join(lines[2:]))
+    lines = lines_of(tmp_path / "store")
+    write_lines(tmp_path / "store", [lines[0], *lines[2:]])
     names = prepared_now(monkeypatch)
     for _ in range(2):
         assert_all_right(stored(header_files, tmp_path / "store"), header_files)
-    assert names == ["A0002"]
+    assert names == [lines[1]["name"]]
 
 
 def test_processes_that_store_side_by_side_leave_each_signal_its_place(write_record, tmp_path, monkeypatch):
@@ -102,20 +131,17 @@ def test_processes_that_store_side_by_side_leave_each_signal_its_place(write_rec
     with monkeypatch.context() as patched:
         patched.setattr(store, "read_ahead", partial(read_ahead, group=1))
         assert_all_right(stored(header_files, tmp_path / "store"), header_files)
-    lines = [json.loads(line) for line in (tmp_path / "store/index.jsonl").read_text().splitlines()]
-    spans = sorted((line["start"], line["end"]) for line in lines)
-    assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
-    assert [line["name"] for line in lines] == [path.stem for path in header_files]
+    lines = lines_of(tmp_path / "store")
+    assert [line["start"] for line in lines] == [0, *(line["end"] for line in lines[:-1])]
+    assert sorted(line["name"] for line in lines) == [path.stem for path in header_files]
 
 
-def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(header_files, tmp_path, monkeypatch):
-    def index_in_the_way(make, paths):
-        monkeypatch.setattr(store, "INDEX", "/dev/full")
-        yield from read_ahead(make, paths)
-
-    monkeypatch.setattr(store, "read_ahead", index_in_the_way)
-    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
-        stored(header_files, tmp_path / "store")
+def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(header_files, tmp_path):
+    stored(header_files[:1], tmp_path / "store")
+    (tmp_path / "store" / INDEX).unlink()
+    (tmp_path / "store" / INDEX).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*/prepared.index'"):
+        store._prepare_into(tmp_path / "store", PAPER_PREPARATION, header_files[1], "key")
 
 
 def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
@@ -128,25 +154,53 @@ def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, w
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "prepared"),
     [
-        lambda folder: os.truncate(folder / "signals.int16", 8 * 2 * 500 * 3 + 100),
-        lambda folder: os.truncate(folder / "index.jsonl", (folder / "index.jsonl").stat().st_size - 5),
-        lambda folder: (folder / "signals.int16").unlink(),
-        lambda folder: (folder / "index.jsonl").unlink(),
-        lambda folder: (folder / "index.jsonl").write_text("not an index\n"),
-        lambda folder: (folder / "index.jsonl").write_text("[" * 200_000 + "\n"),
-        lambda folder: (folder / "index.jsonl").write_text('{"key": "of another version"}\n'),
+        (lambda index, signals: os.truncate(signals, 8 * 2 * 500 * 3 + 100), 3),
+        (lambda index, signals: os.truncate(index, index.stat().st_size - 5), 1),
+        (lambda index, signals: os.truncate(index, index.stat().st_size - 1), 0),
+        (lambda index, signals: signals.unlink(), 4),
+        (lambda index, signals: index.unlink(), 4),
+        (lambda index, signals: index.write_text("not an index\n"), 4),
+        (lambda index, signals: index.write_text("[" * 200_000 + "\n"), 4),
+        (lambda index, signals: index.write_text("\n\n" + index.read_text()), 0),
+        (
+            lambda index, signals: index.write_text(
+                index.read_text().replace('"bradycardia": ', '"bradycardia":  ', 1)
+            ),
+            1,
+        ),
+        (lambda index, signals: index.write_bytes(index.read_bytes() + b"\0" * 100), 0),
     ],
-    ids=["signals cut", "index cut", "no signals", "no index", "garbage", "nested", "another form"],
+    ids=[
+        "cut signals",
+        "cut index",
+        "no newline",
+        "no signals",
+        "no index",
+        "garbage",
+        "nested",
+        "blank",
+        "one changed",
+        "zeros",
+    ],
 )
-def test_what_is_damaged_is_prepared_anew(header_files, tmp_path, damage):
+def test_what_is_damaged_is_prepared_anew(header_files, tmp_path, monkeypatch, damage, prepared):
     stored(header_files, tmp_path / "store")
-    damage(tmp_path / "store")
-    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
-    size = (tmp_path / "store/signals.int16").stat().st_size
-    lines = (tmp_path / "store/index.jsonl").read_text().splitlines()
-    assert size == json.loads(lines[-1])["end"] == 8 * 2 * 500 * 18
+    damage(tmp_path / "store" / INDEX, tmp_path / "store" / SIGNALS)
+    names = prepared_now(monkeypatch)
+    for _ in range(2):
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+    assert len(names) == prepared
+
+
+def test_whoever_has_signals_mapped_keeps_them_when_the_index_is_damaged(header_files, tmp_path, monkeypatch):
+    """To cut the file would end a training that reads it."""
+    mapped = stored(header_files, tmp_path / "store")
+    (tmp_path / "store" / INDEX).write_text("not an index\n")
+    for _ in range(2):
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+        assert_all_right(mapped, header_files)
 
 
 def test_other_code_of_the_preparation_prepares_anew_and_keeps_what_the_earlier_prepared(
@@ -199,50 +253,26 @@ def test_a_header_that_names_no_possible_file_is_a_failure(write_record, tmp_pat
     assert not item.reason.startswith("unforeseen")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda line: line | {"end": line["end"] - 1},
-        lambda line: line | {"end": str(line["end"])},
-        lambda line: line | {"warnings": None},
-        lambda line: line | {"key": [line["key"]]},
-        lambda line: {name: value for name, value in line.items() if name != "checksum"},
-    ],
-)
-def test_an_index_of_other_numbers_or_types_is_damaged(write_record, tmp_path, change):
-    files = [write_record(f"A000{i}", ecg(rate=50 + i)) for i in range(3)]
-    before = [np.array(item.signal) for item in stored(files, tmp_path / "store")]
-    index = tmp_path / "store/index.jsonl"
-    lines = [json.loads(line) for line in index.read_text().splitlines()]
-    index.write_text("".join(json.dumps(line) + "\n" for line in (*lines[:2], change(lines[2]))))
-    for item, expected in zip(stored(files, tmp_path / "store"), before, strict=True):
-        np.testing.assert_array_equal(item.signal, expected)
-
-
-@pytest.mark.parametrize("change", [{"leads": 8}, {"key": None}, {"key": ...}])
-def test_signals_of_another_version_of_the_program_stay_in_their_place(write_record, tmp_path, change):
-    """A training may have them mapped: to cut the file would end it."""
-    files = [write_record(f"A000{i}", ecg(rate=50 + i)) for i in range(3)]
-    mapped = [item.signal for item in stored(files, tmp_path / "store")]
-    before = [np.array(signal) for signal in mapped]
-    index = tmp_path / "store/index.jsonl"
-    lines = [json.loads(line) | change for line in index.read_text().splitlines()]
-    other = [{name: value for name, value in line.items() if value is not ...} for line in lines]
-    index.write_text("".join(json.dumps(line) + "\n" for line in other))
+@pytest.mark.parametrize("change", [{"leads": 8}, {"key": ...}, {"checksum": ...}])
+def test_lines_of_another_version_of_the_program_are_passed_over(header_files, tmp_path, change):
+    mapped = stored(header_files, tmp_path / "store")
+    other = [
+        {name: value for name, value in (line | change).items() if value is not ...}
+        for line in lines_of(tmp_path / "store")
+    ]
+    write_lines(tmp_path / "store", other)
     for _ in range(2):
-        again = stored(files, tmp_path / "store")
-        for signal, item, expected in zip(mapped, again, before, strict=True):
-            np.testing.assert_array_equal(signal, expected)
-            np.testing.assert_array_equal(item.signal, expected)
-    lines = [json.loads(line) for line in index.read_text().splitlines()]
-    assert lines[:3] == other
-    assert len(lines) == 6
+        assert_all_right(stored(header_files, tmp_path / "store"), header_files)
+        assert_all_right(mapped, header_files)
+    lines = lines_of(tmp_path / "store")
+    assert lines[:4] == other
+    assert len(lines) == 8
 
 
 def test_a_signal_that_changed_on_disk_is_prepared_anew(write_record, tmp_path, caplog):
     files = [write_record(f"A000{i}", ecg(rate=50 + i)) for i in range(3)]
     before = [np.array(item.signal) for item in stored(files, tmp_path / "store")]
-    with (tmp_path / "store/signals.int16").open("r+b") as file:
+    with (tmp_path / "store" / SIGNALS).open("r+b") as file:
         file.seek(100_000)  # in the second signal
         file.write(b"\x55" * 64)
     for _ in range(2):
