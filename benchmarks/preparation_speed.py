@@ -3,12 +3,14 @@
     python -m benchmarks.preparation_speed [--sizes 1000 4000 16000 43101] [--repeats 5] [--data FOLDER]
 
 The recordings are simulated, of the lengths of the Challenge's sources (two thirds 10 s, up to 60 s), into a temporary
-folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Timed are whole stores of 2000 recordings.
+folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Two cores are timed against one by whole
+stores of 2000 recordings, each in processes of its own.
+
 Bare work is reading the two files of each recording (``scipy.io.loadmat``) and the wavelet transform of its eight leads
-and back (PyWavelets); what else a recording needs is printed in parts. All processes have done their work once before
-they are timed, for memory that is new to a process takes time. One core is one to which the process is
-bound, with one thread. The share with storing is that of a store's time less the time of the bradycardia rule, which is
-measured beside it. Memory is that of all processes, what they share counted once.
+and back (PyWavelets); what else a recording needs is printed in parts. It and stores are timed in turn, 500 recordings
+at a time, on one core to which all processes are bound, each with one thread, and after all have done their work once:
+memory that is new to a process takes time. The share with storing is that of a store's time less the time of the
+bradycardia rule, which is measured beside it. Memory is that of all processes, what they share counted once.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ import numpy as np
 import pywt
 import scipy.io
 import threadpoolctl
+from joblib.externals.loky import get_reusable_executor
 
 from benchmarks.measuring import curve, interleaved, machine, ratio, watch
 from heartbeats.header import find_headers
@@ -39,9 +42,10 @@ from heartbeats.prepared import prepare_file
 from heartbeats.preprocessing import LEADS, prepare
 from heartbeats.recording import read_recording
 from heartbeats.simulation import simulate_cohort
+from heartbeats.store import stored
 
 ROOT = Path(__file__).parents[1]
-TIMED = 2000  # recordings
+TIMED, IN_TURN = 2000, 500  # recordings
 STORING = """
 import os, sys, time
 from pathlib import Path
@@ -51,7 +55,7 @@ from heartbeats.prepared import prepare_file
 from heartbeats.read_ahead import read_ahead
 from heartbeats.store import stored
 files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
-list(read_ahead(prepare_file, files[: int(sys.argv[5])]))  # the workers are up
+list(read_ahead(prepare_file, files[:64]))  # the workers are up, all of them
 started = time.perf_counter()
 prepared = stored(files, Path(sys.argv[2]))
 print(time.perf_counter() - started)
@@ -72,40 +76,47 @@ def main() -> None:
             simulate_cohort(data, records=max(options.sizes), seed=0)
             print(f"simulated {max(options.sizes)} recordings in {time.perf_counter() - started:.0f} s")
             os.sync()  # or the disk would still be busy with them
-        measure_speed(data, Path(temporary), options.repeats)
+        measure_cores(data, Path(temporary), options.repeats)
+        measure_shares(data, Path(temporary), options.repeats * TIMED // IN_TURN)
         measure_memory(data, Path(temporary), options.sizes)
 
 
-def measure_speed(data: Path, scratch: Path, repeats: int) -> None:
-    """Two cores against one, and one against the bare work."""
-    files = find_headers(data)[:TIMED]
+def measure_cores(data: Path, scratch: Path, repeats: int) -> None:
+    """Two cores against one."""
 
     def storing(cores: int) -> float:
-        command = [sys.executable, "-c", STORING, str(data), str(scratch / "store"), str(TIMED), str(cores), str(TIMED)]
+        command = [sys.executable, "-c", STORING, str(data), str(scratch / "store"), str(TIMED), str(cores)]
         done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         shutil.rmtree(scratch / "store")  # or the disk would be busy with it during the next measurement
         return float(done.stdout)
 
-    total(bare, files)
-    total(prepare_file, files)
-    measured = interleaved(
-        repeats,
-        partial(storing, 1),
-        partial(storing, 2),
-        partial(on_one_core, partial(total, bare), files),
-        partial(on_one_core, partial(total, without_rule), files),
-        partial(on_one_core, rule_alone, files),
-    )
-    one, two, alone, without, rule = (np.array(column) for column in zip(*measured, strict=True))
+    one, two = zip(*interleaved(repeats, partial(storing, 1), partial(storing, 2)), strict=True)
     print(f"storing {TIMED} recordings: one core {np.median(one):.2f} s, two cores {np.median(two):.2f} s")
     print(f"    two cores over one: {ratio(one, two)} times faster")
-    print(f"bare reading and wavelet transform on one core: {np.median(alone):.2f} s")
-    print("    share of the bare rate, one core:")
+
+
+def measure_shares(data: Path, scratch: Path, repeats: int) -> None:
+    """One core against the bare work."""
+    files = find_headers(data)[:IN_TURN]
+
+    def storing() -> float:
+        started = time.perf_counter()
+        stored(files, scratch / "store")
+        seconds = time.perf_counter() - started
+        shutil.rmtree(scratch / "store")
+        return seconds
+
+    works = storing, partial(total, bare, files), partial(total, without_rule, files), partial(rule_alone, files)
+    with on_one_core():
+        interleaved(1, *works)
+        measured = interleaved(repeats, *works)
+        get_reusable_executor().shutdown()  # its processes are bound to that core
+    whole, alone, without, rule = (np.array(column) for column in zip(*measured, strict=True))
+    print(f"bare reading and wavelet transform on one core: {1000 * np.median(alone) / IN_TURN:.2f} ms a recording")
+    print("    share of the bare rate:")
     print(f"        reading and preparing: {ratio(alone, without)}")
-    print(f"        and storing: {ratio(alone, one - rule)}")
-    print(
-        f"        and the R peaks of the bradycardia rule: {ratio(alone, one)}; of two cores: {ratio(alone / 2, two)}"
-    )
+    print(f"        and storing: {ratio(alone, whole - rule)}")
+    print(f"        and the R peaks of the bradycardia rule: {ratio(alone, whole)}")
     recordings = [read_recording(file) for file in files[:200]]
     parts: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
         "all of a recording": (prepare_file, files[:200]),
@@ -114,7 +125,8 @@ def measure_speed(data: Path, scratch: Path, repeats: int) -> None:
         "R peaks and rule": (recording_has_bradycardia, recordings),
     }
     for name, (work, items) in parts.items():
-        best = min(on_one_core(partial(total, work), items) for _ in range(3))
+        with on_one_core():
+            best = min(total(work, items) for _ in range(3))
         print(f"    {name}: {1000 * best / len(items):.2f} ms")
 
 
@@ -141,13 +153,14 @@ def rule_alone(header_files: list[Path]) -> float:
     return seconds
 
 
-def on_one_core(measurement: Callable[[list[Any]], float], items: list[Any]) -> float:
-    """A measurement by one thread on the core that a store on one core has."""
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """This process, and those that it starts, on one core and with one thread."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
         with threadpoolctl.threadpool_limits(1):
-            return measurement(items)
+            yield
     finally:
         os.sched_setaffinity(0, cores)
 
@@ -166,7 +179,7 @@ def measure_memory(data: Path, scratch: Path, sizes: list[int]) -> None:
     for size in sizes:
         store = scratch / f"store-of-{size}"
         cores = len(os.sched_getaffinity(0))
-        command = [sys.executable, "-c", STORING, str(data), str(store), str(size), str(cores), "64"]
+        command = [sys.executable, "-c", STORING, str(data), str(store), str(size), str(cores)]
         peak, seconds = watch(command, ROOT)
         signals = (store / "prepared.int16").stat().st_size
         stored_bytes = sum(path.stat().st_size for path in store.iterdir())
