@@ -7,10 +7,10 @@ folder or, to be used again, into FOLDER: 43,101 take some minutes and 7 GB. Two
 stores of 2000 recordings, each in processes of its own.
 
 Bare work is reading the two files of each recording (``scipy.io.loadmat``) and the wavelet transform of its eight leads
-and back (PyWavelets); what else a recording needs is printed in parts. It and stores are timed in turn, 500 recordings
-at a time, on one core to which all processes are bound, each with one thread, and after all have done their work once:
-memory that is new to a process takes time. The share with storing is that of a store's time less the time of the
-bradycardia rule, which is measured beside it. Memory is that of all processes, what they share counted once.
+and back (PyWavelets); what else a recording needs is printed in parts. It and stores, with the bradycardia rule and
+without, are timed in turn, 500 recordings at a time, on one core to which all processes are bound, each with one
+thread, and after all have done their work once: memory that is new to a process takes time. Memory is that of all
+processes, what they share counted once.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pywt
@@ -36,11 +37,13 @@ import threadpoolctl
 from joblib.externals.loky import get_reusable_executor
 
 from benchmarks.measuring import curve, interleaved, machine, ratio, watch
+from heartbeats import prepared, store
 from heartbeats.header import find_headers
 from heartbeats.heart_rate import recording_has_bradycardia
 from heartbeats.prepared import prepare_file
 from heartbeats.preprocessing import LEADS, prepare
-from heartbeats.recording import read_recording
+from heartbeats.read_ahead import read_groups_ahead
+from heartbeats.recording import Recording, read_recording
 from heartbeats.simulation import simulate_cohort
 from heartbeats.store import stored
 
@@ -106,17 +109,21 @@ def measure_shares(data: Path, scratch: Path, repeats: int) -> None:
         shutil.rmtree(scratch / "store")
         return seconds
 
-    works = storing, partial(total, bare, files), partial(total, without_rule, files), partial(rule_alone, files)
+    def storing_without_rule() -> float:
+        with mock.patch.object(store, "read_groups_ahead", groups_without_rule):
+            return storing()
+
+    works = partial(total, bare, files), partial(total, without_rule, files), storing_without_rule, storing
     with on_one_core():
         interleaved(1, *works)
         measured = interleaved(repeats, *works)
         get_reusable_executor().shutdown()  # its processes are bound to that core
-    whole, alone, without, rule = (np.array(column) for column in zip(*measured, strict=True))
+    alone, preparing, *both = (np.array(column) for column in zip(*measured, strict=True))
     print(f"bare reading and wavelet transform on one core: {1000 * np.median(alone) / IN_TURN:.2f} ms a recording")
     print("    share of the bare rate:")
-    print(f"        reading and preparing: {ratio(alone, without)}")
-    print(f"        and storing: {ratio(alone, whole - rule)}")
-    print(f"        and the R peaks of the bradycardia rule: {ratio(alone, whole)}")
+    print(f"        reading and preparing: {ratio(alone, preparing)}")
+    print(f"        and storing: {ratio(alone, both[0])}")
+    print(f"        and the R peaks of the bradycardia rule: {ratio(alone, both[1])}")
     recordings = [read_recording(file) for file in files[:200]]
     parts: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
         "all of a recording": (prepare_file, files[:200]),
@@ -144,13 +151,18 @@ def without_rule(header_file: Path) -> None:
     prepare(read_recording(header_file))
 
 
-def rule_alone(header_files: list[Path]) -> float:
-    """Seconds that the bradycardia rule takes, each recording having just been read."""
-    seconds = 0.0
-    for header_file in header_files:
-        recording = read_recording(header_file)
-        seconds += total(recording_has_bradycardia, [recording])
-    return seconds
+def groups_without_rule(make: Any, *items: Any) -> Iterator[Any]:
+    """As ``read_groups_ahead``, but recordings are prepared without the bradycardia rule."""
+    return read_groups_ahead(partial(make_without_rule, make), *items)
+
+
+def make_without_rule(make: Any, *items: Any) -> Any:
+    with mock.patch.object(prepared, "recording_has_bradycardia", never):
+        return make(*items)
+
+
+def never(_recording: Recording) -> bool:
+    return False
 
 
 @contextmanager

@@ -12,9 +12,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Concatenate, TypeAlias, TypeVar
@@ -25,11 +26,11 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from heartbeats.prepared import Failure
 from heartbeats.ranks import cores
 
-__all__ = ["read_ahead"]
+__all__ = ["read_ahead", "read_groups_ahead"]
 
 Made = TypeVar("Made")
-Make: TypeAlias = Callable[Concatenate[Path, ...], Made | Failure]
-Call: TypeAlias = tuple[Any, ...]  # a header file, and what else ``make`` is given
+MakeGroup: TypeAlias = Callable[Concatenate[Sequence[Path], ...], list[Made | Failure]]
+Item: TypeAlias = tuple[Any, ...]  # a header file, and what else is given with it
 
 # Workers wait so many seconds for the next recording before they end: networks on a CPU take their time for a batch.
 IDLE = 600
@@ -40,10 +41,7 @@ ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def read_ahead(
-    make: Make[Made],
-    header_files: Iterable[Path],
-    *more: Iterable[object],
-    group: int = GROUP,
+    make: Callable[[Path], Made | Failure], header_files: Iterable[Path], *, group: int = GROUP
 ) -> Iterator[Made | Failure]:
     """What ``make`` makes of header files on all cores, in order, a bounded number ahead.
 
@@ -52,31 +50,42 @@ def read_ahead(
 
     Args:
         make: a function that the workers can import.
-        more: what ``make`` is given besides each header file, as by ``map``.
         group: how many header files a worker is given at once.
     """
+    return read_groups_ahead(partial(_make_each, make), header_files, group=group)
+
+
+def read_groups_ahead(
+    make: MakeGroup[Made], header_files: Iterable[Path], *more: Iterable[object], group: int = GROUP
+) -> Iterator[Made | Failure]:
+    """As :func:`read_ahead`, but ``make`` is given a group of header files and returns as many things.
+
+    Args:
+        make: a function that the workers can import, of a group.
+        more: what it is given besides, as long: of each as many as header files.
+    """
     workers = cores()  # counting them takes as long as writing eight signals
-    left: Iterator[Call] = zip(header_files, *more, strict=True)
-    waiting: deque[tuple[list[Call], Future[list[Made | Failure]]]] = deque()
-    while calls := list(islice(left, group)):
-        waiting.append((calls, _submit(make, calls, workers)))
+    left: Iterator[Item] = zip(header_files, *more, strict=True)
+    waiting: deque[tuple[list[Item], Future[list[Made | Failure]]]] = deque()
+    while items := list(islice(left, group)):
+        waiting.append((items, _submit(make, items, workers)))
         if len(waiting) >= AHEAD * workers:
             yield from _finished(*waiting.popleft(), make)
     while waiting:
         yield from _finished(*waiting.popleft(), make)
 
 
-def _submit(make: Make[Made], calls: list[Call], workers: int) -> Future[list[Made | Failure]]:
+def _make_each(make: Callable[[Path], Made | Failure], header_files: Sequence[Path]) -> list[Made | Failure]:
+    return [make(header_file) for header_file in header_files]
+
+
+def _submit(make: MakeGroup[Made], items: list[Item], workers: int) -> Future[list[Made | Failure]]:
     while True:
         # The executor is asked for each time: after a worker has died it is another one. It may have died just now.
         executor = get_reusable_executor(workers, timeout=IDLE, **_started())
         with suppress(BrokenProcessPool):
-            future: Future[list[Made | Failure]] = executor.submit(_make_each, make, calls)
+            future: Future[list[Made | Failure]] = executor.submit(make, *zip(*items, strict=True))
             return future
-
-
-def _make_each(make: Make[Made], calls: list[Call]) -> list[Made | Failure]:
-    return [make(*call) for call in calls]
 
 
 def _started() -> dict[str, Any]:
@@ -99,26 +108,26 @@ def _begin(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _finished(calls: list[Call], future: Future[list[Made | Failure]], make: Make[Made]) -> list[Made | Failure]:
+def _finished(items: list[Item], future: Future[list[Made | Failure]], make: MakeGroup[Made]) -> list[Made | Failure]:
     try:
         return future.result()
     except BrokenProcessPool:
-        return _made_alone(calls, make)
+        return _made_alone(items, make)
 
 
-def _made_alone(calls: list[Call], make: Make[Made]) -> list[Made | Failure]:
-    """What ``make`` makes of header files one by one in a process of their own, so that whichever ends it is known.
+def _made_alone(items: list[Item], make: MakeGroup[Made]) -> list[Made | Failure]:
+    """What ``make`` makes of items one by one in a process of their own, so that whichever ends it is known.
 
     That is the first of a process: one that comes later may have met with what an earlier one left, and is tried anew.
     """
     made: list[Made | Failure] = []
-    while (first := len(made)) < len(calls):
+    while (first := len(made)) < len(items):
         with ProcessPoolExecutor(max_workers=1, **_started()) as worker:
             try:
-                while len(made) < len(calls):
-                    made.append(worker.submit(make, *calls[len(made)]).result())
+                while len(made) < len(items):
+                    made += worker.submit(make, *zip(items[len(made)], strict=True)).result()
             except BrokenProcessPool:
                 if len(made) == first:
                     reason = "reading it ended the process: its files are damaged, or too large"
-                    made.append(Failure(calls[first][0].stem, reason))
+                    made.append(Failure(items[first][0].stem, reason))
     return made

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from heartbeats.files import code_digest, naming, read_bytes
 from heartbeats.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
 from heartbeats.preprocessing import LEADS
-from heartbeats.read_ahead import read_ahead
+from heartbeats.read_ahead import read_groups_ahead
 from heartbeats.recording import signal_files
 from heartbeats.settings import PreparationSettings
 
@@ -80,7 +80,7 @@ def stored(
             "signals of %d recordings: %d prepared before, %d to prepare", len(keys), len(keys) - len(new), len(new)
         )
         quiet = None if new else True
-        ahead = read_ahead(partial(_prepare_into, directory, settings), new.values(), new)
+        ahead = read_groups_ahead(partial(_prepare_into, directory, settings), new.values(), new)
         bar = tqdm(ahead, desc="preparing", total=len(new), unit="recording", disable=quiet)
         for key, place in zip(new, bar, strict=True):
             if isinstance(place, Failure):
@@ -159,35 +159,44 @@ def _damaged(places: dict[str, Place], keys: Sequence[str], signals: BinaryIO) -
     return damaged
 
 
-def _prepare_into(directory: Path, settings: PreparationSettings, header_file: Path, key: str) -> Place | Failure:
-    """Prepare a recording and write its signal and its line behind the others', in whichever process; or why not.
+def _prepare_into(
+    directory: Path, settings: PreparationSettings, header_files: Sequence[Path], keys: Sequence[str]
+) -> list[Place | Failure]:
+    """Prepare recordings and write them behind the others, in whichever process: where they are, or why they are not.
 
     Raises:
         OSError: they cannot be written.
     """
-    prepared = prepare_file(header_file, settings)
-    if isinstance(prepared, Failure):
-        return prepared
-    content = np.ascontiguousarray(prepared.signal, SAMPLE_TYPE).data
-    signals, index = directory / SIGNALS, directory / INDEX
-    with naming(signals), signals.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # two that append may write over one another on network file systems
-        start = file.seek(-(-file.seek(0, 2) // FRAME) * FRAME)  # a process that was killed may have left any part
-        file.write(content)
-        file.flush()
-        place = Place(
-            name=prepared.name,
-            start=start,
-            end=start + content.nbytes,
-            bradycardia=prepared.bradycardia,
-            digest=prepared.digest,
-            warnings=prepared.warnings,
-            checksum=zlib.crc32(content),
-        )
-        line = json.dumps({"key": key, **vars(place)}).encode()
-        with naming(index), index.open("ab") as lines:
-            lines.write(_checksum(line) + b" " + line + b"\n")
-    return place
+    made: list[Place | Failure] = []
+    lines, contents = [], []
+    prepared = [prepare_file(header_file, settings) for header_file in header_files]
+    with naming(directory / SIGNALS), (directory / SIGNALS).open("r+b") as signals:
+        fcntl.flock(signals, fcntl.LOCK_EX)  # two that append may write over one another on network file systems
+        start = signals.seek(-(-signals.seek(0, 2) // FRAME) * FRAME)  # a killed process may have left any part
+        for key, recording in zip(keys, prepared, strict=True):
+            if isinstance(recording, Failure):
+                made.append(recording)
+                continue
+            content = np.ascontiguousarray(recording.signal, SAMPLE_TYPE).data
+            place = Place(
+                name=recording.name,
+                start=start,
+                end=start + content.nbytes,
+                bradycardia=recording.bradycardia,
+                digest=recording.digest,
+                warnings=recording.warnings,
+                checksum=zlib.crc32(content),
+            )
+            line = json.dumps({"key": key, **vars(place)}).encode()
+            lines.append(b"%s %s\n" % (_checksum(line), line))
+            contents.append(content)
+            made.append(place)
+            start = place.end
+        signals.writelines(contents)
+        signals.flush()
+        with naming(directory / INDEX), (directory / INDEX).open("ab") as index:
+            index.writelines(lines)
+    return made
 
 
 def _prepared(place: Place, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:

@@ -14,7 +14,7 @@ from conftest import ecg
 from heartbeats import store
 from heartbeats.header import find_headers
 from heartbeats.prepared import PAPER_PREPARATION, Failure, prepare_file
-from heartbeats.read_ahead import read_ahead
+from heartbeats.read_ahead import read_groups_ahead
 from heartbeats.settings import PreparationSettings
 from heartbeats.store import INDEX, SIGNALS, stored
 from heartbeats.training import data_digest
@@ -32,9 +32,9 @@ def prepared_now(monkeypatch) -> list[str]:
     def counted(make, header_files, keys):
         paths = list(header_files)
         names.extend(path.stem for path in paths)
-        return read_ahead(make, paths, keys)
+        return read_groups_ahead(make, paths, keys)
 
-    monkeypatch.setattr(store, "read_ahead", counted)
+    monkeypatch.setattr(store, "read_groups_ahead", counted)
     return names
 
 
@@ -77,11 +77,11 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
     def interrupted(make, paths, keys):
-        yield from read_ahead(make, list(paths)[:2], list(keys)[:2])
+        yield from read_groups_ahead(make, list(paths)[:2], list(keys)[:2])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "read_ahead", interrupted)
+        patched.setattr(store, "read_groups_ahead", interrupted)
         with pytest.raises(KeyboardInterrupt):
             stored(header_files, tmp_path / "store")
     names = prepared_now(monkeypatch)
@@ -93,12 +93,12 @@ def test_what_was_prepared_counts_even_if_nobody_waited_for_it(header_files, tmp
     """A run that is killed loses only what its processes had not yet written."""
 
     def killed(make, paths, keys):
-        list(read_ahead(make, paths, keys))
+        list(read_groups_ahead(make, paths, keys))
         raise KeyboardInterrupt
         yield
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "read_ahead", killed)
+        patched.setattr(store, "read_groups_ahead", killed)
         with pytest.raises(KeyboardInterrupt):
             stored(header_files, tmp_path / "store")
     names = prepared_now(monkeypatch)
@@ -113,10 +113,10 @@ def test_signals_without_a_line_harm_none(header_files, tmp_path, monkeypatch):
         for path, key in zip(paths, keys, strict=True):
             with (tmp_path / "store" / SIGNALS).open("ab") as signals:
                 signals.write(b"\x55" * 33)
-            yield from read_ahead(make, [path], [key])
+            yield from read_groups_ahead(make, [path], [key])
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "read_ahead", with_parts)
+        patched.setattr(store, "read_groups_ahead", with_parts)
         assert_all_right(stored(header_files, tmp_path / "store"), header_files)
     lines = lines_of(tmp_path / "store")
     write_lines(tmp_path / "store", [lines[0], *lines[2:]])
@@ -129,7 +129,7 @@ def test_signals_without_a_line_harm_none(header_files, tmp_path, monkeypatch):
 def test_processes_that_store_side_by_side_leave_each_signal_its_place(write_record, tmp_path, monkeypatch):
     header_files = [write_record(f"A00{i:02d}", ecg(rate=50 + 2 * i, seconds=2 + i % 3)) for i in range(30)]
     with monkeypatch.context() as patched:
-        patched.setattr(store, "read_ahead", partial(read_ahead, group=1))
+        patched.setattr(store, "read_groups_ahead", partial(read_groups_ahead, group=1))
         assert_all_right(stored(header_files, tmp_path / "store"), header_files)
     lines = lines_of(tmp_path / "store")
     assert [line["start"] for line in lines] == [0, *(line["end"] for line in lines[:-1])]
@@ -141,7 +141,7 @@ def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(header_files,
     (tmp_path / "store" / INDEX).unlink()
     (tmp_path / "store" / INDEX).symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: '.*/prepared.index'"):
-        store._prepare_into(tmp_path / "store", PAPER_PREPARATION, header_files[1], "key")
+        store._prepare_into(tmp_path / "store", PAPER_PREPARATION, header_files[1:2], ["key"])
 
 
 def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
