@@ -16,6 +16,7 @@ processes, what they share counted once.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shutil
 import subprocess
@@ -37,13 +38,13 @@ import threadpoolctl
 from joblib.externals.loky import get_reusable_executor
 
 from benchmarks.measuring import curve, interleaved, machine, ratio, watch
-from heartbeats import prepared, store
+from benchmarks.without_rule import groups_without_rule
+from heartbeats import store
 from heartbeats.header import find_headers
 from heartbeats.heart_rate import recording_has_bradycardia
 from heartbeats.prepared import prepare_file
 from heartbeats.preprocessing import LEADS, prepare
-from heartbeats.read_ahead import read_groups_ahead
-from heartbeats.recording import Recording, read_recording
+from heartbeats.recording import read_recording
 from heartbeats.simulation import simulate_cohort
 from heartbeats.store import stored
 
@@ -113,6 +114,7 @@ def measure_shares(data: Path, scratch: Path, repeats: int) -> None:
         with mock.patch.object(store, "read_groups_ahead", groups_without_rule):
             return storing()
 
+    gc.freeze()  # as the workers do: whatever this program imports would slow the bare work
     works = partial(total, bare, files), partial(total, without_rule, files), storing_without_rule, storing
     with on_one_core():
         interleaved(1, *works)
@@ -149,20 +151,6 @@ def bare(header_file: Path) -> None:
 def without_rule(header_file: Path) -> None:
     """Reading and preparing without the bradycardia rule."""
     prepare(read_recording(header_file))
-
-
-def groups_without_rule(make: Any, *items: Any) -> Iterator[Any]:
-    """As ``read_groups_ahead``, but recordings are prepared without the bradycardia rule."""
-    return read_groups_ahead(partial(make_without_rule, make), *items)
-
-
-def make_without_rule(make: Any, *items: Any) -> Any:
-    with mock.patch.object(prepared, "recording_has_bradycardia", never):
-        return make(*items)
-
-
-def never(_recording: Recording) -> bool:
-    return False
 
 
 @contextmanager
