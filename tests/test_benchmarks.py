@@ -5,9 +5,13 @@ import re
 import sys
 
 import pytest
+from conftest import ecg
 
 from benchmarks import report_size, training_speed
 from benchmarks.measuring import curve, interleaved, ratio, watch
+from benchmarks.without_rule import groups_without_rule
+from heartbeats import store
+from heartbeats.store import stored
 
 
 def test_ratios_are_of_pairs_with_the_interval_of_their_median():
@@ -35,6 +39,17 @@ def test_a_curve_is_the_same_file_each_time(tmp_path):
         curve(tmp_path / name, [1000, 4000], {"one": [1, 2], "other": [3, 40]}, xlabel="recordings", ylabel="s")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert "recordings" in (tmp_path / "a.svg").read_text()
+
+
+def test_the_store_that_is_timed_without_the_bradycardia_rule_is_like_any_but_for_the_rule(
+    write_record, tmp_path, monkeypatch
+):
+    header_file = write_record("A0001", ecg(rate=50))
+    (whole,) = stored([header_file], tmp_path / "whole")
+    monkeypatch.setattr(store, "read_groups_ahead", groups_without_rule)
+    (without,) = stored([header_file], tmp_path / "without")
+    assert (whole.bradycardia, without.bradycardia) == (True, False)
+    assert (without.signal.tobytes(), without.digest) == (whole.signal.tobytes(), whole.digest)
 
 
 def test_the_speed_of_training_is_measured_on_any_device(tmp_path, monkeypatch, capsys):
