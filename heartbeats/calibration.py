@@ -118,7 +118,7 @@ def _gains(header: Header, values: npt.NDArray[np.float64], name: str, warnings:
 
 
 def _variances(values: npt.NDArray[np.float64]) -> list[float]:
-    """The variance of each lead's samples, 0 of a constant lead; in a third of the time of ``numpy.var``.
+    """The variance of each lead's samples, 0 of a constant lead; in two thirds of the time of ``numpy.var``.
 
     Taken about the first sample instead of the mean: about one of the samples, moments cancel by no more than a factor
     of their number. One lead after the other, in the same memory, which stays in the processor's cache.
