@@ -177,20 +177,19 @@ def measure_memory(data: Path, scratch: Path, sizes: list[int]) -> None:
     """Peak memory and rate over the number of recordings, and the size of the store."""
     memory, rates = [], []
     for size in sizes:
-        store = scratch / f"store-of-{size}"
+        directory = scratch / f"store-of-{size}"
         cores = len(os.sched_getaffinity(0))
-        command = [sys.executable, "-c", STORING, str(data), str(store), str(size), str(cores)]
+        command = [sys.executable, "-c", STORING, str(data), str(directory), str(size), str(cores)]
         peak, seconds = watch(command, ROOT)
-        signals = (store / "prepared.int16").stat().st_size
-        stored_bytes = sum(path.stat().st_size for path in store.iterdir())
+        signals = (directory / store.SIGNALS).stat().st_size
+        stored_bytes = sum(path.stat().st_size for path in directory.iterdir())
         memory.append(peak / 2**20)
         rates.append(size / seconds)
         print(
             f"{size} recordings: {rates[-1]:.0f} a second, start included; peak memory {memory[-1]:.0f} MiB; store "
             f"{stored_bytes / 1e6:.0f} MB, {stored_bytes / signals:.3f} times the int16 bytes of its signals"
         )
-        for path in store.iterdir():
-            path.unlink()
+        shutil.rmtree(directory)
     folder = ROOT / "benchmarks"
     for name, line, ylabel in (("memory", memory, "peak memory in MiB"), ("rate", rates, "recordings a second")):
         curve(

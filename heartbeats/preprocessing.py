@@ -108,8 +108,6 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
     Raises:
         RecordingError: not one of the eight leads is there or can be computed.
     """
-    if set(LEADS) <= set(leads):  # as most have them
-        return signal[[leads.index(lead) for lead in LEADS]], ()
     rows, warnings, missing = [], [], []
     for lead in LEADS:
         row, sources = select_lead(signal, leads, lead)

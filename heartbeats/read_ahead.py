@@ -62,7 +62,7 @@ def read_groups_ahead(
 
     Args:
         make: a function that the workers can import, of a group.
-        more: what it is given besides, as long: of each as many as header files.
+        more: what it is given besides, of each as many as header files.
     """
     workers = cores()  # counting them takes as long as writing eight signals
     left: Iterator[Item] = zip(header_files, *more, strict=True)

@@ -133,8 +133,7 @@ def _written(index: BinaryIO, signals: BinaryIO) -> dict[str, Place]:
             key = fields.pop("key")
             places[key] = Place(**fields)
     if line and not line.endswith(b"\n"):
-        index.write(b"\n")
-        index.flush()
+        _append(Path(index.name), [b"\n"])
     fcntl.flock(signals, fcntl.LOCK_UN)
     if damaged:
         log.warning("%d damaged lines of %s are passed over", damaged, index.name)
@@ -194,9 +193,13 @@ def _prepare_into(
             start = place.end
         signals.writelines(contents)
         signals.flush()
-        with naming(directory / INDEX), (directory / INDEX).open("ab") as index:
-            index.writelines(lines)
+        _append(directory / INDEX, lines)
     return made
+
+
+def _append(path: Path, lines: list[bytes]) -> None:
+    with naming(path), path.open("ab") as file:  # a full disk may show on closing only
+        file.writelines(lines)
 
 
 def _prepared(place: Place, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Prepared:

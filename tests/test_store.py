@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import zlib
 from functools import partial
 from pathlib import Path
@@ -75,9 +76,12 @@ def test_a_second_run_prepares_nothing(header_files, tmp_path, monkeypatch):
     assert names == []
 
 
-def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch):
+@pytest.mark.parametrize("written", [2, 4])
+def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_path, monkeypatch, written):
+    """What was written counts, whether or not the interrupted process came to know of it."""
+
     def interrupted(make, paths, keys):
-        yield from read_groups_ahead(make, list(paths)[:2], list(keys)[:2])
+        list(read_groups_ahead(make, list(paths)[:written], list(keys)[:written]))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -86,24 +90,7 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(header_files, tmp_p
             stored(header_files, tmp_path / "store")
     names = prepared_now(monkeypatch)
     assert_all_right(stored(header_files, tmp_path / "store"), header_files)
-    assert names == ["A0003", "A0004"]
-
-
-def test_what_was_prepared_counts_even_if_nobody_waited_for_it(header_files, tmp_path, monkeypatch):
-    """A run that is killed loses only what its processes had not yet written."""
-
-    def killed(make, paths, keys):
-        list(read_groups_ahead(make, paths, keys))
-        raise KeyboardInterrupt
-        yield
-
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "read_groups_ahead", killed)
-        with pytest.raises(KeyboardInterrupt):
-            stored(header_files, tmp_path / "store")
-    names = prepared_now(monkeypatch)
-    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
-    assert names == []
+    assert names == [path.stem for path in header_files[written:]]
 
 
 def test_signals_without_a_line_harm_none(header_files, tmp_path, monkeypatch):
@@ -142,6 +129,20 @@ def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(header_files,
     (tmp_path / "store" / INDEX).symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: '.*/prepared.index'"):
         store._prepare_into(tmp_path / "store", PAPER_PREPARATION, header_files[1:2], ["key"])
+
+
+def test_a_disk_that_has_no_room_even_to_end_a_line_is_told_with_the_file(header_files, tmp_path):
+    stored(header_files, tmp_path / "store")
+    size = (tmp_path / "store" / INDEX).stat().st_size - 1
+    os.truncate(tmp_path / "store" / INDEX, size)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*/prepared.index'"):
+            stored(header_files, tmp_path / "store")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert_all_right(stored(header_files, tmp_path / "store"), header_files)
 
 
 def test_added_and_changed_recordings_are_prepared_and_no_others(header_files, write_record, tmp_path, monkeypatch):
@@ -194,7 +195,7 @@ def test_what_is_damaged_is_prepared_anew(header_files, tmp_path, monkeypatch, d
     assert len(names) == prepared
 
 
-def test_whoever_has_signals_mapped_keeps_them_when_the_index_is_damaged(header_files, tmp_path, monkeypatch):
+def test_whoever_has_signals_mapped_keeps_them_when_the_index_is_damaged(header_files, tmp_path):
     """To cut the file would end a training that reads it."""
     mapped = stored(header_files, tmp_path / "store")
     (tmp_path / "store" / INDEX).write_text("not an index\n")
