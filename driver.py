@@ -13,10 +13,10 @@ are passed over, and count as classified for the exit status; those that could n
 import argparse
 import sys
 
-from heartbeats import collective, ranks
-from heartbeats.driving import classify_folder, say
-from heartbeats.errors import reported
-from heartbeats.files import named_path
+from heartbeats.classification.folder import classify_folder, say
+from heartbeats.common import collective, ranks
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path
 from team_code import load_model
 
 

@@ -11,9 +11,9 @@ The areas and the challenge metric are nan where no recording has a scored label
 
 import argparse
 
-from heartbeats.errors import reported
-from heartbeats.files import named_path, write_where_told
-from heartbeats.scoring import read_submission
+from heartbeats.challenge.scoring import read_submission
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path, write_where_told
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         if arguments.class_scores:
             write_where_told(arguments.class_scores, scores.class_table())
         if arguments.report:
-            from heartbeats.pages.score_report import score_report  # noqa: PLC0415 - slower to load than scoring is
+            from heartbeats.reports.score_report import score_report  # noqa: PLC0415 - slower to load than scoring is
 
             write_where_told(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
 

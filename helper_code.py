@@ -1,6 +1,6 @@
 """Headers, recordings and output files under the function names of the organisers' 2021 helper module.
 
-Written from the meaning of those functions, on top of :mod:`heartbeats.header`, so that either header dialect gives the
+Written from the meaning of those functions, on top of :mod:`heartbeats.ecg.header`, so that either header dialect gives the
 same answers. Headers are texts as :func:`load_header` returns them.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.header import STANDARD_LEADS, canonical_lead, find_headers, parse_header, read_header_text
-from heartbeats.outputs import Diagnosis, read_output, write_output
-from heartbeats.recording import read_samples
+from heartbeats.challenge.outputs import Diagnosis, read_output, write_output
+from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead, find_headers, parse_header, read_header_text
+from heartbeats.ecg.recording import read_samples
 
 PathLike = str | os.PathLike[str]
 

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from heartbeats import collective, ranks
-from heartbeats.classifier import Classifier, load
-from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import classify_alone, say
-from heartbeats.entry import train_entry
-from heartbeats.errors import HeartBeatsError
-from heartbeats.header import parse_header
-from heartbeats.outputs import Diagnosis, unclassified
-from heartbeats.prepared import Failure, Prepared, attempt
-from heartbeats.recording import recording_from_samples
-from heartbeats.settings import Settings
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.outputs import Diagnosis, unclassified
+from heartbeats.classification.classifier import Classifier, load
+from heartbeats.classification.folder import classify_alone, say
+from heartbeats.common import collective, ranks
+from heartbeats.common.errors import HeartBeatsError
+from heartbeats.common.settings import Settings
+from heartbeats.ecg.header import parse_header
+from heartbeats.ecg.recording import recording_from_samples
+from heartbeats.preparation.prepared import Failure, Prepared, attempt
+from heartbeats.training.pipeline import train_entry
 
 __all__ = ["load_model", "run_classifier", "run_model", "training_code"]
 

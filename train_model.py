@@ -11,9 +11,9 @@ Uses the CUDA device where there is one. After a kill, the same command goes on 
 
 import argparse
 
-from heartbeats.errors import reported
-from heartbeats.files import named_path
-from heartbeats.settings import Settings, read_settings
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path
+from heartbeats.common.settings import Settings, read_settings
 from team_code import training_code
 
 

@@ -15,16 +15,16 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import machine
-from heartbeats.cohort import drawn
-from heartbeats.diagnoses import label_matrix, read_weights
-from heartbeats.driving import classify_folder
-from heartbeats.errors import reported
+from heartbeats.challenge.diagnoses import label_matrix, read_weights
+from heartbeats.challenge.outputs import read_output
+from heartbeats.challenge.scoring import output_matrices
+from heartbeats.classification.folder import classify_folder
+from heartbeats.common.errors import reported
+from heartbeats.common.settings import Settings, read_settings
+from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
+from heartbeats.ecg.recording import RecordingError, read_recording, signal_files
 from heartbeats.experiments.intervals import Answers, estimate
-from heartbeats.header import find_headers, parse_diagnoses, read_header_text
-from heartbeats.outputs import read_output
-from heartbeats.recording import RecordingError, read_recording, signal_files
-from heartbeats.scoring import output_matrices
-from heartbeats.settings import Settings, read_settings
+from heartbeats.training.cohort import drawn
 from team_code import load_model, training_code
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.classification_speed [--config configs/paper.toml] [--recordings 128] [--repeats 5]
 
 The recordings are simulated, 10 s long; the networks have random weights, since speed does not depend on training.
-Timed in turn are the plain ensemble (batches of 16, zeros appended), the ensemble of heartbeats.inference on the same
+Timed in turn are the plain ensemble (batches of 16, zeros appended), the ensemble of heartbeats.networks.inference on the same
 prepared signals, and driver.py's work on the recordings' files, the worker processes being up. The largest difference
 between the two ensembles' probabilities is printed too.
 """
@@ -24,15 +24,15 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.measuring import interleaved, machine, ratio
-from heartbeats import collective
-from heartbeats.classifier import Classifier, Member
-from heartbeats.driving import classify_folder
-from heartbeats.header import find_headers
-from heartbeats.inference import BATCH_SIZE
-from heartbeats.prepared import Prepared, prepare_file
-from heartbeats.preprocessing import SAMPLING_RATE, fixed_length
-from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import read_settings
+from heartbeats.classification.classifier import Classifier, Member
+from heartbeats.classification.folder import classify_folder
+from heartbeats.common import collective
+from heartbeats.common.settings import read_settings
+from heartbeats.ecg.header import find_headers
+from heartbeats.networks.inference import BATCH_SIZE
+from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.preparation.prepared import Prepared, prepare_file
+from heartbeats.preparation.preprocessing import SAMPLING_RATE, fixed_length
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]

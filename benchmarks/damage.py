@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from heartbeats.header import find_headers
+from heartbeats.ecg.header import find_headers
 from heartbeats.simulation import simulate_cohort
 
 LENGTHS = (2, 5, 12)  # s

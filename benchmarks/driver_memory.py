@@ -16,9 +16,9 @@ import numpy as np
 import scipy.io
 
 from benchmarks.measuring import machine, watch
-from heartbeats.classifier import Classifier, Member, save
-from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import read_settings
+from heartbeats.classification.classifier import Classifier, Member, save
+from heartbeats.common.settings import read_settings
+from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]

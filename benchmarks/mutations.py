@@ -43,16 +43,16 @@ from joblib import cpu_count
 from joblib.externals.loky import get_reusable_executor
 
 from benchmarks.damage import Seed, mutate, real_seeds, simulated_seeds
-from heartbeats.classifier import Classifier, Member
-from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import Outcome, classify_folder
-from heartbeats.files import printable
-from heartbeats.header import find_headers
-from heartbeats.outputs import OutputError, read_output
-from heartbeats.prepared import Failure, Prepared, prepare_file
-from heartbeats.read_ahead import read_ahead
-from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import settings_from_dict
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.outputs import OutputError, read_output
+from heartbeats.classification.classifier import Classifier, Member
+from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.common.files import printable
+from heartbeats.common.settings import settings_from_dict
+from heartbeats.ecg.header import find_headers
+from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
+from heartbeats.preparation.read_ahead import read_ahead
 
 FOLDER_SIZE = 400
 FOLDER_SECONDS = 180  # a folder of 400 takes some 10 s; one that takes this long hangs

@@ -39,14 +39,14 @@ from joblib.externals.loky import get_reusable_executor
 
 from benchmarks.measuring import curve, interleaved, machine, ratio, watch
 from benchmarks.without_rule import groups_without_rule
-from heartbeats import store
-from heartbeats.header import find_headers
-from heartbeats.heart_rate import recording_has_bradycardia
-from heartbeats.prepared import prepare_file
-from heartbeats.preprocessing import LEADS, prepare
-from heartbeats.recording import read_recording
+from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import read_recording
+from heartbeats.preparation import store
+from heartbeats.preparation.heart_rate import recording_has_bradycardia
+from heartbeats.preparation.prepared import prepare_file
+from heartbeats.preparation.preprocessing import LEADS, prepare
+from heartbeats.preparation.store import stored
 from heartbeats.simulation import simulate_cohort
-from heartbeats.store import stored
 
 ROOT = Path(__file__).parents[1]
 TIMED, IN_TURN = 2000, 500  # recordings
@@ -54,10 +54,10 @@ STORING = """
 import os, sys, time
 from pathlib import Path
 os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[4])]))
-from heartbeats.header import find_headers
-from heartbeats.prepared import prepare_file
-from heartbeats.read_ahead import read_ahead
-from heartbeats.store import stored
+from heartbeats.ecg.header import find_headers
+from heartbeats.preparation.prepared import prepare_file
+from heartbeats.preparation.read_ahead import read_ahead
+from heartbeats.preparation.store import stored
 files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
 list(read_ahead(prepare_file, files[:64]))  # the workers are up, all of them
 started = time.perf_counter()

@@ -20,17 +20,17 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measuring import machine
-from heartbeats.classifier import MODEL_FILE, Evidence, search_threshold
-from heartbeats.cohort import Cohort, Particulars
-from heartbeats.cohort_summary import describe_cohort
-from heartbeats.diagnoses import CLASSES, read_weights
-from heartbeats.epoch_log import EpochLine
-from heartbeats.pages.score_report import score_report
-from heartbeats.pages.training_report import training_report
-from heartbeats.prepared import Prepared
-from heartbeats.scoring import Submission, merge_equivalent
-from heartbeats.settings import Settings
-from heartbeats.validation import VALIDATION_FILE, Validation, write_validation
+from heartbeats.challenge.diagnoses import CLASSES, read_weights
+from heartbeats.challenge.scoring import Submission, merge_equivalent
+from heartbeats.classification.classifier import MODEL_FILE, Evidence, search_threshold
+from heartbeats.common.settings import Settings
+from heartbeats.preparation.prepared import Prepared
+from heartbeats.reports.score_report import score_report
+from heartbeats.reports.training_report import training_report
+from heartbeats.training.cohort import Cohort, Particulars
+from heartbeats.training.cohort_summary import describe_cohort
+from heartbeats.training.epoch_log import EpochLine
+from heartbeats.training.validation_table import VALIDATION_FILE, Validation, write_validation
 
 # Recordings of the Challenge of 2020 by the letters of their names; 74 more, of INCART, are left out.
 SOURCES = {"A": 6877, "E": 10_344, "HR": 21_837, "Q": 3453, "S": 516}

@@ -20,9 +20,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.measuring import curve, interleaved, machine, ratio
-from heartbeats.diagnoses import CLASSES
-from heartbeats.header import STANDARD_LEADS
-from heartbeats.outputs import Diagnosis, write_output
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.outputs import Diagnosis, write_output
+from heartbeats.ecg.header import STANDARD_LEADS
 
 ROOT = Path(__file__).parents[1]
 READING = """

@@ -2,8 +2,8 @@
 
     python -m benchmarks.training_speed [--config configs/paper.toml] [--recordings 512] [--repeats 5] [--train DATA]
 
-For each length of the config: the recordings per second of the training's own steps (heartbeats.training, fed by
-heartbeats.feed); of the same steps on tensors that lie ready; and of a plain loop over a DataLoader, measured in turn;
+For each length of the config: the recordings per second of the training's own steps (heartbeats.training.loop, fed by
+heartbeats.training.feed); of the same steps on tensors that lie ready; and of a plain loop over a DataLoader, measured in turn;
 and what feeding alone takes, against the steps on tensors that lie ready. The share of the device's rate is that of the
 network's multiplications and additions (counted by PyTorch, forwards and backwards) per second in the measured rate of
 one large matrix product, in bfloat16 on a GPU, in single precision on a CPU. On a GPU two variants of the step are
@@ -33,13 +33,13 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import interleaved, machine, ratio
-from heartbeats import collective
-from heartbeats.feed import Feed, make_feed
-from heartbeats.preprocessing import SAMPLING_RATE, fixed_length
-from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import Settings, read_settings
-from heartbeats.sign_loss import sign_loss
-from heartbeats.training import training_step
+from heartbeats.common import collective
+from heartbeats.common.settings import Settings, read_settings
+from heartbeats.networks.losses import sign_loss
+from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.preparation.preprocessing import SAMPLING_RATE, fixed_length
+from heartbeats.training.feed import Feed, make_feed
+from heartbeats.training.loop import training_step
 
 ROOT = Path(__file__).parents[1]
 COHORT, SHARE = 43_101, 0.8

@@ -10,15 +10,15 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-from heartbeats import prepared
-from heartbeats.read_ahead import read_groups_ahead
-from heartbeats.recording import Recording
+from heartbeats.ecg.recording import Recording
+from heartbeats.preparation import prepared
+from heartbeats.preparation.read_ahead import read_groups_ahead
 
 __all__ = ["groups_without_rule"]
 
 
 def groups_without_rule(make: Any, *items: Any) -> Iterator[Any]:
-    """As :func:`heartbeats.read_ahead.read_groups_ahead`."""
+    """As :func:`heartbeats.preparation.read_ahead.read_groups_ahead`."""
     return read_groups_ahead(partial(_make, make), *items)
 
 

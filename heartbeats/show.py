@@ -17,15 +17,15 @@ from pathlib import Path
 
 import torch
 
-from heartbeats.classifier import load
-from heartbeats.driving import say
-from heartbeats.errors import reported
-from heartbeats.files import named_path, write_text
-from heartbeats.header import find_headers
-from heartbeats.pages import ecg_print
-from heartbeats.pages.ecg_page import ecg_page, failure_page, read
-from heartbeats.pages.folder import INDEX, write_folder
-from heartbeats.prepared import Failure, attempt
+from heartbeats.classification.classifier import load
+from heartbeats.classification.folder import say
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path, write_text
+from heartbeats.ecg.header import find_headers
+from heartbeats.preparation.prepared import Failure, attempt
+from heartbeats.reports import ecg_print
+from heartbeats.reports.ecg_page import ecg_page, failure_page, read
+from heartbeats.reports.folder import INDEX, write_folder
 
 FILES = (".html", *ecg_print.SUFFIXES)
 

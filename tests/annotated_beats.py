@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import wfdb
 
-from heartbeats.experiments.mit_bih import AnnotatedRecord
+from heartbeats.pvc_unet.mit_bih import AnnotatedRecord
 
 
 def lead_with(beats: dict[float, str], seconds: float, seed: int = 0) -> np.ndarray:

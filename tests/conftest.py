@@ -15,10 +15,10 @@ import scipy.io
 import torch
 from hypothesis import settings
 
-from heartbeats.classifier import Classifier
-from heartbeats.entry import train_entry
-from heartbeats.settings import Settings, settings_from_dict
+from heartbeats.classification.classifier import Classifier
+from heartbeats.common.settings import Settings, settings_from_dict
 from heartbeats.simulation import simulate_cohort
+from heartbeats.training.pipeline import train_entry
 from team_code import load_model
 
 # The same examples in every run; `pytest --hypothesis-profile=search` draws new ones.

@@ -3,12 +3,12 @@
 import numpy as np
 from conftest import TWELVE, ecg
 
-from heartbeats.diagnoses import ABBREVIATIONS, read_weights
-from heartbeats.pages.findings import rhythm
-from heartbeats.pages.layout import lay_out
-from heartbeats.pages.sheet import Sheet, Track
-from heartbeats.recording import Recording
-from heartbeats.scoring import Submission
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, read_weights
+from heartbeats.challenge.scoring import Submission
+from heartbeats.ecg.recording import Recording
+from heartbeats.reports.findings import rhythm
+from heartbeats.reports.layout import lay_out
+from heartbeats.reports.sheet import Sheet, Track
 
 WEIGHTS = read_weights()
 NAMES = ["|".join(ABBREVIATIONS[code] for code in codes) for codes in WEIGHTS.classes]

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from heartbeats.pages.sheet import Sheet
+from heartbeats.reports.sheet import Sheet
 
 SVG = "{http://www.w3.org/2000/svg}"
 MILLIMETRES = 25.4 / 72  # of a unit of matplotlib's SVG

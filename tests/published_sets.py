@@ -10,7 +10,7 @@ import numpy as np
 from conftest import TWELVE, ecg
 
 from heartbeats.datasets import Report, hefei
-from heartbeats.header import find_headers, parse_header
+from heartbeats.ecg.header import find_headers, parse_header
 
 NORMAL, BRADY, LAD = "426783006", "426177001", "39732003"
 UNSCORED = "164873001"

@@ -15,12 +15,12 @@ import pytest
 import scipy.io
 from conftest import TINY, ecg
 
-from heartbeats.cohort import select_recordings
-from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import Outcome, classify_folder
-from heartbeats.header import find_headers
-from heartbeats.outputs import read_output
-from heartbeats.scoring import read_submission
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.outputs import read_output
+from heartbeats.challenge.scoring import read_submission
+from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.ecg.header import find_headers
+from heartbeats.training.cohort import select_recordings
 
 ROOT = Path(__file__).parents[1]
 ECG = ecg()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from annotated_beats import lead_with, rhythm
 
-from heartbeats import beat_shapes
-from heartbeats.beat_shapes import agreed
+from heartbeats.pvc_unet import beat_shapes
+from heartbeats.pvc_unet.beat_shapes import agreed
 
 PREMATURE = (9, 15, 22, 30)
 BEATS = rhythm(40, PREMATURE)

@@ -10,8 +10,8 @@ from conftest import ecg
 from benchmarks import report_size, training_speed
 from benchmarks.measuring import curve, interleaved, ratio, watch
 from benchmarks.without_rule import groups_without_rule
-from heartbeats import store
-from heartbeats.store import stored
+from heartbeats.preparation import store
+from heartbeats.preparation.store import stored
 
 
 def test_ratios_are_of_pairs_with_the_interval_of_their_median():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pages_made import ABSENT, WEIGHTS, submission
 
-from heartbeats.pages.bootstrap import DRAWS, LEAST, challenge_interval, draws, measures_by_draw, resampled
-from heartbeats.pages.evaluation import evaluation
-from heartbeats.scoring import challenge_metric
+from heartbeats.challenge.scoring import challenge_metric
+from heartbeats.reports.bootstrap import DRAWS, LEAST, challenge_interval, draws, measures_by_draw, resampled
+from heartbeats.reports.evaluation import evaluation
 
 
 @pytest.mark.parametrize("levels", [2, 5, 10**9])

@@ -19,10 +19,10 @@ from conftest import TWELVE, ecg
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from heartbeats.driving import classify_folder
-from heartbeats.files import write_text
-from heartbeats.pages.score_report import score_report
-from heartbeats.scoring import read_submission
+from heartbeats.challenge.scoring import read_submission
+from heartbeats.classification.folder import classify_folder
+from heartbeats.common.files import write_text
+from heartbeats.reports.score_report import score_report
 from heartbeats.show import main as show_records
 from team_code import load_model
 

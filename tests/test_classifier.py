@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from heartbeats.classifier import Evidence, ModelError, decide, load, save, search_threshold
-from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
-from heartbeats.header import find_headers
-from heartbeats.prepared import prepare_file
-from heartbeats.preprocessing import fixed_length
-from heartbeats.recording import Recording
-from heartbeats.settings import DecisionSettings
+from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.classification.classifier import Evidence, ModelError, decide, load, save, search_threshold
+from heartbeats.common.settings import DecisionSettings
+from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import Recording
+from heartbeats.preparation.prepared import prepare_file
+from heartbeats.preparation.preprocessing import fixed_length
 
 BRADY, SNR, AF = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003"))
 PVC, VPB = (CLASSES.index(code) for code in ("427172004", "17338001"))
@@ -75,7 +75,7 @@ def test_the_u_net_is_asked_only_if_it_decides(simulated):
 def test_the_u_net_is_asked_on_lead_ii_or_on_all_leads(simulated, monkeypatch):
     (recording,) = (prepare_file(path) for path in find_headers(simulated)[:1])
     asked = []
-    monkeypatch.setattr("heartbeats.unet.mark", lambda _, leads: asked.append(leads) or np.zeros(9, bool))
+    monkeypatch.setattr("heartbeats.pvc_unet.unet.mark", lambda _, leads: asked.append(leads) or np.zeros(9, bool))
     for pvc in ("unet", "unet-all-leads"):
         Evidence.of([recording], DecisionSettings(pvc=pvc))
     np.testing.assert_array_equal(asked[0], recording.signal[[1]])
@@ -215,7 +215,7 @@ def test_what_training_did_is_in_the_json(model_directory):
 def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, caplog):
     load(model_directory, device=torch.device("cpu"))
     assert caplog.messages == []
-    monkeypatch.setattr("heartbeats.classifier.ANSWERING", ("settings",))
+    monkeypatch.setattr("heartbeats.classification.classifier.ANSWERING", ("settings",))
     load(model_directory, device=torch.device("cpu"))
     assert caplog.messages == [
         f"{model_directory / 'model.json'} was written by other code of this program: its answers may be others than "

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from conftest import ecg
 
-from heartbeats.cohort import CohortError, Particulars, build_cohort, drawn
-from heartbeats.cohort_summary import describe_cohort
-from heartbeats.diagnoses import CLASSES
-from heartbeats.header import find_headers, parse_header
-from heartbeats.recording import read_recording
-from heartbeats.settings import CohortSettings, Settings, TrainingSettings
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.common.settings import CohortSettings, Settings, TrainingSettings
+from heartbeats.ecg.header import find_headers, parse_header
+from heartbeats.ecg.recording import read_recording
+from heartbeats.training.cohort import CohortError, Particulars, build_cohort, drawn
+from heartbeats.training.cohort_summary import describe_cohort
 
 SETTINGS = Settings()
 

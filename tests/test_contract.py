@@ -18,12 +18,12 @@ from conftest import TINY, TINY_TOML, ecg
 
 import helper_code
 import team_code
-from heartbeats.diagnoses import CLASSES
-from heartbeats.driving import Outcome, classify_folder
-from heartbeats.files import InUseError, locked
-from heartbeats.header import find_headers
-from heartbeats.inference import InferenceNetwork
-from heartbeats.training import TrainingError
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.common.files import InUseError, locked
+from heartbeats.ecg.header import find_headers
+from heartbeats.networks.inference import InferenceNetwork
+from heartbeats.training.loop import TrainingError
 
 ROOT = Path(__file__).parents[1]
 
@@ -330,7 +330,7 @@ def test_the_log_says_that_a_training_was_interrupted(simulated, tmp_path, monke
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("heartbeats.entry.train_and_relabel", interrupted)
+    monkeypatch.setattr("heartbeats.training.pipeline.train_and_relabel", interrupted)
     with pytest.raises(KeyboardInterrupt):
         team_code.training_code(simulated, tmp_path / "model", TINY)
     assert (tmp_path / "model/training.log").read_text().endswith("the training has ended: KeyboardInterrupt\n")
@@ -340,7 +340,7 @@ def test_the_log_has_the_traceback_of_a_fault(simulated, tmp_path, monkeypatch):
     def faulty(*_):
         raise ZeroDivisionError("for once")
 
-    monkeypatch.setattr("heartbeats.entry.train_and_relabel", faulty)
+    monkeypatch.setattr("heartbeats.training.pipeline.train_and_relabel", faulty)
     with pytest.raises(ZeroDivisionError):
         team_code.training_code(simulated, tmp_path / "model", TINY)
     logged = (tmp_path / "model/training.log").read_text()

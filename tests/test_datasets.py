@@ -27,13 +27,13 @@ from published_sets import (
     write_ptbxl,
 )
 
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
 from heartbeats.datasets import Report, hefei, ludb, ptbxl
 from heartbeats.datasets.__main__ import main
 from heartbeats.datasets.challenge_format import ListedRecording, read_mapping, record_name, write_folder
-from heartbeats.diagnoses import ABBREVIATIONS, CLASSES
-from heartbeats.header import parse_header, source_of
-from heartbeats.record_writer import write_record
-from heartbeats.recording import Recording, RecordingError, read_recording
+from heartbeats.ecg.header import parse_header, source_of
+from heartbeats.ecg.record_writer import write_record
+from heartbeats.ecg.recording import Recording, RecordingError, read_recording
 
 ROOT = Path(__file__).parents[1]
 SETS = (hefei.HEFEI, ptbxl.PTB_XL, ludb.LUDB)

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from heartbeats import data_parallel
-from heartbeats.data_parallel import SynchronisedBatchNorm
-from heartbeats.feed import ResidentFeed
-from heartbeats.inference import InferenceNetwork
-from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import NetworkSettings
-from heartbeats.sign_loss import LOSS_FUNCTIONS
-from heartbeats.training import training_step
+from heartbeats.common.settings import NetworkSettings
+from heartbeats.networks.inference import InferenceNetwork
+from heartbeats.networks.losses import LOSS_FUNCTIONS
+from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.training.data_parallel import SynchronisedBatchNorm
+from heartbeats.training.feed import ResidentFeed
+from heartbeats.training.loop import data_parallel, training_step
 
 META = torch.device("meta")
 

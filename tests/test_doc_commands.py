@@ -12,7 +12,7 @@ import pytest
 from annotated_beats import rhythm, write_mitdb_record
 from published_sets import GOOD, signal_text, write_hefei, write_ptbxl
 
-from heartbeats.experiments.mit_bih import DS1, DS2
+from heartbeats.pvc_unet.mit_bih import DS1, DS2
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +83,7 @@ def give(page: str, clone: Path, request: pytest.FixtureRequest) -> None:
         (clone / "mitdb").mkdir()
         for i, name in enumerate(DS1[:6] + DS2[:3]):
             write_mitdb_record(clone / "mitdb", name, rhythm(20, (9,)), seed=i)
-        experiment = clone / "heartbeats/experiments/pvc_unet.py"
+        experiment = clone / "heartbeats/pvc_unet/train.py"
         experiment.write_text(experiment.read_text().replace("WINDOWS = 1024", "WINDOWS = 64"))
     if page == "scaling.md":
         for seed, part in enumerate(("a", "b")):

@@ -11,9 +11,9 @@ import pytest
 import torch
 from conftest import ecg
 
-from heartbeats.driving import Outcome, classify_folder
-from heartbeats.inference import InferenceNetwork
-from heartbeats.outputs import read_output
+from heartbeats.challenge.outputs import read_output
+from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.networks.inference import InferenceNetwork
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,11 +61,11 @@ def test_a_recording_that_comes_while_processes_look_is_the_only_one_that_may_be
     """Two processes list the folder one after the other; each takes its share of what it has seen."""
     for i in range(10):
         write_record(f"B000{i}", folder=tmp_path / "data")
-    monkeypatch.setattr("heartbeats.ranks.world_size", lambda: 2)
-    monkeypatch.setattr("heartbeats.collective.summed", np.array)
+    monkeypatch.setattr("heartbeats.common.ranks.world_size", lambda: 2)
+    monkeypatch.setattr("heartbeats.common.collective.summed", np.array)
     counts = []
     for rank in range(2):
-        monkeypatch.setattr("heartbeats.ranks.rank", lambda rank=rank: rank)
+        monkeypatch.setattr("heartbeats.common.ranks.rank", lambda rank=rank: rank)
         counts.append(classify_folder(classifier, tmp_path / "data", tmp_path / f"out{rank}").classified)
         write_record("A0000", folder=tmp_path / "data")
     written = [path.name for rank in range(2) for path in (tmp_path / f"out{rank}").iterdir()]

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from conftest import TINY
 
-from heartbeats import entry, relabelling
-from heartbeats.cohort import build_cohort, validates
-from heartbeats.entry import train_entry
-from heartbeats.epoch_log import EpochLine, append_epoch, read_epochs
-from heartbeats.header import find_headers
-from heartbeats.recording import read_recording
-from heartbeats.settings import DecisionSettings, RelabellingSettings
-from heartbeats.training import TrainingError, train_network
-from heartbeats.validation import read_validation
+from heartbeats.common.settings import DecisionSettings, RelabellingSettings
+from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import read_recording
+from heartbeats.training.cohort import build_cohort, validates
+from heartbeats.training.epoch_log import EpochLine, append_epoch, read_epochs
+from heartbeats.training.loop import TrainingError, relabelling, train_network
+from heartbeats.training.loop import pipeline as entry
+from heartbeats.training.pipeline import train_entry
+from heartbeats.training.validation_table import read_validation
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def finished(model_directory, tmp_path):
 
 
 def test_signals_stored_elsewhere_make_no_other_model(simulated, finished, monkeypatch):
-    monkeypatch.setattr("heartbeats.entry.train_and_relabel", None)
+    monkeypatch.setattr("heartbeats.training.pipeline.train_and_relabel", None)
     elsewhere = dataclasses.replace(TINY, cohort=dataclasses.replace(TINY.cohort, store="../elsewhere"))
     assert train_entry(simulated, finished, elsewhere).threshold
 
@@ -44,7 +44,7 @@ def test_another_decision_keeps_the_networks_and_makes_another_model(simulated, 
         changed = tmp_path / "changed"
         changed.write_bytes(b"other")
         of_entry = {"reward weights": "WEIGHTS_FILE", "U-Net": "unet.WEIGHTS_FILE"}[what]
-        monkeypatch.setattr(f"heartbeats.entry.{of_entry}", changed)
+        monkeypatch.setattr(f"heartbeats.training.pipeline.{of_entry}", changed)
     before, weights, log = described(finished), digests(finished), (finished / "training.jsonl").read_text()
     (finished / "report.html").unlink()
     monkeypatch.setattr(entry, "train_network", None)
@@ -183,7 +183,7 @@ def test_the_report_is_of_the_model_s_own_epochs_whatever_was_broken_off_since(s
         if next(steps) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("heartbeats.training.append_epoch", broken_off)
+    monkeypatch.setattr("heartbeats.training.loop.append_epoch", broken_off)
     with pytest.raises(KeyboardInterrupt):
         train_entry(simulated, finished, others)
     (finished / "report.html").unlink()

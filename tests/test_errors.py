@@ -7,9 +7,9 @@ import sys
 import pytest
 
 import heartbeats
-from heartbeats.classifier import ModelError
-from heartbeats.errors import HeartBeatsError, reported
-from heartbeats.scoring import Submission
+from heartbeats.challenge.scoring import Submission
+from heartbeats.classification.classifier import ModelError
+from heartbeats.common.errors import HeartBeatsError, reported
 
 
 @pytest.mark.parametrize(

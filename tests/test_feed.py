@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from heartbeats.feed import HostFeed, ResidentFeed, make_feed
+from heartbeats.training.feed import HostFeed, ResidentFeed, make_feed
 
 CPU = torch.device("cpu")
 

@@ -1,15 +1,13 @@
 """Whole files or none."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from heartbeats.files import (
-    SOURCES,
+from heartbeats.common.files import (
     InUseError,
     code_digest,
     locked,
@@ -77,7 +75,7 @@ def test_a_pipe_that_the_user_named_is_written_into_and_stays_one(tmp_path):
 
 
 def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
-    killed = "from pathlib import Path; import os; from heartbeats.files import replace_file; "
+    killed = "from pathlib import Path; import os; from heartbeats.common.files import replace_file; "
     killed += "replace_file(Path('model.json'), lambda temporary: (temporary.write_text('half'), os._exit(9)))"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, env=environment, timeout=60, check=False)
@@ -95,7 +93,7 @@ def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
 
 def test_what_stdout_was_redirected_to_is_added_to(tmp_path):
     """/dev/stdout leads to a file then, which is neither replaced nor cut."""
-    code = "import sys, pathlib; from heartbeats.files import write_where_told; "
+    code = "import sys, pathlib; from heartbeats.common.files import write_where_told; "
     code += "[write_where_told(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"
     with (tmp_path / "log").open("w") as log:
         log.write("earlier\n")
@@ -136,29 +134,18 @@ def test_a_loop_of_links_is_told(tmp_path):
         write_where_told(tmp_path / "one", "")
 
 
-def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(monkeypatch):
+def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(monkeypatch, tmp_path):
+    monkeypatch.setattr("heartbeats.common.files.PACKAGE", tmp_path)
+
     def digest(source: str) -> str:
-        monkeypatch.setitem(SOURCES, "filter", source.encode())
-        return code_digest("filter")
+        (tmp_path / "room").mkdir(exist_ok=True)
+        (tmp_path / "room" / "filter.py").write_text(source)
+        code_digest.cache_clear()
+        return code_digest("room")
 
     code = 'def level(x):\n    """Levels."""\n    return x + 8\n'
     same = '"""Of the filter."""\n\ndef level(\n    x,\n):\n    return (x + 8)  # octaves\n'
     assert digest(code) == digest(same)
     assert len({digest(code), digest(code.replace("8", "7")), digest(code.replace("level", "levels"))}) == 3
     assert digest('class A:\n    """Said."""\n') == digest('class A:\n    """Said otherwise."""\n')
-
-
-def test_code_that_is_edited_while_it_runs_keeps_the_digest_of_what_runs(tmp_path):
-    package = tmp_path / "heartbeats"
-    shutil.copytree(Path(__file__).parents[1] / "heartbeats", package, ignore=shutil.ignore_patterns("*.safetensors"))
-    code = (
-        "from pathlib import Path; from heartbeats.files import code_digest; "
-        "Path('heartbeats/sign_loss.py').write_text('pass'); print(code_digest('sign_loss'))"
-    )
-    command = [sys.executable, "-c", code]
-    first, second = (
-        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
-        for _ in range(2)
-    )
-    assert first.strip() == code_digest("sign_loss")
-    assert second != first
+    code_digest.cache_clear()

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from pages_made import recording
 
-from heartbeats.classifier import Evidence, decide
-from heartbeats.diagnoses import BRADYCARDIA, CLASSES, NAMES, SINUS_RHYTHM, read_weights
-from heartbeats.pages import findings, saliency
-from heartbeats.pages.findings import compare, explain, reasons, rhythm
-from heartbeats.pages.saliency import BIN, integrated_gradients
-from heartbeats.prepared import prepare_recording
-from heartbeats.recording import RecordingError, read_recording
-from heartbeats.settings import DecisionSettings
+from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, NAMES, SINUS_RHYTHM, read_weights
+from heartbeats.classification.classifier import Evidence, decide
+from heartbeats.common.settings import DecisionSettings
+from heartbeats.ecg.recording import RecordingError, read_recording
+from heartbeats.preparation.prepared import prepare_recording
+from heartbeats.reports import findings, saliency
+from heartbeats.reports.findings import compare, explain, reasons, rhythm
+from heartbeats.reports.saliency import BIN, integrated_gradients
 
 BRADY, SNR, AF, RBBB = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003", "59118001"))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heartbeats.header import (
+from heartbeats.ecg.header import (
     STANDARD_LEADS,
     Header,
     find_headers,
@@ -19,7 +19,7 @@ from heartbeats.header import (
     read_header_text,
     source_of,
 )
-from heartbeats.recording import RecordingError, read_header, read_recording
+from heartbeats.ecg.recording import RecordingError, read_header, read_recording
 
 PROPERTY = settings(max_examples=200)
 

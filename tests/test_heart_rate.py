@@ -7,9 +7,15 @@ import pytest
 from conftest import ecg
 from joblib.externals.loky import ProcessPoolExecutor
 
-from heartbeats.header import find_headers, parse_header, read_header_text
-from heartbeats.heart_rate import bradycardia_rule, final_bradycardia, r_peaks, recording_has_bradycardia, rr_intervals
-from heartbeats.recording import read_recording
+from heartbeats.ecg.header import find_headers, parse_header, read_header_text
+from heartbeats.ecg.recording import read_recording
+from heartbeats.preparation.heart_rate import (
+    bradycardia_rule,
+    final_bradycardia,
+    r_peaks,
+    recording_has_bradycardia,
+    rr_intervals,
+)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from published_sets import (
 )
 
 from heartbeats.datasets import DataSetError, convert_hefei, hefei
-from heartbeats.recording import RecordingError, read_recording
+from heartbeats.ecg.recording import RecordingError, read_recording
 
 
 def test_hefei_signals_labels_ages_and_sexes_are_taken_over(tmp_path):

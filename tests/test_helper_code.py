@@ -10,8 +10,8 @@ import scipy.io
 from conftest import TWELVE, ecg
 
 import helper_code
-from heartbeats.outputs import OutputError
-from heartbeats.recording import RecordingError
+from heartbeats.challenge.outputs import OutputError
+from heartbeats.ecg.recording import RecordingError
 
 HEADERS = (
     "A0001.mat 3 500 7500 05-Feb-2020 11:39:16\n"

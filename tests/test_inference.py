@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heartbeats.inference import Extent, InferenceNetwork
-from heartbeats.preprocessing import fixed_length
-from heartbeats.se_resnet import SEResNet
-from heartbeats.settings import NetworkSettings, Settings
+from heartbeats.common.settings import NetworkSettings, Settings
+from heartbeats.networks.inference import Extent, InferenceNetwork
+from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.preparation.preprocessing import fixed_length
 
 SMALL = NetworkSettings(width=8, blocks=(3, 4, 6, 3), reduction=2)  # as deep as the paper's
 
@@ -113,7 +113,7 @@ def test_what_depends_on_the_signal_and_on_the_end_grows_by_half_the_window(befo
 
 @pytest.mark.parametrize("seconds", [10.0, 30.0])
 def test_a_recording_is_given_the_same_probabilities_alone_and_in_a_batch(seconds, monkeypatch):
-    monkeypatch.setattr("heartbeats.inference.BATCH_SIZE", 3)
+    monkeypatch.setattr("heartbeats.networks.inference.BATCH_SIZE", 3)
     inference = InferenceNetwork(trained())
     signals = [signal(samples) for samples in (7000, 500, 15_000, 4999, 5000)]
     together = inference.probabilities(signals, seconds=seconds)

@@ -21,11 +21,11 @@ from published_sets import (
     ludb_set,
 )
 
+from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.datasets import Report, convert_ludb, ludb
 from heartbeats.datasets.challenge_format import read_mapping
-from heartbeats.diagnoses import CLASSES
-from heartbeats.header import find_headers
-from heartbeats.recording import read_recording
+from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import read_recording
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from heartbeats import matlab_file
-from heartbeats.matlab_file import MatlabFileError, read_matlab_variable
+from heartbeats.ecg import matlab_file
+from heartbeats.ecg.matlab_file import MatlabFileError, read_matlab_variable
 
 SIGNAL = np.arange(-30, 30, dtype=np.int16).reshape(3, 20)
 NUMBERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64")

@@ -9,7 +9,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from heartbeats.pages.page import INK, STYLE, picture, render
+from heartbeats.reports.page import INK, STYLE, picture, render
 
 
 def drawn(description: str) -> str:

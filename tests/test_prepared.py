@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from heartbeats.prepared import Failure, Prepared, prepare_file
-from heartbeats.preprocessing import LEADS
+from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
+from heartbeats.preparation.preprocessing import LEADS
 
 RATES = (50, 99, 250, 257, 360, 500, 1000, 2000)
 # What savemat writes and the reader reads.

@@ -11,9 +11,17 @@ import pywt
 import scipy.signal
 from conftest import TWELVE, ecg
 
-from heartbeats.header import parse_header
-from heartbeats.preprocessing import LEADS, denoise, fixed_length, prepare, prepared_leads, resample, select_leads
-from heartbeats.recording import Recording, RecordingError, recording_from_samples
+from heartbeats.ecg.header import parse_header
+from heartbeats.ecg.recording import Recording, RecordingError, recording_from_samples
+from heartbeats.preparation.preprocessing import (
+    LEADS,
+    denoise,
+    fixed_length,
+    prepare,
+    prepared_leads,
+    resample,
+    select_leads,
+)
 
 LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")
 PAIRS = tuple(combinations(LIMB, 2))

@@ -22,8 +22,8 @@ from published_sets import (
 
 from heartbeats.datasets import convert_ptbxl, ptbxl
 from heartbeats.datasets.challenge_format import DataSetError
-from heartbeats.header import find_headers
-from heartbeats.recording import RecordingError, read_recording
+from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import RecordingError, read_recording
 
 
 @pytest.mark.parametrize(("rate", "samples"), [(500, 5000), (100, 1000)])

@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from heartbeats.classifier import Classifier
-from heartbeats.cohort import drawn
-from heartbeats.diagnoses import CLASSES
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.classification.classifier import Classifier
+from heartbeats.ecg.header import find_headers, source_of
+from heartbeats.ecg.recording import read_header
 from heartbeats.experiments import pvc_challenge
-from heartbeats.header import find_headers, source_of
-from heartbeats.prepared import prepare_file
-from heartbeats.recording import read_header
+from heartbeats.preparation.prepared import prepare_file
+from heartbeats.training.cohort import drawn
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ import torch
 import wfdb
 from annotated_beats import annotated, lead_with, rhythm, write_mitdb_record
 
-from heartbeats import unet
+from heartbeats.ecg.recording import Recording
 from heartbeats.experiments import pvc_unet, pvc_windows
-from heartbeats.experiments.mit_bih import COUNTS, OTHER, PREMATURE, read_annotated, read_records, truth
-from heartbeats.experiments.pvc_labels import Labelled, annotated_without_pvc
-from heartbeats.experiments.pvc_measures import Counts, beat_counts, beats_marked, window_counts
-from heartbeats.experiments.pvc_windows import draw_windows, random_filter, varied_window
-from heartbeats.prepared import Prepared
-from heartbeats.preprocessing import prepare
-from heartbeats.recording import Recording
-from heartbeats.unet import WINDOW, UNet, mark, spans
+from heartbeats.preparation.prepared import Prepared
+from heartbeats.preparation.preprocessing import prepare
+from heartbeats.pvc_unet import unet
+from heartbeats.pvc_unet.labels import Labelled, annotated_without_pvc
+from heartbeats.pvc_unet.measures import Counts, beat_counts, beats_marked, window_counts
+from heartbeats.pvc_unet.mit_bih import COUNTS, OTHER, PREMATURE, read_annotated, read_records, truth
+from heartbeats.pvc_unet.unet import WINDOW, UNet, mark, spans
+from heartbeats.pvc_unet.windows import draw_windows, random_filter, varied_window
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats import ranks
-from heartbeats.header import find_headers
-from heartbeats.outputs import read_output
+from heartbeats.challenge.outputs import read_output
+from heartbeats.common import ranks
+from heartbeats.ecg.header import find_headers
 
 ROOT = Path(__file__).parents[1]
 # Batches of 7 leave 4 and 3 recordings to two processes, and the last of 22 recordings one and none. Dropout is each
@@ -54,7 +54,7 @@ import {script}
 
 DIFFERING = """
 import os, sys
-import heartbeats.cohort as place
+import heartbeats.training.cohort as place
 original = place.find_headers
 place.find_headers = lambda folder: original(folder)[int(os.environ["RANK"]) :]
 import train_model
@@ -108,7 +108,7 @@ def test_two_processes_train_as_one(by_one, simulated, tmp_path):
 def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, simulated, tmp_path, how):
     """Killed, or by an exception: the other process, which waits for it, keeps it from nothing."""
     script = tmp_path / "ending.py"
-    place = {"module": "heartbeats.training", "function": "training_step", "script": "train_model"}
+    place = {"module": "heartbeats.training.loop", "function": "training_step", "script": "train_model"}
     # The relabelling network's three epochs take 12 steps; the 18th is in the second epoch of the other.
     script.write_text(ENDING.format(**place, calls=os.devnull, after=18, how=how))
     config = by_one.parent / "settings.toml"
@@ -122,7 +122,7 @@ def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, 
 def test_two_processes_classify_every_recording_once(model_directory, simulated, tmp_path, after):
     """Also where one of them ends when it has written some of its outputs, and both are started again."""
     calls, script = tmp_path / "calls", tmp_path / "ending.py"
-    place = {"module": "heartbeats.driving", "function": "write_output", "script": "driver"}
+    place = {"module": "heartbeats.classification.folder", "function": "write_output", "script": "driver"}
     script.write_text(ENDING.format(**place, calls=calls, after=after, how="os._exit(9)"))
     done = torchrun(script, model_directory, simulated, tmp_path / "out", restarts=1)
     assert done.returncode == 0, done.stderr

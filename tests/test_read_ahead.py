@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from heartbeats.prepared import Failure, Prepared, prepare_file
-from heartbeats.read_ahead import read_ahead
+from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
+from heartbeats.preparation.read_ahead import read_ahead
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,15 +30,15 @@ def header_files(write_record) -> list[Path]:
 
 @pytest.mark.parametrize(("group", "ahead"), [(1, 1), (3, 1), (3, 2), (8, 4)])
 def test_recordings_come_in_order_as_prepared(header_files, monkeypatch, group, ahead):
-    monkeypatch.setattr("heartbeats.read_ahead.AHEAD", ahead)
+    monkeypatch.setattr("heartbeats.preparation.read_ahead.AHEAD", ahead)
     for item, path in zip(read_ahead(prepare_file, header_files, group=group), header_files, strict=True):
         assert item.name == path.stem
         np.testing.assert_array_equal(item.signal, prepare_file(path).signal)
 
 
 def test_no_more_than_the_bound_are_taken_ahead(header_files, monkeypatch):
-    monkeypatch.setattr("heartbeats.read_ahead.cores", lambda: 1)
-    monkeypatch.setattr("heartbeats.read_ahead.AHEAD", 2)
+    monkeypatch.setattr("heartbeats.preparation.read_ahead.cores", lambda: 1)
+    monkeypatch.setattr("heartbeats.preparation.read_ahead.AHEAD", 2)
     taken = []
 
     def taking():
@@ -94,8 +94,8 @@ def test_nothing_to_read_is_nothing(header_files):
 def test_workers_end_with_a_process_that_was_killed(header_files):
     """loky's own would wait for another ten minutes, and hold the pipes that they inherited."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from heartbeats.prepared import prepare_file; "
-        "from heartbeats.read_ahead import read_ahead; "
+        "import os, signal, sys; from pathlib import Path; from heartbeats.preparation.prepared import prepare_file; "
+        "from heartbeats.preparation.read_ahead import read_ahead; "
         "list(read_ahead(prepare_file, map(Path, sys.argv[1:]))); print('read', flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

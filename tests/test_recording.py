@@ -12,8 +12,8 @@ from conftest import TWELVE, ecg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heartbeats.header import Header, parse_header
-from heartbeats.recording import (
+from heartbeats.ecg.header import Header, parse_header
+from heartbeats.ecg.recording import (
     Recording,
     RecordingError,
     read_recording,

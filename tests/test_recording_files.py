@@ -12,9 +12,9 @@ import scipy.io
 import wfdb
 from conftest import TWELVE, ecg
 
-from heartbeats.diagnoses import label_matrix, snomed_codes
-from heartbeats.header import find_headers
-from heartbeats.recording import (
+from heartbeats.challenge.diagnoses import label_matrix, snomed_codes
+from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import (
     Recording,
     RecordingError,
     read_recording,

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from heartbeats import relabelling
-from heartbeats.diagnoses import CLASSES
-from heartbeats.prepared import Prepared
-from heartbeats.relabelling import CPSC_CLASSES, relabel, train_and_relabel
-from heartbeats.settings import Settings
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.common.settings import Settings
+from heartbeats.preparation.prepared import Prepared
+from heartbeats.training.loop import relabelling
+from heartbeats.training.relabelling import CPSC_CLASSES, relabel, train_and_relabel
 
 AF, BRADY, LAD, CRBBB = "164889003", "426627000", "39732003", "713427006"
 

@@ -14,12 +14,12 @@ from pages_made import ABSENT, NAMES, WEIGHTS, submission
 from pages_read import Page, assert_sound, written
 
 import evaluate_model
-from heartbeats.diagnoses import CLASSES
-from heartbeats.outputs import Diagnosis, unclassified, write_output
-from heartbeats.pages.bootstrap import resampled
-from heartbeats.pages.evaluation import evaluation
-from heartbeats.pages.score_report import score_report
-from heartbeats.scoring import challenge_metric, confusion_matrix, read_submission
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.outputs import Diagnosis, unclassified, write_output
+from heartbeats.challenge.scoring import challenge_metric, confusion_matrix, read_submission
+from heartbeats.reports.bootstrap import resampled
+from heartbeats.reports.evaluation import evaluation
+from heartbeats.reports.score_report import score_report
 
 ROOT = Path(__file__).parents[1]
 
@@ -161,7 +161,7 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("theme", [0, 1])
 def test_numbers_stand_out_from_every_shade(theme):
-    style = (ROOT / "heartbeats/pages/templates/report.css").read_text()
+    style = (ROOT / "heartbeats/reports/templates/report.css").read_text()
     values = [re.findall(rf"--{name}: (#\w{{6}})", style)[theme] for name in ("low", "high")]
     inks = dict(zip(("var(--low)", "var(--high)"), values, strict=True))
     shades = [re.findall(rf"--h{i}: (#\w{{6}})", style)[theme] for i in range(10)]

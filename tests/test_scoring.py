@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from heartbeats.diagnoses import (
+from heartbeats.challenge.diagnoses import (
     CLASSES,
     EQUIVALENT,
     SINUS_RHYTHM,
@@ -19,8 +19,8 @@ from heartbeats.diagnoses import (
     read_weights,
     snomed_codes,
 )
-from heartbeats.outputs import Diagnosis, OutputError, diagnoses_of, read_output, unclassified, write_output
-from heartbeats.scoring import (
+from heartbeats.challenge.outputs import Diagnosis, OutputError, diagnoses_of, read_output, unclassified, write_output
+from heartbeats.challenge.scoring import (
     Scores,
     merge_equivalent,
     output_matrices,

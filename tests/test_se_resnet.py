@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from heartbeats.se_resnet import SEBlock, SEResNet, SqueezeExcitation, twelve_leads
-from heartbeats.settings import NetworkSettings
+from heartbeats.common.settings import NetworkSettings
+from heartbeats.networks.se_resnet import SEBlock, SEResNet, SqueezeExcitation, twelve_leads
 
 
 @pytest.fixture(scope="module")

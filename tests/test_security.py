@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.driving import Outcome, classify_folder
+from heartbeats.classification.folder import Outcome, classify_folder
 from helper_code import get_recording_id, load_header
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
+from heartbeats.common.settings import Settings, SettingsError, read_settings, settings_from_dict
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -9,11 +9,11 @@ from conftest import ecg
 from pages_made import recording, sheet_of, spikes
 from pages_read import MILLIMETRES, SVG, lines, texts
 
-from heartbeats.pages.ecg_page import Reading, ecg_page, read
-from heartbeats.pages.findings import rhythm
-from heartbeats.pages.layout import LEFT, lay_out, lead_of, trace
-from heartbeats.pages.saliency import BIN
-from heartbeats.pages.sheet import Sheet, Track, leaving
+from heartbeats.reports.ecg_page import Reading, ecg_page, read
+from heartbeats.reports.findings import rhythm
+from heartbeats.reports.layout import LEFT, lay_out, lead_of, trace
+from heartbeats.reports.saliency import BIN
+from heartbeats.reports.sheet import Sheet, Track, leaving
 
 
 def test_the_sheet_is_as_wide_as_it_says():

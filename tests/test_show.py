@@ -13,16 +13,16 @@ from matplotlib.image import imread
 from pages_made import recording, sheet_of
 from pages_read import MILLIMETRES, Page, assert_sound, texts
 
-from heartbeats.diagnoses import SINUS_RHYTHM
-from heartbeats.files import printable
-from heartbeats.pages import ecg_print
-from heartbeats.pages.ecg_page import Reading, ecg_page, in_words, method, read
-from heartbeats.pages.findings import Comparison
-from heartbeats.pages.folder import IndexLine, index_page
-from heartbeats.pages.layout import HEAD
-from heartbeats.pages.saliency import BIN
-from heartbeats.pages.sheet import Track
-from heartbeats.prepared import Failure
+from heartbeats.challenge.diagnoses import SINUS_RHYTHM
+from heartbeats.common.files import printable
+from heartbeats.preparation.prepared import Failure
+from heartbeats.reports import ecg_print
+from heartbeats.reports.ecg_page import Reading, ecg_page, in_words, method, read
+from heartbeats.reports.findings import Comparison
+from heartbeats.reports.folder import IndexLine, index_page
+from heartbeats.reports.layout import HEAD
+from heartbeats.reports.saliency import BIN
+from heartbeats.reports.sheet import Track
 from heartbeats.show import main
 
 ROOT = Path(__file__).parents[1]

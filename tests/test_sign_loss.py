@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from heartbeats.settings import LOSSES
-from heartbeats.sign_loss import LOSS_FUNCTIONS, binary_cross_entropy, focal_loss, sign_loss
+from heartbeats.common.settings import LOSSES
+from heartbeats.networks.losses import LOSS_FUNCTIONS, binary_cross_entropy, focal_loss, sign_loss
 
 
 def logit(p: float) -> float:

@@ -15,8 +15,8 @@ import scipy.io
 import sleepecg
 import wfdb
 
-from heartbeats.header import STANDARD_LEADS
-from heartbeats.recording import read_recording
+from heartbeats.ecg.header import STANDARD_LEADS
+from heartbeats.ecg.recording import read_recording
 from heartbeats.simulation import cohort, simulate_cohort
 from heartbeats.simulation.codes import Code
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import sleepecg
 
-from heartbeats.header import STANDARD_LEADS
+from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.simulation import cohort, simulate_recording
 from heartbeats.simulation.codes import Code
 from heartbeats.simulation.heart_vector import DOWER

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from conftest import ecg
 
-from heartbeats import store
-from heartbeats.header import find_headers
-from heartbeats.prepared import PAPER_PREPARATION, Failure, prepare_file
-from heartbeats.read_ahead import read_groups_ahead
-from heartbeats.settings import PreparationSettings
-from heartbeats.store import INDEX, SIGNALS, stored
-from heartbeats.training import data_digest
+from heartbeats.common.settings import PreparationSettings
+from heartbeats.ecg.header import find_headers
+from heartbeats.preparation import store
+from heartbeats.preparation.prepared import PAPER_PREPARATION, Failure, prepare_file
+from heartbeats.preparation.read_ahead import read_groups_ahead
+from heartbeats.preparation.store import INDEX, SIGNALS, stored
+from heartbeats.training.loop import data_digest
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import json
 import pytest
 from conftest import TINY_TOML
 
+from heartbeats.ecg.header import find_headers
 from heartbeats.experiments import table1
 from heartbeats.experiments.plan import experiment
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN
-from heartbeats.header import find_headers
 
 NAMES = [row.format(4, 2) for row in ROWS]
 
@@ -60,7 +60,7 @@ def test_a_second_run_trains_nothing_and_says_the_same_wherever_the_folder_is(ma
     before = rows(out)
     (out / "table1.csv").unlink()
     moved = out.rename(out.parent / "MOVED")
-    monkeypatch.setattr("heartbeats.entry.train_network", None)
+    monkeypatch.setattr("heartbeats.training.pipeline.train_network", None)
     table1.main([arguments[0], str(moved), *arguments[2:]])
     assert rows(moved.rename(out)) == before
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from conftest import TINY
 
-from heartbeats import training
-from heartbeats.checkpoints import has_checkpoints, save_checkpoint
-from heartbeats.epoch_log import EPOCH_LOG, EpochLine, append_epoch, read_epochs
-from heartbeats.prepared import Prepared
-from heartbeats.training import TrainingError, train_network, training_step
+from heartbeats.preparation.prepared import Prepared
+from heartbeats.training.checkpoints import has_checkpoints, save_checkpoint
+from heartbeats.training.epoch_log import EPOCH_LOG, EpochLine, append_epoch, read_epochs
+from heartbeats.training.loop import TrainingError, train_network, training_step
+from heartbeats.training.loop import loop as training
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 

@@ -16,14 +16,14 @@ import pytest
 from conftest import TINY, ecg
 from pages_read import Page, written
 
-from heartbeats import entry
-from heartbeats.classifier import Evidence
-from heartbeats.cohort import build_cohort
-from heartbeats.cohort_summary import describe_cohort
-from heartbeats.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
-from heartbeats.entry import train_entry
-from heartbeats.pages.training_report import training_report
-from heartbeats.validation import (
+from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.classification.classifier import Evidence
+from heartbeats.reports.training_report import training_report
+from heartbeats.training.cohort import build_cohort
+from heartbeats.training.cohort_summary import describe_cohort
+from heartbeats.training.loop import pipeline as entry
+from heartbeats.training.pipeline import train_entry
+from heartbeats.training.validation_table import (
     VALIDATION_FILE,
     Validation,
     ValidationError,

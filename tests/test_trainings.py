@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from heartbeats.classifier import Evidence
-from heartbeats.cohort import drawn
-from heartbeats.diagnoses import CLASSES, SINUS_RHYTHM
+from heartbeats.challenge.diagnoses import CLASSES, SINUS_RHYTHM
+from heartbeats.classification.classifier import Evidence
+from heartbeats.common.settings import DecisionSettings
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, Scored, SeedSets
-from heartbeats.settings import DecisionSettings
+from heartbeats.training.cohort import drawn
 
 LONG = next(iter(ROWS))
 SNR, AF = CLASSES.index(SINUS_RHYTHM), CLASSES.index("164889003")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors import safe_open
 
-from heartbeats import unet
-from heartbeats.checkpoints import save_tensors
 from heartbeats.experiments import pvc_unet
-from heartbeats.unet import WINDOW, UNet, mark, marked_runs, normalised, probabilities, spans, write_spans
+from heartbeats.pvc_unet import unet
+from heartbeats.pvc_unet.unet import WINDOW, UNet, mark, marked_runs, normalised, probabilities, spans, write_spans
+from heartbeats.training.checkpoints import save_tensors
 
 
 @pytest.fixture(scope="module")

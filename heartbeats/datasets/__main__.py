@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from heartbeats.challenge.diagnoses import ABBREVIATIONS
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path, printable
 from heartbeats.datasets.challenge_format import Report
 from heartbeats.datasets.hefei import HEFEI, convert_hefei
 from heartbeats.datasets.ludb import LUDB, convert_ludb
 from heartbeats.datasets.ptbxl import PTB_XL, convert_ptbxl
-from heartbeats.diagnoses import ABBREVIATIONS
-from heartbeats.errors import reported
-from heartbeats.files import named_path, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from heartbeats.diagnoses import CLASSES
-from heartbeats.errors import HeartBeatsError
-from heartbeats.files import csv_text, write_text
-from heartbeats.header import OLDEST
-from heartbeats.record_writer import make_empty_folder, write_record
-from heartbeats.recording import Recording, RecordingError
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.common.errors import HeartBeatsError
+from heartbeats.common.files import csv_text, write_text
+from heartbeats.ecg.header import OLDEST
+from heartbeats.ecg.record_writer import make_empty_folder, write_record
+from heartbeats.ecg.recording import Recording, RecordingError
 
 __all__ = [
     "Counterpart",
@@ -94,7 +94,7 @@ class ListedRecording:
         terms: the set's own, of the recording.
         age: years, NaN where unknown.
         sex: ``"Male"``, ``"Female"`` or ``None``.
-        read: gives the signal; raises :class:`heartbeats.recording.RecordingError`.
+        read: gives the signal; raises :class:`heartbeats.ecg.recording.RecordingError`.
     """
 
     published: str

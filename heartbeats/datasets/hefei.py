@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from heartbeats.common.files import read_bytes
 from heartbeats.datasets.challenge_format import (
     DataSet,
     DataSetError,
@@ -24,8 +25,7 @@ from heartbeats.datasets.challenge_format import (
     record_name,
     write_folder,
 )
-from heartbeats.files import read_bytes
-from heartbeats.recording import Recording, RecordingError
+from heartbeats.ecg.recording import Recording, RecordingError
 
 __all__ = ["HEFEI", "LEADS", "convert_hefei"]
 

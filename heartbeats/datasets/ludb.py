@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from heartbeats.common.files import read_bytes
 from heartbeats.datasets.challenge_format import (
     DataSet,
     DataSetError,
@@ -18,9 +19,8 @@ from heartbeats.datasets.challenge_format import (
     record_name,
     write_folder,
 )
-from heartbeats.files import read_bytes
-from heartbeats.header import parse_header, read_header_text
-from heartbeats.recording import RecordingError, read_recording
+from heartbeats.ecg.header import parse_header, read_header_text
+from heartbeats.ecg.recording import RecordingError, read_recording
 
 __all__ = ["LUDB", "convert_ludb", "diagnoses_in_words"]
 

@@ -29,7 +29,7 @@ from heartbeats.datasets.challenge_format import (
     record_name,
     write_folder,
 )
-from heartbeats.recording import RecordingError, read_recording
+from heartbeats.ecg.recording import RecordingError, read_recording
 
 __all__ = ["PTB_XL", "convert_ptbxl", "parse_statements"]
 

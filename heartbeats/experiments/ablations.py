@@ -10,7 +10,7 @@ OUT/prepared). --compare takes settings of one's own in the place of the ablatio
 Scored are whole entries, at thresholds from recordings that are not scored. A difference is taken seed by seed on the
 same recordings, its interval by bootstrap over seeds and recordings. Writes OUT/ablations.md and OUT/ablations.csv.
 
-How the three losses relate is said in heartbeats/sign_loss.py.
+How the three losses relate is said in heartbeats/networks/losses.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from heartbeats.common.files import csv_text, named_path, write_text
+from heartbeats.common.settings import Settings, SettingsError, read_settings
 from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
 from heartbeats.experiments.plan import (
     STORE,
@@ -33,8 +35,6 @@ from heartbeats.experiments.plan import (
     with_changes,
 )
 from heartbeats.experiments.trainings import ENTRY, FULL, UNSEEN, scored_seeds
-from heartbeats.files import csv_text, named_path, write_text
-from heartbeats.settings import Settings, SettingsError, read_settings
 
 __all__ = ["main"]
 

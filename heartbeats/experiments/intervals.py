@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.diagnoses import RewardWeights, read_weights
-from heartbeats.scoring import challenge_metric
+from heartbeats.challenge.diagnoses import RewardWeights, read_weights
+from heartbeats.challenge.scoring import challenge_metric
 
 __all__ = ["Answers", "Estimate", "estimate", "estimate_difference"]
 

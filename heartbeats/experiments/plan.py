@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from heartbeats.errors import reported
-from heartbeats.files import named_path
-from heartbeats.settings import Settings, SettingsError, read_settings, settings_from_dict
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path
+from heartbeats.common.settings import Settings, SettingsError, read_settings, settings_from_dict
 
 __all__ = ["STORE", "Plan", "command", "experiment", "of_experiment", "options_parser", "plan_of", "with_changes"]
 

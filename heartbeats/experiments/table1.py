@@ -32,11 +32,11 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
+from heartbeats.common.files import csv_text, replace_file, write_text
+from heartbeats.common.settings import Settings, SettingsError
 from heartbeats.experiments.intervals import Answers, Estimate, estimate
 from heartbeats.experiments.plan import command, experiment, options_parser, plan_of
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, scored_seeds
-from heartbeats.files import csv_text, replace_file, write_text
-from heartbeats.settings import Settings, SettingsError
 
 mpl.use("svg")  # it needs no screen
 from matplotlib import pyplot as plt

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.classifier import Classifier, Evidence, decide, search_threshold
-from heartbeats.cohort import CohortError, drawn, select_recordings, validates
-from heartbeats.diagnoses import read_weights
-from heartbeats.entry import train_entry
+from heartbeats.challenge.diagnoses import read_weights
+from heartbeats.challenge.scoring import merge_equivalent
+from heartbeats.classification.classifier import Classifier, Evidence, decide, search_threshold
+from heartbeats.common.files import printable
+from heartbeats.common.settings import DecisionSettings, Settings
+from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.intervals import Answers
 from heartbeats.experiments.plan import Plan
-from heartbeats.files import printable
-from heartbeats.header import find_headers, source_of
-from heartbeats.prepared import Failure, Prepared
-from heartbeats.scoring import merge_equivalent
-from heartbeats.settings import DecisionSettings, Settings
-from heartbeats.store import stored
+from heartbeats.preparation.prepared import Failure, Prepared
+from heartbeats.preparation.store import stored
+from heartbeats.training.cohort import CohortError, drawn, select_recordings, validates
+from heartbeats.training.pipeline import train_entry
 
 __all__ = ["AS_PAPER", "ENTRY", "FULL", "ROWS", "TEST", "UNSEEN", "Scored", "SeedSets", "scored_seeds"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from heartbeats.errors import reported
-from heartbeats.files import named_path
+from heartbeats.common.errors import reported
+from heartbeats.common.files import named_path
 from heartbeats.simulation.cohort import simulate_cohort
 
 

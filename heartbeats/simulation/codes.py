@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from heartbeats.diagnoses import CPSC_PVC
-from heartbeats.errors import HeartBeatsError
+from heartbeats.challenge.diagnoses import CPSC_PVC
+from heartbeats.common.errors import HeartBeatsError
 
 __all__ = ["Code", "SimulationError", "checked_codes", "contradiction"]
 

@@ -1,0 +1,1 @@
+"""What the Challenge's organisers define: diagnoses, reward weights, output files, scores."""

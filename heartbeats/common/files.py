@@ -1,0 +1,140 @@
+"""Read small files safely and write whole files or none."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import filelock
+
+__all__ = [
+    "InUseError",
+    "csv_text",
+    "locked",
+    "naming_errors",
+    "read_bytes",
+    "remove_half_written",
+    "replace_file",
+    "write_text",
+    "write_to",
+]
+
+LARGEST_TEXT = 16 * 2**20  # bytes; a Challenge header has one or two thousand
+# Paths of streams that are open already. They are written to and not replaced.
+_STREAM = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+
+
+class InUseError(OSError):
+    """Another process holds the lock of a folder; the message names the folder."""
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the lock of a folder. The system releases it when the process ends.
+
+    Raises:
+        InUseError: another process holds it.
+        OSError: the folder does not exist or cannot be written.
+    """
+    try:
+        with filelock.FileLock(directory / ".lock", timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise InUseError(f"{directory} is in use by another process: wait for it, or name another folder") from error
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """Return the content of a small file, such as a header or an output file.
+
+    Raises:
+        OSError: the path cannot be read, is not a regular file, or is larger than :data:`LARGEST_TEXT`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block without it
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        if status.st_size > LARGEST_TEXT:
+            raise OSError(errno.EFBIG, f"{status.st_size} bytes are too many for a header or output file", str(path))
+        return b"".join(iter(partial(os.read, descriptor, status.st_size + 1), b""))
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a file under a temporary name beside ``path``, then rename it to ``path``.
+
+    A process that is killed or fails leaves the old file or none, never half of one. A link is replaced, not followed.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full. The temporary file is removed.
+    """
+    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(8)}.tmp")
+    try:
+        with naming_errors(path, instead_of=temporary):
+            write(temporary)
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming_errors(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
+    """Add the target's file name to an OSError that names none, or that names ``instead_of``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename in (None, str(instead_of)):
+            error.filename = str(path)
+        raise
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder (see :func:`replace_file`).
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{16}\.tmp", path.name) and path.is_file():
+            path.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with plain newlines, whole or not at all (see :func:`replace_file`)."""
+    content = text.encode("utf-8", "surrogateescape")  # keeps file names that are not UTF-8
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def csv_text(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([heading, *rows])
+    return text.getvalue()
+
+
+def write_to(path: Path, text: str) -> None:
+    """Write text to a file, pipe or device. Files are written atomically; links are followed.
+
+    Raises:
+        OSError: the path cannot be written.
+    """
+    if _STREAM.fullmatch(str(path)) or (path.exists() and not path.is_file()):
+        with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text if text.endswith("\n") else f"{text}\n")
+        return
+    try:
+        target = path.resolve()
+    except RuntimeError as error:
+        raise OSError(f"{path} is a loop of links") from error
+    write_text(target, text)

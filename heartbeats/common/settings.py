@@ -1,0 +1,219 @@
+"""Every setting of the entry: frozen dataclasses whose defaults are the paper's, read from TOML.
+
+``configs/paper.toml`` spells out the defaults; another file names only what it changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from heartbeats.common.errors import HeartBeatsError
+from heartbeats.ecg.header import SOURCES
+
+__all__ = [
+    "CohortSettings",
+    "DecisionSettings",
+    "NetworkSettings",
+    "PreparationSettings",
+    "RelabellingSettings",
+    "Settings",
+    "SettingsError",
+    "TrainingSettings",
+    "read_settings",
+    "settings_from_dict",
+]
+
+
+# The functions of heartbeats.networks.losses.
+LOSSES = ("sign", "bce", "focal")
+
+PVC_DECIDERS = ("networks", "unet", "unet-all-leads")
+LARGEST = 10**300  # of whole numbers that stand for others
+
+
+class SettingsError(HeartBeatsError, ValueError):
+    """A settings file holds an unknown key, a value of the wrong kind, or one out of range."""
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """Which recordings train and which validate (paper, section 2.1)."""
+
+    excluded_sources: tuple[str, ...] = ("incart",)
+    validation_fraction: float = 0.2
+    # Where prepared signals are stored: relative to the model folder, or an absolute path that several models share.
+    store: str = "prepared"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.store) and "\0" not in self.store, "cohort.store must name a folder")
+        _require(0 < self.validation_fraction < 1, "cohort.validation_fraction must lie between 0 and 1")
+        known = (*SOURCES.values(), "other")
+        for source in self.excluded_sources:
+            _require(
+                source in known,
+                f"cohort.excluded_sources: no source is called {source!r}; there are {', '.join(known)}",
+            )
+
+
+@dataclass(frozen=True)
+class PreparationSettings:
+    """What is done to a signal before the networks read it (paper, section 2.2)."""
+
+    denoising: bool = True
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The SE-ResNet of the paper's Figure 2; ``width`` is the first stage's channel count."""
+
+    width: int = 64
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    dropout: float = 0.2
+    reduction: int = 16
+    squeeze_excitation: bool = True
+    # 8, or 12 with the limb leads that follow from I and II.
+    leads: int = 8
+
+    def __post_init__(self) -> None:
+        _require(self.leads in (8, 12), "network.leads must be 8 or 12")
+        _require(self.width >= 1, "network.width must be at least 1")
+        _require(
+            len(self.blocks) >= 1 and min(self.blocks) >= 1, "network.blocks must count at least one block a stage"
+        )
+        _require(0 <= self.dropout < 1, "network.dropout must lie in [0, 1)")
+        _require(
+            1 <= self.reduction <= self.width,
+            f"network.reduction is {self.reduction} and must lie between 1 and network.width, {self.width}",
+        )
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Optimisation (paper, section 2.4) and the input length of each member in seconds (section 2.2)."""
+
+    seconds: tuple[float, ...] = (30.0, 10.0)
+    epochs: int = 19
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    reduced_learning_rate: float = 1e-4
+    # The first epoch, counted from 1, that uses the reduced rate.
+    reduced_from_epoch: int = 13
+    loss: str = "sign"
+    # Draws the weights to begin with, the order of the recordings and dropout, and also which recordings validate.
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.loss in LOSSES, f"training.loss must be one of {', '.join(LOSSES)}")
+        _require(len(self.seconds) >= 1, "training.seconds must name at least one member")
+        _require(len(set(self.seconds)) == len(self.seconds), "training.seconds must not repeat a length")
+        _require(all(1 <= s <= 30 for s in self.seconds), "training.seconds must lie in [1, 30]: 30 s are stored")
+        _require(self.epochs >= 1 and self.batch_size >= 1, "training.epochs and batch_size must be at least 1")
+        rates = (self.learning_rate, self.reduced_learning_rate)
+        _require(
+            all(0 < rate < math.inf for rate in rates),
+            "training.learning_rate and reduced_learning_rate must be positive numbers",
+        )
+
+
+@dataclass(frozen=True)
+class RelabellingSettings:
+    """Missing labels of CPSC recordings, found by a network trained first (paper, section 2.1)."""
+
+    enabled: bool = True
+    seconds: float = 30.0
+    probability: float = 0.8
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.seconds <= 30, "relabelling.seconds must lie in [1, 30]: 30 s are stored")
+        _require(0 < self.probability < 1, "relabelling.probability must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class DecisionSettings:
+    """What follows the ensemble's probabilities (paper, section 2.3)."""
+
+    bradycardia_rule: bool = True
+    sinus_rhythm_fallback: bool = True
+    # Who decides on premature ventricular beats: the networks, or the U-Net that marks them on lead II (paper,
+    # Discussion) or on all leads.
+    pvc: str = "networks"
+
+    def __post_init__(self) -> None:
+        _require(self.pvc in PVC_DECIDERS, f"decision.pvc must be one of {', '.join(PVC_DECIDERS)}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; ``Settings()`` is the paper."""
+
+    cohort: CohortSettings = field(default_factory=CohortSettings)
+    preparation: PreparationSettings = field(default_factory=PreparationSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    relabelling: RelabellingSettings = field(default_factory=RelabellingSettings)
+    decision: DecisionSettings = field(default_factory=DecisionSettings)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The settings as plain tables, as :func:`settings_from_dict` takes them."""
+        return dataclasses.asdict(self)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a TOML file of settings; what it does not name keeps the paper's value.
+
+    Raises:
+        SettingsError: the file cannot be read, is not TOML, or holds something that is not a setting.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
+    try:
+        return settings_from_dict(tables)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def settings_from_dict(tables: Any) -> Settings:
+    """Build settings from plain tables, checking every name, kind and range.
+
+    Raises:
+        SettingsError: naming the offending key as ``table.key``.
+    """
+    if not isinstance(tables, dict):
+        raise SettingsError(f"settings must be tables, not {tables!r}")
+    sections: dict[str, type] = get_type_hints(Settings)
+    built = {}
+    for table, values in tables.items():
+        if table not in sections:
+            raise SettingsError(f"unknown table [{table}]; the tables are {', '.join(sections)}")
+        if not isinstance(values, dict):
+            raise SettingsError(f"{table} must be a table of settings, like [{table}]")
+        hints = get_type_hints(sections[table])
+        if unknown := sorted(set(values) - set(hints)):
+            raise SettingsError(f"unknown setting {table}.{unknown[0]}; the settings are {', '.join(hints)}")
+        built[table] = sections[table](**{k: _converted(v, hints[k], f"{table}.{k}") for k, v in values.items()})
+    return Settings(**built)
+
+
+def _converted(value: Any, kind: Any, key: str) -> Any:
+    """``value`` as ``kind`` (bool, int, float, str or a tuple of one of them), without guessing between kinds."""
+    if inner := get_args(kind):
+        if not isinstance(value, (list, tuple)):
+            raise SettingsError(f"{key} must be a list of {inner[0].__name__}, not {value!r}")
+        return tuple(_converted(item, inner[0], key) for item in value)
+    if kind is float and type(value) is int and abs(value) < LARGEST:
+        return float(value)
+    if type(value) is not kind:
+        raise SettingsError(f"{key} must be {kind.__name__}, not {value!r}")
+    return value
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise SettingsError(message)

@@ -1,0 +1,1 @@
+"""The SE-ResNet, its losses, and its answers. Only ``forward`` computes."""
