@@ -13,30 +13,30 @@ are passed over, and count as classified for the exit status; those that could n
 import argparse
 import sys
 
-from heartbeats.classification.folder import classify_folder, say
+from heartbeats.classification.folder import classify_folder
 from heartbeats.common import collective, ranks
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path
+from heartbeats.common.console import path_argument, print_line
+from heartbeats.common.errors import one_line_errors
 from team_code import load_model
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=named_path, help="folder written by train_model.py")
-    parser.add_argument("data", type=named_path, help="folder of recordings, sub-folders included")
-    parser.add_argument("out", type=named_path, help="folder for the output files, made if missing")
+    parser.add_argument("model", type=path_argument, help="folder written by train_model.py")
+    parser.add_argument("data", type=path_argument, help="folder of recordings, sub-folders included")
+    parser.add_argument("out", type=path_argument, help="folder for the output files, made if missing")
     parser.add_argument("--resume", action="store_true", help="pass over recordings that are classified already")
     try:
         arguments = parser.parse_args()
     except SystemExit as ended:
         sys.exit(1 if ended.code else 0)  # argparse's own is 2
-    with reported("driver.py", interrupted="interrupted; the same command with --resume does what is left"):
+    with one_line_errors("driver.py", interrupted="interrupted; the same command with --resume does what is left"):
         model = load_model(arguments.model)
         with collective.joined():
             outcome = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
     if ranks.is_first():
         before = f", {outcome.passed_over} before" if outcome.passed_over else ""
-        say(f"{outcome.classified} recordings classified, {outcome.failed} not{before}")
+        print_line(f"{outcome.classified} recordings classified, {outcome.failed} not{before}")
     sys.exit(1 if outcome.failed and not (outcome.classified or outcome.passed_over) else 0)
 
 

@@ -12,31 +12,34 @@ The areas and the challenge metric are nan where no recording has a scored label
 import argparse
 
 from heartbeats.challenge.scoring import read_submission
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path, write_where_told
+from heartbeats.common.console import path_argument
+from heartbeats.common.errors import one_line_errors
+from heartbeats.common.files import write_to
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labels", type=named_path, help="folder of header files, sub-folders included")
-    parser.add_argument("outputs", type=named_path, help="folder of output files, NAME.csv for every header NAME.hea")
-    parser.add_argument("scores", type=named_path, nargs="?", help="file for the seven measures (default: printed)")
-    parser.add_argument("class_scores", type=named_path, nargs="?", help="file for three measures per class")
-    parser.add_argument("--report", type=named_path, help="HTML file for figures and pictures with intervals")
+    parser.add_argument("labels", type=path_argument, help="folder of header files, sub-folders included")
+    parser.add_argument(
+        "outputs", type=path_argument, help="folder of output files, NAME.csv for every header NAME.hea"
+    )
+    parser.add_argument("scores", type=path_argument, nargs="?", help="file for the seven measures (default: printed)")
+    parser.add_argument("class_scores", type=path_argument, nargs="?", help="file for three measures per class")
+    parser.add_argument("--report", type=path_argument, help="HTML file for figures and pictures with intervals")
     arguments = parser.parse_intermixed_args()
-    with reported("evaluate_model.py"):
+    with one_line_errors("evaluate_model.py"):
         submission = read_submission(arguments.labels, arguments.outputs)
         scores = submission.score()
         if arguments.scores:
-            write_where_told(arguments.scores, scores.table())
+            write_to(arguments.scores, scores.table())
         else:
             print(scores.table())
         if arguments.class_scores:
-            write_where_told(arguments.class_scores, scores.class_table())
+            write_to(arguments.class_scores, scores.class_table())
         if arguments.report:
             from heartbeats.reports.score_report import score_report  # noqa: PLC0415 - slower to load than scoring is
 
-            write_where_told(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
+            write_to(arguments.report, score_report(submission, arguments.labels, arguments.outputs))
 
 
 if __name__ == "__main__":

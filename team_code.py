@@ -18,8 +18,9 @@ import numpy.typing as npt
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Diagnosis, unclassified
 from heartbeats.classification.classifier import Classifier, load
-from heartbeats.classification.folder import classify_alone, say
+from heartbeats.classification.folder import classify_alone
 from heartbeats.common import collective, ranks
+from heartbeats.common.console import print_line
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import Settings
 from heartbeats.ecg.header import parse_header
@@ -120,10 +121,10 @@ def run_classifier(
     answer = attempt(parsed.name, lambda: model.prepare(recording_from_samples(parsed, recording)))
     if isinstance(answer, Prepared):
         for warning in answer.warnings:
-            say(f"{parsed.name}: {warning}")
+            print_line(f"{parsed.name}: {warning}")
         answer = classify_alone(model, answer)
     if isinstance(answer, Failure):
-        say(f"{parsed.name}: not classified: {answer.reason}")
+        print_line(f"{parsed.name}: not classified: {answer.reason}")
         answer = unclassified(parsed.name, CLASSES)
     return list(answer.classes), list(answer.labels), list(answer.probabilities)
 

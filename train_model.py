@@ -11,19 +11,21 @@ Uses the CUDA device where there is one. After a kill, the same command goes on 
 
 import argparse
 
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path
+from heartbeats.common.console import path_argument
+from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, read_settings
 from team_code import training_code
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=named_path, help="folder of recordings, sub-folders included")
-    parser.add_argument("model", type=named_path, help="folder for the model, made if missing")
-    parser.add_argument("--config", type=named_path, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("data", type=path_argument, help="folder of recordings, sub-folders included")
+    parser.add_argument("model", type=path_argument, help="folder for the model, made if missing")
+    parser.add_argument("--config", type=path_argument, help="settings that differ from the paper's (TOML)")
     arguments = parser.parse_args()
-    with reported("train_model.py", interrupted="interrupted; the same command goes on from the last finished epoch"):
+    with one_line_errors(
+        "train_model.py", interrupted="interrupted; the same command goes on from the last finished epoch"
+    ):
         settings = read_settings(arguments.config) if arguments.config else Settings()
         training_code(arguments.data, arguments.model, settings)
 

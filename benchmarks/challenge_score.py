@@ -19,7 +19,7 @@ from heartbeats.challenge.diagnoses import label_matrix, read_weights
 from heartbeats.challenge.outputs import read_output
 from heartbeats.challenge.scoring import output_matrices
 from heartbeats.classification.folder import classify_folder
-from heartbeats.common.errors import reported
+from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, read_settings
 from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.ecg.recording import RecordingError, read_recording, signal_files
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, help="folder for models and outputs (default: a temporary one)")
     arguments = parser.parse_args()
-    with reported("challenge_score"):
+    with one_line_errors("challenge_score"):
         settings = read_settings(arguments.config)
         with tempfile.TemporaryDirectory() as temporary:
             work = arguments.work or Path(temporary)

@@ -47,7 +47,7 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import OutputError, read_output
 from heartbeats.classification.classifier import Classifier, Member
 from heartbeats.classification.folder import Outcome, classify_folder
-from heartbeats.common.files import printable
+from heartbeats.common.console import printable
 from heartbeats.common.settings import settings_from_dict
 from heartbeats.ecg.header import find_headers
 from heartbeats.networks.se_resnet import SEResNet

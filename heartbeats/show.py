@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 
 from heartbeats.classification.classifier import load
-from heartbeats.classification.folder import say
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path, write_text
+from heartbeats.common.console import path_argument, print_line
+from heartbeats.common.errors import one_line_errors
+from heartbeats.common.files import write_text
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.reports import ecg_print
@@ -35,16 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m heartbeats.show", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("records", nargs="+", type=named_path, metavar="RECORD", help="header file, record, or folder")
-    parser.add_argument("--model", type=named_path, help="folder written by train_model.py")
     parser.add_argument(
-        "-o", "--out", type=named_path, help=f"a file ({', '.join(FILES)}), or a folder, as several recordings need"
+        "records", nargs="+", type=path_argument, metavar="RECORD", help="header file, record, or folder"
+    )
+    parser.add_argument("--model", type=path_argument, help="folder written by train_model.py")
+    parser.add_argument(
+        "-o", "--out", type=path_argument, help=f"a file ({', '.join(FILES)}), or a folder, as several recordings need"
     )
     options = parser.parse_args(arguments)
     if options.out and options.out.suffix and not _is_file_type(options.out) and not options.out.is_dir():
         types = ", ".join(FILES)
         parser.error(f"{options.out}: a file is one of {types}; a folder of such a name must be made beforehand")
-    with reported("heartbeats.show"):
+    with one_line_errors("heartbeats.show"):
         named = [path for record in options.records for path in _header_files(record)]
         header_files = list({path.parent.resolve() / path.name: path for path in named}.values())
         out = options.out or Path(f"{header_files[0].stem}.html")
@@ -53,12 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error("several recordings need a folder: -o FOLDER")
         if _is_file_type(out):
             _write_file(header_files[0], out, options.model)
-            say(f"{out} written")
+            print_line(f"{out} written")
         else:
             if options.model:
                 load(options.model, device=torch.device("cpu"))  # told now if it cannot be, and not by each recording
             drawn, failed = write_folder(header_files, out, options.model)
-            say(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
+            print_line(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
 
 
 def _is_file_type(out: Path) -> bool:
@@ -89,13 +91,13 @@ def _write_file(header_file: Path, out: Path, model_directory: Path | None) -> N
     if out.suffix.lower() == ".html":
         page = attempt(header_file.stem, lambda: ecg_page(read(header_file, classifier)))
         if isinstance(page, Failure):
-            say(f"{page.name}: not read: {page.reason}")
+            print_line(f"{page.name}: not read: {page.reason}")
             page = failure_page(page.name, page.reason)
         write_text(out, page)
         return
     reading = attempt(header_file.stem, lambda: read(header_file, classifier))
     if isinstance(reading, Failure):
-        say(f"{reading.name}: not read: {reading.reason}")
+        print_line(f"{reading.name}: not read: {reading.reason}")
         ecg_print.save_failure(reading.name, reading.reason, out)
     else:
         ecg_print.save(reading, out)

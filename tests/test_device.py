@@ -10,9 +10,10 @@ from heartbeats.common.settings import NetworkSettings
 from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.networks.losses import LOSS_FUNCTIONS
 from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.training import data_parallel
 from heartbeats.training.data_parallel import SynchronisedBatchNorm
 from heartbeats.training.feed import ResidentFeed
-from heartbeats.training.loop import data_parallel, training_step
+from heartbeats.training.loop import training_step
 
 META = torch.device("meta")
 

@@ -13,10 +13,11 @@ from conftest import TINY
 from heartbeats.common.settings import DecisionSettings, RelabellingSettings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
+from heartbeats.training import pipeline as entry
+from heartbeats.training import relabelling
 from heartbeats.training.cohort import build_cohort, validates
 from heartbeats.training.epoch_log import EpochLine, append_epoch, read_epochs
-from heartbeats.training.loop import TrainingError, relabelling, train_network
-from heartbeats.training.loop import pipeline as entry
+from heartbeats.training.loop import TrainingError, train_network
 from heartbeats.training.pipeline import train_entry
 from heartbeats.training.validation_table import read_validation
 

@@ -9,7 +9,7 @@ import pytest
 import heartbeats
 from heartbeats.challenge.scoring import Submission
 from heartbeats.classification.classifier import ModelError
-from heartbeats.common.errors import HeartBeatsError, reported
+from heartbeats.common.errors import HeartBeatsError, one_line_errors
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ from heartbeats.common.errors import HeartBeatsError, reported
     ],
 )
 def test_what_the_user_can_mend_is_one_line(raised, said):
-    with pytest.raises(SystemExit) as ended, reported("driver.py", interrupted="interrupted; --resume goes on"):
+    with pytest.raises(SystemExit) as ended, one_line_errors("driver.py", interrupted="interrupted; --resume goes on"):
         raise raised
     assert ended.value.code == said
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():
-    with pytest.raises(ValueError, match="a fault"), reported("driver.py"):
+    with pytest.raises(ValueError, match="a fault"), one_line_errors("driver.py"):
         raise ValueError("a fault")
 
 

@@ -7,15 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from heartbeats.common.files import (
-    InUseError,
-    code_digest,
-    locked,
-    remove_half_written,
-    replace_file,
-    write_text,
-    write_where_told,
-)
+from heartbeats.common.digest import code_digest
+from heartbeats.common.files import InUseError, locked, remove_half_written, replace_file, write_text, write_to
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path):
@@ -57,7 +50,7 @@ def test_of_a_link_that_the_user_named_what_it_leads_to_is_written(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/real.csv").write_text("before")
     (tmp_path / "link.csv").symlink_to("folder/real.csv")
-    write_where_told(tmp_path / "link.csv", "after")
+    write_to(tmp_path / "link.csv", "after")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "folder/real.csv").read_text() == "after"
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["real.csv"]
@@ -67,7 +60,7 @@ def test_a_pipe_that_the_user_named_is_written_into_and_stays_one(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        write_where_told(tmp_path / "pipe", "through")
+        write_to(tmp_path / "pipe", "through")
         assert os.read(reading, 100) == b"through\n"
     finally:
         os.close(reading)
@@ -93,8 +86,8 @@ def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
 
 def test_what_stdout_was_redirected_to_is_added_to(tmp_path):
     """/dev/stdout leads to a file then, which is neither replaced nor cut."""
-    code = "import sys, pathlib; from heartbeats.common.files import write_where_told; "
-    code += "[write_where_told(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"
+    code = "import sys, pathlib; from heartbeats.common.files import write_to; "
+    code += "[write_to(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"
     with (tmp_path / "log").open("w") as log:
         log.write("earlier\n")
         log.flush()
@@ -107,7 +100,7 @@ def test_a_file_in_a_device_s_folder_is_replaced_like_any_other():
     path = Path(f"/dev/shm/heartbeats-{os.getpid()}.csv")
     try:
         for text in ("before", "after"):
-            write_where_told(path, text)
+            write_to(path, text)
         assert path.read_text() == "after"
     finally:
         path.unlink(missing_ok=True)
@@ -131,11 +124,11 @@ def test_a_loop_of_links_is_told(tmp_path):
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
     with pytest.raises(OSError, match="loop of links"):
-        write_where_told(tmp_path / "one", "")
+        write_to(tmp_path / "one", "")
 
 
 def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(monkeypatch, tmp_path):
-    monkeypatch.setattr("heartbeats.common.files.PACKAGE", tmp_path)
+    monkeypatch.setattr("heartbeats.common.digest.PACKAGE", tmp_path)
 
     def digest(source: str) -> str:
         (tmp_path / "room").mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ import numpy as np
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.settings import Settings
 from heartbeats.preparation.prepared import Prepared
-from heartbeats.training.loop import relabelling
+from heartbeats.training import relabelling
 from heartbeats.training.relabelling import CPSC_CLASSES, relabel, train_and_relabel
 
 AF, BRADY, LAD, CRBBB = "164889003", "426627000", "39732003", "713427006"

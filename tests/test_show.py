@@ -14,7 +14,7 @@ from pages_made import recording, sheet_of
 from pages_read import MILLIMETRES, Page, assert_sound, texts
 
 from heartbeats.challenge.diagnoses import SINUS_RHYTHM
-from heartbeats.common.files import printable
+from heartbeats.common.console import printable
 from heartbeats.preparation.prepared import Failure
 from heartbeats.reports import ecg_print
 from heartbeats.reports.ecg_page import Reading, ecg_page, in_words, method, read

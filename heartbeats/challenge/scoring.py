@@ -98,6 +98,12 @@ class Submission:
     incomplete: Labels
     weights: RewardWeights
 
+    def at(self, rows: npt.NDArray[np.intp] | Labels) -> Submission:
+        """Return the submission of some recordings, chosen by number (repeats allowed) or by a mask."""
+        names = tuple(np.array(self.names, dtype=object)[rows])
+        arrays = (self.labels[rows], self.binary[rows], self.scalar[rows], self.incomplete[rows])
+        return Submission(names, *arrays, self.weights)
+
     def score(self) -> Scores:
         """All measures."""
         return score(self.labels, self.binary, self.scalar, self.weights)

@@ -26,8 +26,9 @@ from safetensors.torch import load as load_tensors
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_weights
 from heartbeats.challenge.outputs import Diagnosis, diagnoses_of
 from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
+from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.common.files import code_digest, write_text
+from heartbeats.common.files import write_text
 from heartbeats.common.settings import DecisionSettings, NetworkSettings, Settings, settings_from_dict
 from heartbeats.ecg.recording import Recording
 from heartbeats.networks.inference import InferenceNetwork

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,12 +16,12 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Diagnosis, is_classified, unclassified, write_output
 from heartbeats.classification.classifier import Classifier
 from heartbeats.common import collective, ranks
-from heartbeats.common.files import printable
+from heartbeats.common.console import print_line
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
 from heartbeats.preparation.read_ahead import read_ahead
 
-__all__ = ["Outcome", "classify_alone", "classify_folder", "say"]
+__all__ = ["Outcome", "classify_alone", "classify_folder"]
 
 BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
 
@@ -66,7 +64,7 @@ def classify_folder(
         for path in header_files:
             if first[path.stem] != path:
                 failed += 1
-                say(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
+                print_line(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
     share = [(name, path) for name, path in sorted(first.items()) if ranks.takes(name)]
     left = [path for name, path in share if not (resume and is_classified(output_directory / f"{name}.csv"))]
     prepared = read_ahead(partial(prepare_file, settings=classifier.settings.preparation), left)
@@ -75,7 +73,7 @@ def classify_folder(
             for answer in _answers(classifier, batch):
                 if isinstance(answer, Failure):
                     failed += 1
-                    say(f"{answer.name}: not classified: {answer.reason}")
+                    print_line(f"{answer.name}: not classified: {answer.reason}")
                 else:
                     classified += 1
                 diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
@@ -89,7 +87,7 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
     prepared = [item for item in batch if isinstance(item, Prepared)]
     for item in prepared:
         for warning in item.warnings:
-            say(f"{item.name}: {warning}")
+            print_line(f"{item.name}: {warning}")
     yield from (item for item in batch if isinstance(item, Failure))
     together = _classified_together(classifier, prepared)
     yield from (classify_alone(classifier, item) for item in prepared) if together is None else map(_known, together)
@@ -132,12 +130,3 @@ def _known(diagnosis: Diagnosis) -> Diagnosis | Failure:
 def _gpu_failed(error: RuntimeError) -> OSError:
     """Every later recording would fail too."""
     return OSError(f"the GPU cannot go on ({error}): start again with --resume")
-
-
-def say(message: str) -> None:
-    """Write a line to stderr, whatever names and headers hold made fit for a terminal.
-
-    Where nobody takes it any more (a closed pipe, a full disk) nothing is raised: the outputs still say it.
-    """
-    with suppress(OSError):
-        tqdm.write(printable(message), file=sys.stderr)

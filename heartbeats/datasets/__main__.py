@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path, printable
+from heartbeats.common.console import path_argument, printable
+from heartbeats.common.errors import one_line_errors
 from heartbeats.datasets.challenge_format import Report
 from heartbeats.datasets.hefei import HEFEI, convert_hefei
 from heartbeats.datasets.ludb import LUDB, convert_ludb
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What is wrong with single recordings is named on stderr and costs no other.
     """
     options = _parser().parse_args(arguments)
-    with reported("heartbeats.datasets"):
+    with one_line_errors("heartbeats.datasets"):
         if options.set == HEFEI.key:
             report = convert_hefei(options.source, options.out)
         elif options.set == LUDB.key:
@@ -44,8 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     sets = parser.add_subparsers(dest="set", required=True, metavar="SET")
     for data_set in (HEFEI, PTB_XL, LUDB):
         one = sets.add_parser(data_set.key, help=data_set.title, description=f"{data_set.title}: {data_set.page}")
-        one.add_argument("source", type=named_path, metavar="SOURCE", help="the folder of the set, as it was unpacked")
-        one.add_argument("out", type=named_path, metavar="OUT", help="a new or an empty folder")
+        one.add_argument(
+            "source", type=path_argument, metavar="SOURCE", help="the folder of the set, as it was unpacked"
+        )
+        one.add_argument("out", type=path_argument, metavar="OUT", help="a new or an empty folder")
         if data_set is PTB_XL:
             one.add_argument(
                 "--rate", type=int, choices=(500, 100), default=500, help="Hz: records500 or records100 (default: 500)"

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from heartbeats.common.files import csv_text, named_path, write_text
+from heartbeats.common.console import path_argument
+from heartbeats.common.files import csv_text, write_text
 from heartbeats.common.settings import Settings, SettingsError, read_settings
 from heartbeats.experiments.intervals import Answers, Estimate, estimate, estimate_difference
 from heartbeats.experiments.plan import (
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=list(ABLATIONS), action="append", default=[], help="this one; default: all")
     parser.add_argument(
         "--compare",
-        type=named_path,
+        type=path_argument,
         action="append",
         default=[],
         metavar="FILE",

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path
+from heartbeats.common.console import path_argument
+from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, SettingsError, read_settings, settings_from_dict
 
 __all__ = ["STORE", "Plan", "command", "experiment", "of_experiment", "options_parser", "plan_of", "with_changes"]
@@ -48,13 +48,18 @@ def options_parser(module: str, description: str | None) -> argparse.ArgumentPar
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", type=named_path, metavar="DATA", help="folder of Challenge recordings")
-    parser.add_argument("out", type=named_path, metavar="OUT", help="folder for models and results")
+    parser.add_argument("data", type=path_argument, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=path_argument, metavar="OUT", help="folder for models and results")
     parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
     parser.add_argument(
-        "--external", type=named_path, action="append", default=[], metavar="FOLDER", help="other recordings to score"
+        "--external",
+        type=path_argument,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="other recordings to score",
     )
-    parser.add_argument("--config", type=named_path, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--config", type=path_argument, help="settings that differ from the paper's (TOML)")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
     return parser
@@ -67,7 +72,7 @@ def experiment(program: str) -> Iterator[None]:
     log.setLevel(logging.INFO)
     log.addHandler(handler := logging.StreamHandler())
     try:
-        with reported(program, interrupted="interrupted; the same command goes on where it stopped"):
+        with one_line_errors(program, interrupted="interrupted; the same command goes on where it stopped"):
             yield
     finally:
         log.removeHandler(handler)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from heartbeats.challenge.diagnoses import read_weights
 from heartbeats.challenge.scoring import merge_equivalent
 from heartbeats.classification.classifier import Classifier, Evidence, decide, search_threshold
-from heartbeats.common.files import printable
+from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings, Settings
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.intervals import Answers

@@ -23,7 +23,8 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from heartbeats.common.files import code_digest, naming, read_bytes
+from heartbeats.common.digest import code_digest
+from heartbeats.common.files import naming_errors, read_bytes
 from heartbeats.common.settings import PreparationSettings
 from heartbeats.ecg.recording import signal_files
 from heartbeats.preparation.prepared import PAPER_PREPARATION, Failure, Prepared, prepare_file
@@ -167,7 +168,7 @@ def _prepare_into(
     made: list[Place | Failure] = []
     lines, contents = [], []
     prepared = [prepare_file(header_file, settings) for header_file in header_files]
-    with naming(directory / SIGNALS), (directory / SIGNALS).open("r+b") as signals:
+    with naming_errors(directory / SIGNALS), (directory / SIGNALS).open("r+b") as signals:
         fcntl.flock(signals, fcntl.LOCK_EX)  # two that append may write over one another on network file systems
         start = signals.seek(-(-signals.seek(0, 2) // FRAME) * FRAME)  # a killed process may have left any part
         for key, recording in zip(keys, prepared, strict=True):
@@ -196,7 +197,7 @@ def _prepare_into(
 
 
 def _append(path: Path, lines: list[bytes]) -> None:
-    with naming(path), path.open("ab") as file:  # a full disk may show on closing only
+    with naming_errors(path), path.open("ab") as file:  # a full disk may show on closing only
         file.writelines(lines)
 
 

@@ -25,8 +25,9 @@ import numpy.typing as npt
 from heartbeats.challenge.diagnoses import CLASSES, CPSC_PVC, PVC, label_matrix
 from heartbeats.classification.classifier import Classifier, load
 from heartbeats.common import collective
-from heartbeats.common.errors import HeartBeatsError, reported
-from heartbeats.common.files import csv_text, named_path, write_text
+from heartbeats.common.console import path_argument
+from heartbeats.common.errors import HeartBeatsError, one_line_errors
+from heartbeats.common.files import csv_text, write_text
 from heartbeats.ecg.header import source_of
 from heartbeats.preparation.prepared import Failure
 from heartbeats.pvc_unet.labels import Labelled, labelled_recordings
@@ -46,14 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", type=named_path, metavar="DATA", help="folder of Challenge recordings")
-    parser.add_argument("out", type=named_path, metavar="OUT")
-    parser.add_argument("marked", type=named_path, metavar="MARKED", help="pvc_unet_challenge.csv")
-    parser.add_argument("models", type=named_path, nargs="+", metavar="MODEL", help="folder written by train_model.py")
+    parser.add_argument("data", type=path_argument, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=path_argument, metavar="OUT")
+    parser.add_argument("marked", type=path_argument, metavar="MARKED", help="pvc_unet_challenge.csv")
+    parser.add_argument(
+        "models", type=path_argument, nargs="+", metavar="MODEL", help="folder written by train_model.py"
+    )
     options = parser.parse_args(arguments)
     if len({path.name for path in options.models}) < len(options.models):
         parser.error("models are told apart by their folders' names, and two have the same")
-    with reported("pvc_challenge"):
+    with one_line_errors("pvc_challenge"):
         models = {path.name: load(path, device=collective.device()) for path in options.models}
         preparations = {model.settings.preparation for model in models.values()}
         read = {settings: labelled_recordings(options.data, settings) for settings in preparations}

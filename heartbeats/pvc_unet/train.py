@@ -28,8 +28,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from heartbeats.common.errors import reported
-from heartbeats.common.files import named_path, write_text
+from heartbeats.common.console import path_argument
+from heartbeats.common.errors import one_line_errors
+from heartbeats.common.files import write_text
 from heartbeats.pvc_unet import unet
 from heartbeats.pvc_unet.labels import Labelled, annotated_without_pvc, labelled_recordings
 from heartbeats.pvc_unet.measures import Counts, beat_counts, count_record, f1, mark_recordings
@@ -174,9 +175,9 @@ def _thirds(digests: Sequence[str]) -> list[int]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mitdb", type=named_path, metavar="MITDB")
-    parser.add_argument("out", type=named_path, metavar="OUT")
-    parser.add_argument("--challenge", type=named_path, metavar="DATA", help="recordings to learn from and mark")
+    parser.add_argument("mitdb", type=path_argument, metavar="MITDB")
+    parser.add_argument("out", type=path_argument, metavar="OUT")
+    parser.add_argument("--challenge", type=path_argument, metavar="DATA", help="recordings to learn from and mark")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     options = parser.parse_args(arguments)
@@ -184,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--epochs must be at least 1, --seed at least 0")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)  # other numbers of threads add in another order, and give other weights
-    with reported("pvc_unet"):
+    with one_line_errors("pvc_unet"):
         options.out.mkdir(parents=True, exist_ok=True)
         (ds1, without1), (ds2, without2) = (read_records(options.mitdb, names) for names in (DS1, DS2))
         ds1.sort(key=dealing_order)

@@ -11,7 +11,7 @@ import numpy as np
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
 from heartbeats.classification.classifier import Classifier
-from heartbeats.common.files import printable
+from heartbeats.common.console import printable
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
 from heartbeats.preparation.preprocessing import SECONDS
 from heartbeats.reports.findings import Answer, Rhythm, explain, rhythm

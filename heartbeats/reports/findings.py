@@ -20,7 +20,7 @@ from heartbeats.challenge.diagnoses import (
     snomed_codes,
 )
 from heartbeats.classification.classifier import Classifier, Evidence, decide
-from heartbeats.common.files import printable
+from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.recording import Recording
 from heartbeats.preparation.heart_rate import BRADY_INTERVAL, r_peaks

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, NAMES, snomed_codes
 from heartbeats.classification.classifier import Classifier, load
-from heartbeats.common.files import printable, write_text
+from heartbeats.common.console import printable
+from heartbeats.common.files import write_text
 from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.preparation.read_ahead import read_ahead
 from heartbeats.reports.ecg_page import Reading, abbreviation, ecg_page, failure_page, patient, read, rhythm_in_words

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from heartbeats.common.files import printable
+from heartbeats.common.console import printable
 from heartbeats.ecg.recording import Recording
 from heartbeats.reports.layout import (
     ABOVE,

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import label_matrix
+from heartbeats.common.console import printable
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.common.files import printable
 from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import Header, find_headers, source_of
 from heartbeats.ecg.recording import RecordingError, read_header

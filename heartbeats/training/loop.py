@@ -26,8 +26,8 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from heartbeats.common import collective, ranks
+from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.common.files import code_digest
 from heartbeats.common.settings import Settings, TrainingSettings
 from heartbeats.networks.losses import LOSS_FUNCTIONS, Loss
 from heartbeats.networks.se_resnet import SEResNet

@@ -34,7 +34,8 @@ from heartbeats.classification.classifier import (
     search_threshold,
 )
 from heartbeats.common import collective, ranks
-from heartbeats.common.files import code_digest, locked, remove_half_written, write_text
+from heartbeats.common.digest import code_digest
+from heartbeats.common.files import locked, remove_half_written, write_text
 from heartbeats.common.settings import Settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.pvc_unet import unet
