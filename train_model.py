@@ -1,12 +1,12 @@
 #!/usr/bin/env python
 """Train the entry on a folder of Challenge recordings.
 
-    python train_model.py DATA MODEL                            the paper (configs/paper.toml)
+    python train_model.py DATA MODEL                                the paper (configs/paper.toml)
     python train_model.py DATA MODEL --config configs/quick.toml    minutes on two CPU cores
 
-    torchrun --standalone --nproc-per-node=N train_model.py DATA MODEL      the same by N processes, one per GPU
+    torchrun --standalone --nproc-per-node=N train_model.py DATA MODEL      one process per GPU
 
-Uses the CUDA device where there is one. After a kill, the same command goes on from the last finished epoch.
+It uses a GPU if there is one. After a kill, run the same command again to resume from the last finished epoch.
 """
 
 import argparse
@@ -23,9 +23,7 @@ def main() -> None:
     parser.add_argument("model", type=path_argument, help="folder for the model, made if missing")
     parser.add_argument("--config", type=path_argument, help="settings that differ from the paper's (TOML)")
     arguments = parser.parse_args()
-    with one_line_errors(
-        "train_model.py", interrupted="interrupted; the same command goes on from the last finished epoch"
-    ):
+    with one_line_errors("train_model.py", interrupted="interrupted; run the same command again to resume"):
         settings = read_settings(arguments.config) if arguments.config else Settings()
         training_code(arguments.data, arguments.model, settings)
 

@@ -24,15 +24,15 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.measuring import interleaved, machine, ratio
-from heartbeats.classification.classifier import Classifier, Member
+from heartbeats.classification.ensemble import Classifier, Member
 from heartbeats.classification.folder import classify_folder
 from heartbeats.common import collective
 from heartbeats.common.settings import read_settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.networks.inference import BATCH_SIZE
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.preparation.prepared import Prepared, prepare_file
-from heartbeats.preparation.preprocessing import SAMPLING_RATE, fixed_length
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]
@@ -71,20 +71,20 @@ def main() -> None:
     print(f"driver's share of the ensemble's rate: {ratio(less_work, driven)}")
 
 
-def ten_second_recordings(folder: Path, count: int) -> list[Prepared]:
+def ten_second_recordings(folder: Path, count: int) -> list[PreparedRecording]:
     """Simulate into ``folder`` until that many of 10 s are there, and remove the others."""
     simulate_cohort(folder, records=2 * count, seed=0)
-    found: list[Prepared] = []
+    found: list[PreparedRecording] = []
     for header_file in find_headers(folder):
         prepared = prepare_file(header_file)
-        if len(found) < count and isinstance(prepared, Prepared) and prepared.signal.shape[1] == SAMPLES:
+        if len(found) < count and isinstance(prepared, PreparedRecording) and prepared.signal.shape[1] == SAMPLES:
             found.append(prepared)
         else:
             header_file.unlink()
     return found
 
 
-def plain(members: tuple[Member, ...], recordings: list[Prepared]) -> npt.NDArray[np.float64]:
+def plain(members: tuple[Member, ...], recordings: list[PreparedRecording]) -> npt.NDArray[np.float64]:
     """The ensemble's probabilities, every layer as it is written."""
     each = []
     with torch.inference_mode():

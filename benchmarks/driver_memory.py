@@ -16,7 +16,7 @@ import numpy as np
 import scipy.io
 
 from benchmarks.measuring import machine, watch
-from heartbeats.classification.classifier import Classifier, Member, save
+from heartbeats.classification.ensemble import Classifier, Member, save
 from heartbeats.common.settings import read_settings
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.simulation import simulate_cohort

@@ -45,14 +45,14 @@ from joblib.externals.loky import get_reusable_executor
 from benchmarks.damage import Seed, mutate, real_seeds, simulated_seeds
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import OutputError, read_output
-from heartbeats.classification.classifier import Classifier, Member
+from heartbeats.classification.ensemble import Classifier, Member
 from heartbeats.classification.folder import Outcome, classify_folder
 from heartbeats.common.console import printable
 from heartbeats.common.settings import settings_from_dict
 from heartbeats.ecg.header import find_headers
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
-from heartbeats.preparation.read_ahead import read_ahead
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure, map_recordings
 
 FOLDER_SIZE = 400
 FOLDER_SECONDS = 180  # a folder of 400 takes some 10 s; one that takes this long hangs
@@ -158,12 +158,12 @@ def check_folder(folder: Path, classifier: Classifier, report: Report, *, second
     header_files = find_headers(folder / "data")
     before = snapshot(folder)
     report.mutations += len(header_files)
-    items: list[Prepared | Failure] = []
+    items: list[PreparedRecording | Failure] = []
     said, finished = io.StringIO(), False
     outcome = Outcome(0, 0, 0)
     try:
         with time_limit(seconds):
-            for item in read_ahead(prepare_and_watch, header_files):
+            for item in map_recordings(prepare_and_watch, header_files):
                 items.append(item)  # noqa: PERF402 - what came before a hang is wanted
         with time_limit(seconds), contextlib.redirect_stderr(said):
             outcome = classify_folder(classifier, folder / "data", folder / "outputs")
@@ -187,7 +187,7 @@ def check_folder(folder: Path, classifier: Classifier, report: Report, *, second
 
 
 def _check_recording(
-    header_file: Path, item: Prepared | Failure, outputs: Path, said: str | None, report: Report
+    header_file: Path, item: PreparedRecording | Failure, outputs: Path, said: str | None, report: Report
 ) -> None:
     """``said`` is what the driver wrote to stderr, ``None`` if it did not finish."""
     name = header_file.stem
@@ -224,7 +224,7 @@ def _check_recording(
 WARNED = "\nPython warns: "
 
 
-def prepare_and_watch(header_file: Path) -> Prepared | Failure:
+def prepare_and_watch(header_file: Path) -> PreparedRecording | Failure:
     """As the driver prepares; Python's warnings are added to the recording's, or to the reason of its failure."""
     resource.setrlimit(resource.RLIMIT_AS, (WORKER_ADDRESSES, resource.RLIM_INFINITY))
     earlier = peak_memory()

@@ -42,10 +42,10 @@ from benchmarks.without_rule import groups_without_rule
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
 from heartbeats.preparation import store
-from heartbeats.preparation.heart_rate import recording_has_bradycardia
-from heartbeats.preparation.prepared import prepare_file
-from heartbeats.preparation.preprocessing import LEADS, prepare
-from heartbeats.preparation.store import stored
+from heartbeats.preparation.bradycardia import recording_has_bradycardia
+from heartbeats.preparation.cache import prepare_files
+from heartbeats.preparation.leads import LEADS
+from heartbeats.preparation.prepared import prepare, prepare_file
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]
@@ -56,12 +56,12 @@ from pathlib import Path
 os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[4])]))
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import prepare_file
-from heartbeats.preparation.read_ahead import read_ahead
-from heartbeats.preparation.store import stored
+from heartbeats.preparation.workers import map_recordings
+from heartbeats.preparation.cache import prepare_files
 files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
-list(read_ahead(prepare_file, files[:64]))  # the workers are up, all of them
+list(map_recordings(prepare_file, files[:64]))  # the workers are up, all of them
 started = time.perf_counter()
-prepared = stored(files, Path(sys.argv[2]))
+prepared = prepare_files(files, Path(sys.argv[2]))
 print(time.perf_counter() - started)
 """
 
@@ -105,7 +105,7 @@ def measure_shares(data: Path, scratch: Path, repeats: int) -> None:
 
     def storing() -> float:
         started = time.perf_counter()
-        stored(files, scratch / "store")
+        prepare_files(files, scratch / "store")
         seconds = time.perf_counter() - started
         shutil.rmtree(scratch / "store")
         return seconds

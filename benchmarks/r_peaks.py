@@ -19,7 +19,7 @@ import wfdb
 
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
-from heartbeats.preparation.heart_rate import r_peaks, recording_has_bradycardia
+from heartbeats.preparation.bradycardia import r_peaks, recording_has_bradycardia
 
 TOLERANCES = (0.150, 0.075)  # s
 BOOTSTRAPS = 2000

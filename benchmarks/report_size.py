@@ -18,17 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from heartbeats.training.cohort_summary import describe_cohort
 
 from benchmarks.measuring import machine
 from heartbeats.challenge.diagnoses import CLASSES, read_weights
 from heartbeats.challenge.scoring import Submission, merge_equivalent
-from heartbeats.classification.classifier import MODEL_FILE, Evidence, search_threshold
+from heartbeats.classification.decision import Evidence
+from heartbeats.classification.model_folder import MODEL_FILE
+from heartbeats.classification.threshold import search_threshold
 from heartbeats.common.settings import Settings
-from heartbeats.preparation.prepared import Prepared
 from heartbeats.reports.score_report import score_report
 from heartbeats.reports.training_report import training_report
 from heartbeats.training.cohort import Cohort, Particulars
-from heartbeats.training.cohort_summary import describe_cohort
 from heartbeats.training.epoch_log import EpochLine
 from heartbeats.training.validation_table import VALIDATION_FILE, Validation, write_validation
 
@@ -74,7 +75,7 @@ def write_model(
     ages, women = rng.integers(1, 95, size=count), rng.random(count) < 0.5
     headers = zip(ages.tolist(), women.tolist(), rng.choice([10.0, 10.0, 10.0, 5.0, 60.0], count).tolist(), strict=True)
     cohort = Cohort(
-        recordings=tuple(Prepared(name, np.empty((8, 0), dtype=np.int16), False, "", ()) for name in names),
+        recordings=tuple(PreparedRecording(name, np.empty((8, 0), dtype=np.int16), False, "", ()) for name in names),
         labels=labels,
         validation=rng.random(count) < 0.2,
         particulars=tuple(Particulars(500.0, s, age, "Female" if woman else "Male") for age, woman, s in headers),

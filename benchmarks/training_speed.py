@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from heartbeats.training.feed import Feed, make_feed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,8 +38,7 @@ from heartbeats.common import collective
 from heartbeats.common.settings import Settings, read_settings
 from heartbeats.networks.losses import sign_loss
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.preparation.preprocessing import SAMPLING_RATE, fixed_length
-from heartbeats.training.feed import Feed, make_feed
+from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 from heartbeats.training.loop import training_step
 
 ROOT = Path(__file__).parents[1]

@@ -15,10 +15,10 @@ import scipy.io
 import torch
 from hypothesis import settings
 
-from heartbeats.classification.classifier import Classifier
+from heartbeats.classification.ensemble import Classifier
 from heartbeats.common.settings import Settings, settings_from_dict
 from heartbeats.simulation import simulate_cohort
-from heartbeats.training.pipeline import train_entry
+from heartbeats.training.pipeline import train_model
 from team_code import load_model
 
 # The same examples in every run; `pytest --hypothesis-profile=search` draws new ones.
@@ -111,7 +111,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model_directory(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder trained on the simulated recordings; tests must not change it."""
     folder = tmp_path_factory.mktemp("model")
-    train_entry(simulated, folder, TINY)
+    train_model(simulated, folder, TINY)
     return folder
 
 

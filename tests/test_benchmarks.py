@@ -11,7 +11,7 @@ from benchmarks import report_size, training_speed
 from benchmarks.measuring import curve, interleaved, ratio, watch
 from benchmarks.without_rule import groups_without_rule
 from heartbeats.preparation import store
-from heartbeats.preparation.store import stored
+from heartbeats.preparation.cache import prepare_files
 
 
 def test_ratios_are_of_pairs_with_the_interval_of_their_median():
@@ -45,9 +45,9 @@ def test_the_store_that_is_timed_without_the_bradycardia_rule_is_like_any_but_fo
     write_record, tmp_path, monkeypatch
 ):
     header_file = write_record("A0001", ecg(rate=50))
-    (whole,) = stored([header_file], tmp_path / "whole")
+    (whole,) = prepare_files([header_file], tmp_path / "whole")
     monkeypatch.setattr(store, "read_groups_ahead", groups_without_rule)
-    (without,) = stored([header_file], tmp_path / "without")
+    (without,) = prepare_files([header_file], tmp_path / "without")
     assert (whole.bradycardia, without.bradycardia) == (True, False)
     assert (without.signal.tobytes(), without.digest) == (whole.signal.tobytes(), whole.digest)
 

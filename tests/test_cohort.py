@@ -8,11 +8,11 @@ import pytest
 from conftest import ecg
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.common.settings import CohortSettings, Settings, TrainingSettings
+from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import find_headers, parse_header
 from heartbeats.ecg.recording import read_recording
-from heartbeats.training.cohort import CohortError, Particulars, build_cohort, drawn
-from heartbeats.training.cohort_summary import describe_cohort
+from heartbeats.training.cohort import CohortError, Particulars, build_cohort, draw
+from heartbeats.training.description import describe_cohort
 
 SETTINGS = Settings()
 
@@ -80,9 +80,7 @@ def test_a_header_that_cannot_be_read_is_left_out_and_named(folder, tmp_path):
 
 def test_a_recording_keeps_its_side_when_others_are_added(folder, write_record, tmp_path):
     def sides():
-        cohort = build_cohort(
-            folder, tmp_path / "store", dataclasses.replace(SETTINGS, training=TrainingSettings(seed=4))
-        )
+        cohort = build_cohort(folder, tmp_path / "store", dataclasses.replace(SETTINGS, cohort=CohortSettings(seed=4)))
         return {r.name: side for r, side in zip(cohort.recordings, cohort.validation, strict=True)}
 
     before = sides()
@@ -95,7 +93,7 @@ def test_a_recording_keeps_its_side_when_others_are_added(folder, write_record, 
 
 def test_about_the_fraction_validates_and_the_seed_changes_which():
     digests = [f"{i:064x}" for i in range(20000)]
-    one, other = ([drawn(digest, by=seed) < 0.2 for digest in digests] for seed in (0, 1))
+    one, other = ([draw(digest, seed=seed) < 0.2 for digest in digests] for seed in (0, 1))
     assert np.mean(one) == pytest.approx(0.2, abs=0.01)
     assert np.mean(np.array(one) & np.array(other)) == pytest.approx(0.04, abs=0.01)
 
@@ -103,7 +101,7 @@ def test_about_the_fraction_validates_and_the_seed_changes_which():
 def test_the_same_signal_under_two_names_is_on_one_side_for_every_seed(ecg_data):
     for pair in (("cpsc_2018/A0101", "cpsc_2018_extra/Q0048"), ("georgia/E07509", "georgia/E07510")):
         one, other = (read_recording(ecg_data / "challenge" / f"{name}.hea").digest for name in pair)
-        assert [drawn(one, by=s) < 0.2 for s in range(50)] == [drawn(other, by=s) < 0.2 for s in range(50)]
+        assert [draw(one, seed=s) < 0.2 for s in range(50)] == [draw(other, seed=s) < 0.2 for s in range(50)]
 
 
 def test_a_folder_without_recordings_to_train_with_is_refused(write_record, tmp_path):
@@ -142,7 +140,7 @@ def test_each_recording_is_on_the_side_that_it_draws_with_its_own_labels_and_par
     assert len(names) == 29
     for validating, (recordings, labels) in sides.items():
         for recording, row in zip(recordings, labels, strict=True):
-            assert (drawn(recording.digest, by=0) < 0.2) == validating
+            assert (draw(recording.digest, seed=0) < 0.2) == validating
             assert [CLASSES[j] for j in np.flatnonzero(row)] == [dx.get(recording.name, "39732003")]
     for name, particulars in zip(names, cohort.particulars, strict=True):
         i = int(name[1:])

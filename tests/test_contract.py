@@ -152,6 +152,22 @@ def test_the_loop_over_the_lead_sets_of_2021(model_directory, simulated, tmp_pat
     assert answers[0] != answers[1]
 
 
+@pytest.mark.parametrize("leads", helper_code.lead_sets, ids=len)
+def test_a_folder_and_a_single_call_agree_for_every_lead_set(model_directory, simulated, tmp_path, leads):
+    model = team_code.load_model(model_directory, leads)
+    (tmp_path / "data").mkdir()
+    for header_file in find_headers(simulated)[:6]:
+        for suffix in (".hea", ".mat"):
+            shutil.copy(header_file.with_suffix(suffix), tmp_path / "data")
+    classify_folder(model, tmp_path / "data", tmp_path / "out")
+    for header_file in find_headers(tmp_path / "data"):
+        header, recording = helper_code.load_header(header_file), helper_code.load_recording(header_file)
+        classes, labels, probabilities = team_code.run_model(model, header, recording)
+        _, *written = helper_code.load_outputs(tmp_path / "out" / f"{header_file.stem}.csv")
+        assert (written[0], written[1]) == (tuple(classes), tuple(labels))
+        np.testing.assert_allclose(written[2], probabilities, atol=1e-6)
+
+
 @pytest.mark.parametrize("leads", [("I", "II"), ("I", "II", "V2"), ("I", "II", "III", "aVR", "aVL", "aVF")])
 def test_a_model_loaded_for_a_lead_set_reads_only_those_leads(model_directory, simulated, leads):
     model = team_code.load_model(model_directory, leads)
@@ -272,10 +288,10 @@ def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_reco
     for i in range(5):
         write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
 
-    def breaking(inference, signals, **options):
+    def breaking(inference, signals):
         if any(signal.shape[1] == 4 * 500 for signal in signals):
             raise RuntimeError("out of memory")
-        return probabilities(inference, signals, **options)
+        return probabilities(inference, signals)
 
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", breaking)
@@ -311,7 +327,7 @@ def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simu
     team_code.training_code(simulated, tmp_path / "model", shorter)
     left = {path.name for path in (tmp_path / "model").iterdir()}
     assert left == {
-        *("model.json", "prepared", "report.html", "se_resnet_3s.safetensors"),
+        *(".lock", "model.json", "prepared", "report.html", "se_resnet_3s.safetensors"),
         *("training.jsonl", "training.log", "validation.csv"),
     }
     lines = (tmp_path / "model/training.jsonl").read_text().splitlines()
@@ -355,7 +371,7 @@ def test_an_empty_argument_is_no_folder(script, tmp_path):
         [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode
-    assert "an empty name" in done.stderr
+    assert "an empty path" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -369,7 +385,7 @@ def test_run_classifier_answers_where_the_program_fails(classifier, monkeypatch,
         raise ZeroDivisionError("for once")
 
     header = "A0001 1 500 5000\nA0001.mat 16 1000/mV 16 0 0 0 0 I\n"
-    monkeypatch.setattr(team_code, "recording_from_samples", faulty)
+    monkeypatch.setattr("heartbeats.classification.run.recording_from_samples", faulty)
     assert set(team_code.run_classifier(classifier, header, ecg(leads=1))[1]) == {0}
     assert "A0001: not classified: unforeseen ZeroDivisionError: for once" in capsys.readouterr().err
     monkeypatch.undo()

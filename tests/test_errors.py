@@ -5,10 +5,10 @@ import pkgutil
 import sys
 
 import pytest
+from heartbeats.classification.classifier import ModelError
 
 import heartbeats
 from heartbeats.challenge.scoring import Submission
-from heartbeats.classification.classifier import ModelError
 from heartbeats.common.errors import HeartBeatsError, one_line_errors
 
 

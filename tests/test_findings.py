@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heartbeats.classification.classifier import Evidence, decide
 from pages_made import recording
 
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, NAMES, SINUS_RHYTHM, read_weights
-from heartbeats.classification.classifier import Evidence, decide
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.recording import RecordingError, read_recording
 from heartbeats.preparation.prepared import prepare_recording

@@ -10,7 +10,8 @@ import pytest
 from benchmarks import mutations
 from benchmarks.damage import ODD_NAMES, Seed, mutate, real_seeds, simulated_seeds
 from benchmarks.mutations import Report, check_folder, run_campaign, tiny_classifier
-from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +69,21 @@ def test_whole_copies_are_classified(seeds, tmp_path):
     assert (report.classified, report.faults, report.warnings) == (len(seeds), [], {})
 
 
-def unforeseen(header_file: Path) -> Prepared | Failure:
+def unforeseen(header_file: Path) -> PreparedRecording | Failure:
     return Failure(header_file.stem, "unforeseen KeyError: 'x'")
 
 
-def ending(header_file: Path) -> Prepared | Failure:
+def ending(header_file: Path) -> PreparedRecording | Failure:
     """What read_ahead makes of a process that ended (tests/test_read_ahead.py ends one)."""
     return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")
 
 
-def writing(header_file: Path) -> Prepared | Failure:
+def writing(header_file: Path) -> PreparedRecording | Failure:
     header_file.with_suffix(".new").touch()
     return prepare_file(header_file)
 
 
-def nameless(header_file: Path) -> Prepared | Failure:
+def nameless(header_file: Path) -> PreparedRecording | Failure:
     return Failure(header_file.stem, "cannot be read: ")
 
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
-from heartbeats.preparation.preprocessing import LEADS
+from heartbeats.preparation.leads import LEADS
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure
 
 RATES = (50, 99, 250, 257, 360, 500, 1000, 2000)
 # What savemat writes and the reader reads.
@@ -73,7 +74,7 @@ def test_a_recording_is_prepared_or_refused_with_a_reason(tmp_path, signal, rate
 def test_the_form_of_the_file_does_not_matter(tmp_path, signal, rate):
     assume(signal.shape[1] >= rate)
     first, *others = (prepare_file(write(tmp_path, signal, rate, "1000/mV", **form)) for form in FORMS)
-    assert isinstance(first, Prepared)
+    assert isinstance(first, PreparedRecording)
     for other in others:
         assert (other.digest, other.bradycardia, other.warnings) == (first.digest, first.bradycardia, first.warnings)
         np.testing.assert_array_equal(other.signal, first.signal)
@@ -96,7 +97,7 @@ def unprivileged() -> Iterator[Path]:
 @pytest.mark.parametrize("suffix", [".hea", ".mat"])
 def test_a_file_that_may_not_be_read_is_named(unprivileged, suffix):
     header_file = write(unprivileged, ecg(), 500, "1000/mV")
-    assert isinstance(prepare_file(header_file), Prepared)
+    assert isinstance(prepare_file(header_file), PreparedRecording)
     header_file.with_suffix(suffix).chmod(0)
     item = prepare_file(header_file)
     assert isinstance(item, Failure)

@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
+from heartbeats.classification.classifier import Classifier
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.classification.classifier import Classifier
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.ecg.recording import read_header
 from heartbeats.experiments import pvc_challenge

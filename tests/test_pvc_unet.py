@@ -8,11 +8,11 @@ import pytest
 import torch
 import wfdb
 from annotated_beats import annotated, lead_with, rhythm, write_mitdb_record
+from heartbeats.preparation.preprocessing import prepare
 
 from heartbeats.ecg.recording import Recording
 from heartbeats.experiments import pvc_unet, pvc_windows
 from heartbeats.preparation.prepared import Prepared
-from heartbeats.preparation.preprocessing import prepare
 from heartbeats.pvc_unet import unet
 from heartbeats.pvc_unet.labels import Labelled, annotated_without_pvc
 from heartbeats.pvc_unet.measures import Counts, beat_counts, beats_marked, window_counts

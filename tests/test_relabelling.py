@@ -1,27 +1,30 @@
 """Relabelling adds, to CPSC recordings only, what CPSC did not annotate."""
 
+import csv
+
 import numpy as np
 
-from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.diagnoses import CLASSES, WEIGHTS_FILE
 from heartbeats.common.settings import Settings
-from heartbeats.preparation.prepared import Prepared
+from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.training import relabelling
 from heartbeats.training.relabelling import CPSC_CLASSES, relabel, train_and_relabel
 
-AF, BRADY, LAD, CRBBB = "164889003", "426627000", "39732003", "713427006"
+AF, BRADY, LAD, RBBB = "164889003", "426627000", "39732003", "59118001"
 
 
 def one(code: str) -> int:
     return CLASSES.index(code)
 
 
-def test_cpsc_annotated_ten_of_the_27_codes_and_17_can_be_added():
-    """NSR, AF, IAVB, LBBB, and RBBB, PAC and PVC with their equivalents; STD and STE are not among the 27."""
-    assert len(CPSC_CLASSES) == 10
-    assert set(CLASSES) >= CPSC_CLASSES
-    everything = np.ones((1, 27))
-    labels, added = relabel(np.zeros((1, 27), bool), everything, np.array([True]), probability=0.8)
-    assert labels.sum() == sum(added.values()) == 17
+def test_the_21_scored_codes_outside_cpscs_own_can_be_added():
+    """The codes that dx_mapping_scored.csv counts in CPSC are its own; its PVC, STD and STE are not scored."""
+    with WEIGHTS_FILE.with_name("dx_mapping_scored.csv").open() as file:
+        own = {row["SNOMED CT Code"] for row in csv.DictReader(file) if int(row["CPSC"])}
+    assert own == CPSC_CLASSES
+    labels, added = relabel(np.zeros((1, 27), bool), np.ones((1, 27)), np.array([True]), probability=0.8)
+    assert labels.sum() == sum(added.values()) == 21
+    assert {"PVC", "VPB", "CRBBB", "SVPB"} <= added.keys()
 
 
 def test_only_sure_classes_that_cpsc_did_not_annotate_are_added_and_counted():
@@ -29,7 +32,7 @@ def test_only_sure_classes_that_cpsc_did_not_annotate_are_added_and_counted():
     labels[:, one(AF)] = True
     probabilities = np.zeros((3, 27))
     probabilities[:, one(BRADY)] = [0.81, 0.8, 0.99]  # above 0.8, not above, not a CPSC recording
-    probabilities[0, [one(CRBBB), one(LAD)]] = [0.99, 0.95]
+    probabilities[0, [one(RBBB), one(LAD)]] = [0.99, 0.95]
     new, added = relabel(labels, probabilities, np.array([True, True, False]), probability=0.8)
     assert added == {"Brady": 1, "LAD": 1}
     assert np.argwhere(new & ~labels).tolist() == sorted([[0, one(BRADY)], [0, one(LAD)]], key=lambda pair: pair[1])
@@ -44,8 +47,8 @@ def test_a_label_that_was_there_is_not_counted():
     np.testing.assert_array_equal(new, labels)
 
 
-def prepared(name: str, height: int) -> Prepared:
-    return Prepared(name, np.full((8, 1000), height, np.int16), bradycardia=False, digest=name, warnings=())
+def prepared(name: str, height: int) -> PreparedRecording:
+    return PreparedRecording(name, np.full((8, 1000), height, np.int16), False, name, (), height)
 
 
 def test_each_cpsc_recording_gets_what_the_network_answers_for_it_and_no_other_gets_any(monkeypatch, tmp_path):
@@ -53,11 +56,10 @@ def test_each_cpsc_recording_gets_what_the_network_answers_for_it_and_no_other_g
     trained_on = []
 
     class Answers:
-        def __init__(self, network):
-            assert network == "the first network"
+        def __init__(self, network, *, seconds):
+            assert (network, seconds) == ("the first network", 30)
 
-        def probabilities(self, signals, *, seconds):
-            assert seconds == 30
+        def probabilities(self, signals):
             answers = np.full((len(signals), 27), 0.1)
             answers[[signal[0, 0] == 1 for signal in signals], one(BRADY)] = 0.9
             answers[[signal[0, 0] == 3 for signal in signals], one(LAD)] = 0.9

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,19 @@ import pytest
 import torch
 from conftest import TINY
 
-from heartbeats.preparation.prepared import Prepared
-from heartbeats.training.checkpoints import has_checkpoints, save_checkpoint
+from heartbeats.preparation.prepared import PreparedRecording
+from heartbeats.training import loop as training
+from heartbeats.training.checkpoints import checkpoint_files, save_checkpoint
 from heartbeats.training.epoch_log import EPOCH_LOG, EpochLine, append_epoch, read_epochs
 from heartbeats.training.loop import TrainingError, train_network, training_step
-from heartbeats.training.loop import loop as training
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 
 
-def recordings(count: int = 10) -> list[Prepared]:
+def recordings(count: int = 10) -> list[PreparedRecording]:
     draws = np.random.default_rng(0)
-    return [
-        Prepared(f"A{i}", draws.integers(-1000, 1000, (8, 600 + 100 * i)).astype(np.int16), False, str(i), ())
-        for i in range(count)
-    ]
+    signals = [draws.integers(-1000, 1000, (8, 600 + 100 * i)).astype(np.int16) for i in range(count)]
+    return [PreparedRecording(f"A{i}", x, False, str(i), (), zlib.crc32(x.tobytes())) for i, x in enumerate(signals)]
 
 
 def labels(count: int = 10) -> np.ndarray:
@@ -125,7 +124,7 @@ def test_a_log_of_epochs_that_is_damaged_or_gone_ends_no_training(uninterrupted,
 
 
 def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
-    monkeypatch.setattr(training, "_epoch", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("trained again"))
     assert same(train(uninterrupted[1]), uninterrupted[0])
 
 
@@ -157,13 +156,13 @@ def test_the_learning_rate_drops_at_its_epoch(uninterrupted):
 
 
 def test_a_checkpoint_of_other_signals_under_the_same_names_is_not_continued(tmp_path, caplog):
-    def with_first_sample(value):
+    def with_checksum(value):
         changed = recordings()
-        changed[3].signal[0, 0] = value
+        changed[3] = dataclasses.replace(changed[3], checksum=value)
         return train_network("2s", changed, labels(), SETTINGS, seconds=2.0, directory=tmp_path)
 
-    one = with_first_sample(5)
-    assert not same(with_first_sample(9), one)
+    with_checksum(5)
+    with_checksum(9)
     assert "of other data, settings or code" in caplog.text
 
 
@@ -182,7 +181,7 @@ def test_the_loss_of_an_epoch_is_its_mean_over_the_recordings(tmp_path):
         return each.mean()
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(training.LOSS_FUNCTIONS, "sign", loss)
+        patched.setitem(training.LOSSES, "sign", loss)
         train(tmp_path, settings=still)
     (line,) = (tmp_path / EPOCH_LOG).read_text().splitlines()
     assert len(seen) == 10
@@ -197,8 +196,8 @@ def test_training_learns_what_is_there_to_learn(tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setitem(training.LOSS_FUNCTIONS, "sign", lambda logits, _: logits.mean() * float("nan"))
+    monkeypatch.setitem(training.LOSSES, "sign", lambda logits, _: logits.mean() * float("nan"))
     with pytest.raises(TrainingError, match=r"2s, epoch 1: the loss is nan; lower training.learning_rate"):
         train(tmp_path)
-    assert not has_checkpoints(tmp_path)
+    assert not checkpoint_files(tmp_path)
     assert not (tmp_path / EPOCH_LOG).exists()

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import TINY, ecg
+from heartbeats.classification.classifier import Evidence
+from heartbeats.training.cohort_summary import describe_cohort
 from pages_read import Page, written
 
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
-from heartbeats.classification.classifier import Evidence
 from heartbeats.reports.training_report import training_report
 from heartbeats.training import pipeline as entry
 from heartbeats.training.cohort import build_cohort
-from heartbeats.training.cohort_summary import describe_cohort
 from heartbeats.training.pipeline import train_entry
 from heartbeats.training.validation_table import (
     VALIDATION_FILE,

@@ -1,4 +1,4 @@
-"""The driver's job: with a model, a folder of recordings becomes a folder of outputs."""
+"""Classify a folder of recordings into a folder of output files: what ``driver.py`` does."""
 
 from __future__ import annotations
 
@@ -13,26 +13,23 @@ import torch
 from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.challenge.outputs import Diagnosis, is_classified, unclassified, write_output
-from heartbeats.classification.classifier import Classifier
-from heartbeats.common import collective, ranks
+from heartbeats.challenge.outputs import Prediction, is_classified, unclassified, write_output
+from heartbeats.classification.ensemble import Classifier
 from heartbeats.common.console import print_line
 from heartbeats.ecg.header import find_headers
-from heartbeats.preparation.prepared import Failure, Prepared, prepare_file
-from heartbeats.preparation.read_ahead import read_ahead
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure, map_recordings
 
-__all__ = ["Outcome", "classify_alone", "classify_folder"]
-
-BATCH_SIZE = 64  # recordings taken at once, for the networks to sort by length
+BATCH_SIZE = 64  # recordings
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many recordings were classified, how many could not be, and how many had been before."""
+    """How many recordings were classified, were not, and were classified by an earlier run."""
 
     classified: int
     failed: int
-    passed_over: int
+    skipped: int
 
 
 def classify_folder(
@@ -40,93 +37,85 @@ def classify_folder(
 ) -> Outcome:
     """Write an output file for every recording below a folder.
 
-    The next recordings are read and prepared while the networks run. One that cannot be classified gets labels 0 and
-    probabilities NaN, and is named with the reason on stderr. Of several recordings of one name the first is taken.
-    Under torchrun each process takes its share of the names, and the counts are those of all; if one ends and all are
-    started again, they go on as with ``resume``.
+    If a recording cannot be classified, its labels are 0, its probabilities are NaN, and the reason is printed to
+    stderr. Of several recordings with one name, only the first is classified.
 
     Args:
-        resume: pass over recordings that have an output file, of whichever model; those that could not be classified
-            are tried again.
+        classifier: the trained entry. It reads its ``leads`` only.
+        data_directory: the folder of recordings.
+        output_directory: the folder of output files, made if missing.
+        resume: skip recordings that an earlier run has classified, by this or another model.
 
     Raises:
-        OSError: there are no recordings, the output folder cannot be written, or the GPU has failed.
+        OSError: there are no recordings, the output folder cannot be written, or the GPU fails.
     """
     header_files = find_headers(data_directory)
     if not header_files:
         raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
     output_directory = Path(output_directory)
     output_directory.mkdir(parents=True, exist_ok=True)
-    first = {path.stem: path for path in reversed(header_files)}
-    resume = resume or ranks.restarts() > 0
+    by_name = {path.stem: path for path in reversed(header_files)}
     classified = failed = 0
-    if ranks.is_first():
-        for path in header_files:
-            if first[path.stem] != path:
-                failed += 1
-                print_line(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
-    share = [(name, path) for name, path in sorted(first.items()) if ranks.takes(name)]
-    left = [path for name, path in share if not (resume and is_classified(output_directory / f"{name}.csv"))]
-    prepared = read_ahead(partial(prepare_file, settings=classifier.settings.preparation), left)
-    with tqdm(total=len(left), desc="classifying", unit="recording", disable=ranks.bar_disabled()) as bar:
+    for path in header_files:
+        if by_name[path.stem] != path:
+            failed += 1
+            print_line(f"{path.stem}: {path} is not classified: {by_name[path.stem]} has the same name")
+    left = [path for name, path in by_name.items() if not (resume and is_classified(output_directory / f"{name}.csv"))]
+    for answer in _answers(classifier, sorted(left)):
+        if isinstance(answer, Failure):
+            failed += 1
+            print_line(f"{answer.name}: not classified: {answer.reason}")
+            write_output(output_directory / f"{answer.name}.csv", unclassified(answer.name, CLASSES))
+        else:
+            classified += 1
+            write_output(output_directory / f"{answer.name}.csv", answer)
+    return Outcome(classified, failed, len(by_name) - len(left))
+
+
+def _answers(classifier: Classifier, header_files: Sequence[Path]) -> Iterator[Prediction | Failure]:
+    """Yield an answer per recording. Workers prepare the next recordings while the networks compute."""
+    function = partial(prepare_file, settings=classifier.settings.preparation, leads=classifier.leads)
+    prepared = map_recordings(function, header_files)
+    with tqdm(total=len(header_files), desc="classifying", unit="recording", disable=None) as bar:
         while batch := list(islice(prepared, BATCH_SIZE)):
-            for answer in _answers(classifier, batch):
-                if isinstance(answer, Failure):
-                    failed += 1
-                    print_line(f"{answer.name}: not classified: {answer.reason}")
-                else:
-                    classified += 1
-                diagnosis = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
-                write_output(output_directory / f"{diagnosis.name}.csv", diagnosis)
+            usable = [item for item in batch if isinstance(item, PreparedRecording)]
+            yield from (item for item in batch if isinstance(item, Failure))
+            yield from classify_prepared(classifier, usable)
             bar.update(len(batch))
-    return Outcome(*map(int, collective.summed([classified, failed, len(share) - len(left)])))
 
 
-def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Diagnosis | Failure]:
-    """The diagnoses of a batch, the failures in it passed on; what breaks the networks fails alone."""
-    prepared = [item for item in batch if isinstance(item, Prepared)]
-    for item in prepared:
-        for warning in item.warnings:
-            print_line(f"{item.name}: {warning}")
-    yield from (item for item in batch if isinstance(item, Failure))
-    together = _classified_together(classifier, prepared)
-    yield from (classify_alone(classifier, item) for item in prepared) if together is None else map(_known, together)
+def classify_prepared(
+    classifier: Classifier, recordings: Sequence[PreparedRecording]
+) -> Sequence[Prediction | Failure]:
+    """Classify prepared recordings and print their warnings.
 
-
-def _classified_together(classifier: Classifier, prepared: Sequence[Prepared]) -> list[Diagnosis] | None:
-    """The diagnoses of several recordings, or ``None`` where they break the networks or the memory together.
-
-    The error ends here, and with it what it holds: the batch's tensors.
-    """
-    try:
-        return classifier.classify(prepared)
-    except torch.AcceleratorError as error:
-        raise _gpu_failed(error) from error
-    except RuntimeError:
-        return None
-
-
-def classify_alone(classifier: Classifier, prepared: Prepared) -> Diagnosis | Failure:
-    """The diagnosis of one recording, or why the networks cannot make one.
+    If the networks fail on the batch, each recording is tried alone.
 
     Raises:
-        OSError: the GPU has failed, or has too little memory: that is no recording's fault.
+        OSError: the GPU fails. That is no fault of a recording.
     """
+    for recording in recordings:
+        for warning in recording.warnings:
+            print_line(f"{recording.name}: {warning}")
     try:
-        return _known(classifier.classify([prepared])[0])
+        return [_checked(prediction) for prediction in classifier.classify(recordings)] if recordings else []
+    except torch.AcceleratorError as error:
+        raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
+    except RuntimeError:
+        pass  # the batch's tensors are freed before the recordings are tried alone
+    return [_classify_alone(classifier, recording) for recording in recordings]
+
+
+def _classify_alone(classifier: Classifier, recording: PreparedRecording) -> Prediction | Failure:
+    try:
+        return _checked(classifier.classify([recording])[0])
     except (torch.AcceleratorError, torch.OutOfMemoryError) as error:
-        raise _gpu_failed(error) from error
+        raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
     except RuntimeError as error:
-        return Failure(prepared.name, f"the networks failed: {error}")
+        return Failure(recording.name, f"the networks failed: {error}")
 
 
-def _known(diagnosis: Diagnosis) -> Diagnosis | Failure:
-    """A diagnosis with its probabilities, or that it has none."""
-    if all(map(math.isfinite, diagnosis.probabilities)):
-        return diagnosis
-    return Failure(diagnosis.name, "the networks failed: what they answer is no number")
-
-
-def _gpu_failed(error: RuntimeError) -> OSError:
-    """Every later recording would fail too."""
-    return OSError(f"the GPU cannot go on ({error}): start again with --resume")
+def _checked(prediction: Prediction) -> Prediction | Failure:
+    if all(map(math.isfinite, prediction.probabilities)):
+        return prediction
+    return Failure(prediction.name, "the networks failed: their probabilities are not finite")

@@ -46,6 +46,7 @@ class CohortSettings:
 
     excluded_sources: tuple[str, ...] = ("incart",)
     validation_fraction: float = 0.2
+    seed: int = 0
     # Where prepared signals are stored: relative to the model folder, or an absolute path that several models share.
     store: str = "prepared"
 

@@ -8,34 +8,50 @@ from torch import Tensor, nn
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.settings import NetworkSettings
 from heartbeats.ecg.header import STANDARD_LEADS
-from heartbeats.preparation.preprocessing import LEADS, LIMB_LEADS
+from heartbeats.preparation.leads import LEADS, LIMB_LEADS
 
-__all__ = ["SEBlock", "SEResNet", "SqueezeExcitation", "twelve_leads"]
+
+class MeanOverTime(nn.Module):
+    """The mean over time of a signal whose appended zeros may be cut (see :mod:`heartbeats.networks.inference`).
+
+    Attributes:
+        cut: ``None``, or three numbers of input samples: the length left, how many were cut, and a place among the
+            zeros that were kept. All cut places have the value of that place.
+    """
+
+    cut: tuple[int, int, int] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From shape (batch, channels, samples) to (batch, channels)."""
+        if self.cut is None:
+            return x.mean(dim=-1)
+        length, removed, place = self.cut
+        stride = round(length / x.shape[-1])
+        cut = removed // stride
+        return (x.sum(dim=-1) + cut * x[..., place // stride]) / (x.shape[-1] + cut)
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel weights between 0 and 1 from the channels' means (Hu et al. 2018, the paper's [7])."""
+    """Scale each channel by a weight between 0 and 1 (Hu et al. 2018, the paper's [7])."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
+        self.mean = MeanOverTime()
         self.squeeze = nn.Linear(channels, channels // reduction)
         self.excite = nn.Linear(channels // reduction, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale ``x``, shape (batch, channels, samples), channel by channel."""
-        return x * self.weights(x.mean(dim=-1)).unsqueeze(-1)
-
-    def weights(self, means: Tensor) -> Tensor:
-        """The channels' weights, shape (batch, channels), from their means, of that shape."""
-        return torch.sigmoid(self.excite(torch.relu(self.squeeze(means))))
+        """From shape (batch, channels, samples) to the same shape."""
+        weights = torch.sigmoid(self.excite(torch.relu(self.squeeze(self.mean(x)))))
+        return x * weights.unsqueeze(-1)
 
 
 class SEBlock(nn.Module):
-    """Conv7-BN-ReLU-Dropout-Conv7-BN-SE, plus the input, ReLU.
+    """Conv7-BN-ReLU-Dropout-Conv7-BN-SE, plus the input, then ReLU.
 
-    Figure 2 is read as misprinted in four places: its circled plus is an addition, not a concatenation; of a stage's
-    blocks only the first halves the samples; so does only the first convolution of that block; and the second one's
-    batch normalisation has the stage's channels, not 64.
+    Figure 2 is misprinted in four places. The circled plus is an addition, not a concatenation. Only the first block of
+    a stage halves the samples, and only by its first convolution. The batch normalisation of the second convolution has
+    the stage's channels, not 64.
     """
 
     def __init__(self, inputs: int, channels: int, settings: NetworkSettings, *, stride: int) -> None:
@@ -59,16 +75,16 @@ class SEBlock(nn.Module):
 
 
 class SEResNet(nn.Module):
-    """Logits of the 27 scored classes from eight leads in mV at 500 Hz."""
+    """From eight leads in mV at 500 Hz to the logits of the 27 scored classes."""
+
+    combinations: Tensor | None
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         width = settings.width
-        # The other four limb leads are computed here: they are sums of I and II, before as after the denoising.
-        self.combinations: Tensor | None
-        self.register_buffer(
-            "combinations", twelve_leads() if settings.leads == len(STANDARD_LEADS) else None, persistent=False
-        )
+        # The setting leads = 12 adds the other four limb leads here: they are sums of I and II.
+        matrix = twelve_leads() if settings.leads == len(STANDARD_LEADS) else None
+        self.register_buffer("combinations", matrix, persistent=False)
         self.stem = nn.Sequential(
             nn.Conv1d(settings.leads, width, 15, stride=2, padding=7, bias=False),
             nn.BatchNorm1d(width),
@@ -85,19 +101,20 @@ class SEResNet(nn.Module):
                 layers.append(SEBlock(inputs, channels, settings, stride=stride))
                 inputs = channels
             self.stages.append(nn.Sequential(*layers))
+        self.pooling = MeanOverTime()
         self.head = nn.Linear(inputs, len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, shape (batch, 27), of signals in mV, shape (batch, 8, samples)."""
+        """From signals in mV, shape (batch, 8, samples), to logits, shape (batch, 27)."""
         x = self.stem(x if self.combinations is None else self.combinations @ x)
         for stage in self.stages:
             x = stage(x)
-        logits: Tensor = self.head(x.mean(dim=-1))
+        logits: Tensor = self.head(self.pooling(x))
         return logits
 
 
 def twelve_leads() -> Tensor:
-    """The twelve standard leads as combinations of the eight stored ones, float32, shape (12, 8)."""
+    """Return the twelve standard leads as combinations of the eight prepared ones, float32, shape (12, 8)."""
     rows = torch.zeros(len(STANDARD_LEADS), len(LEADS))
     for row, lead in zip(rows, STANDARD_LEADS, strict=True):
         if lead in LIMB_LEADS:

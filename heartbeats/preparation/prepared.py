@@ -1,87 +1,83 @@
-"""All that classification needs of a recording: its prepared signal, and what the bradycardia rule says."""
+"""Prepared recordings: all that classification needs of a recording."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import load_file
 
 from heartbeats.common.settings import PreparationSettings
-from heartbeats.ecg.recording import Recording, RecordingError, read_recording
-from heartbeats.preparation.heart_rate import recording_has_bradycardia
-from heartbeats.preparation.preprocessing import prepare
+from heartbeats.ecg.recording import Recording, read_recording
+from heartbeats.preparation.bradycardia import recording_has_bradycardia
+from heartbeats.preparation.signals import prepare_signal
+from heartbeats.preparation.workers import Failure, attempt
 
 PAPER_PREPARATION = PreparationSettings()
 
-__all__ = ["PAPER_PREPARATION", "Failure", "Prepared", "attempt", "prepare_file", "prepare_recording"]
-
-Made = TypeVar("Made")
-
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRecording:
     """All that classification needs of a recording.
 
     Attributes:
         name: the recording's name.
-        signal: int16 in microvolts, shape (8, samples), 500 Hz (see :mod:`heartbeats.preparation.preprocessing`).
-        bradycardia: what the rule says (Algorithm 1).
-        digest: SHA-256 of the samples as stored.
-        warnings: what had to be assumed or mended, in words.
+        samples: the prepared signal, or the file in the cache that holds it.
+        bradycardia: the answer of the bradycardia rule (Algorithm 1).
+        digest: SHA-256 of the samples as they are in the recording's file.
+        warnings: what was assumed or repaired, in words.
+        checksum: CRC-32 of the prepared signal.
     """
 
     name: str
-    signal: npt.NDArray[np.int16]
+    samples: npt.NDArray[np.int16] | Path
     bradycardia: bool
     digest: str
     warnings: tuple[str, ...]
+    checksum: int
 
-    @cached_property
-    def checksum(self) -> int:
-        """CRC-32 of the signal. Several networks' identities ask for it: 43,101 signals take seconds to read."""
-        return zlib.crc32(self.signal.tobytes())
+    @property
+    def signal(self) -> npt.NDArray[np.int16]:
+        """The prepared signal, int16 in microvolts, shape (8, samples), 500 Hz; read from the cache if it is there.
+
+        Raises:
+            OSError: the file in the cache cannot be read.
+        """
+        if isinstance(self.samples, Path):
+            signal: npt.NDArray[np.int16] = load_file(self.samples)["signal"]
+            return signal
+        return self.samples
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A recording that cannot be used, and why."""
-
-    name: str
-    reason: str
-
-
-def prepare_recording(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> Prepared:
-    """Prepare a recording that was read already.
+def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> PreparedRecording:
+    """Return a recording prepared for the networks, with the answer of the bradycardia rule.
 
     Raises:
-        RecordingError: it has none of the leads that the networks read.
+        RecordingError: the recording has none of the leads that the networks read.
     """
-    signal, warnings = prepare(recording, denoising=settings.denoising)
-    return Prepared(
+    signal, warnings = prepare_signal(recording, denoising=settings.denoising)
+    return PreparedRecording(
         name=recording.name,
-        signal=signal,
+        samples=signal,
         bradycardia=recording_has_bradycardia(recording),
         digest=recording.digest,
         warnings=recording.warnings + warnings,
+        checksum=zlib.crc32(signal.tobytes()),
     )
 
 
-def prepare_file(header_file: Path, settings: PreparationSettings = PAPER_PREPARATION) -> Prepared | Failure:
-    """Read and prepare the recording of a header file; one that cannot be used becomes a :class:`Failure`."""
-    return attempt(header_file.stem, lambda: prepare_recording(read_recording(header_file), settings))
+def prepare_file(
+    header_file: Path, settings: PreparationSettings = PAPER_PREPARATION, leads: Sequence[str] | None = None
+) -> PreparedRecording | Failure:
+    """Read and prepare a recording.
 
-
-def attempt(name: str, make: Callable[[], Made]) -> Made | Failure:
-    """What ``make`` makes of the recording of this name, or why it cannot; nothing that it raises goes further."""
-    try:
-        return make()
-    except RecordingError as error:
-        return Failure(name, str(error))
-    except Exception as error:  # a fault of this program costs this recording, by name, and no other
-        return Failure(name, f"unforeseen {type(error).__name__}: {error}")
+    Args:
+        header_file: its ``NAME.hea``.
+        settings: how to prepare it.
+        leads: the only leads that may be read, or ``None`` for all.
+    """
+    return attempt(header_file.stem, lambda: prepare(read_recording(header_file).with_leads(leads), settings))

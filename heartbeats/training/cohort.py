@@ -20,20 +20,9 @@ from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import Header, find_headers, source_of
 from heartbeats.ecg.recording import RecordingError, read_header
-from heartbeats.preparation.prepared import Failure, Prepared
-from heartbeats.preparation.store import stored
-
-__all__ = [
-    "Cohort",
-    "CohortError",
-    "Particulars",
-    "Selection",
-    "build_cohort",
-    "drawn",
-    "select_recordings",
-    "validates",
-    "warned",
-]
+from heartbeats.preparation.cache import prepare_files
+from heartbeats.preparation.prepared import PreparedRecording
+from heartbeats.preparation.workers import Failure
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +30,12 @@ NAMED = 10  # recordings in a line of the log
 
 
 class CohortError(HeartBeatsError):
-    """A folder of recordings does not make a cohort to train with."""
+    """A folder of recordings has none to train with."""
 
 
 @dataclass(frozen=True)
 class Particulars:
-    """What a header says of a recording besides its diagnoses: Hz, s, years, sex; ``None`` where it does not."""
+    """What a header says besides the diagnoses: Hz, s, years, sex; ``None`` where it says nothing."""
 
     sampling_rate: float | None
     seconds: float | None
@@ -55,7 +44,7 @@ class Particulars:
 
     @classmethod
     def of(cls, header: Header) -> Particulars:
-        """The particulars of a header."""
+        """Return the particulars of a header."""
         rate, samples = header.sampling_rate, header.samples
         seconds = samples / rate if samples is not None and rate else None
         return cls(rate, seconds, None if math.isnan(header.age) else header.age, header.sex)
@@ -63,14 +52,14 @@ class Particulars:
 
 @dataclass(frozen=True)
 class Selection:
-    """Recordings to train or validate with, by what their headers say.
+    """Recordings with at least one scored label, by their headers.
 
     Attributes:
-        header_files: of those that are selected.
+        header_files: one per recording.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
         particulars: of each recording.
-        left_out: names of those that are not selected, by reason.
-        unscored: diagnoses of those that have none that is scored, as written, with how many have them.
+        left_out: the names of the other recordings by reason.
+        unscored: how many of the other recordings have each diagnosis.
     """
 
     header_files: tuple[Path, ...]
@@ -82,24 +71,24 @@ class Selection:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Recordings with at least one scored label.
+    """Prepared recordings with at least one scored label.
 
     Attributes:
-        recordings: prepared, in the order of their header files.
+        recordings: in the order of their header files.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
-        validation: bool, shape (recordings,): the paper's "offline test set"; the others train.
+        validation: bool, shape (recordings,): the paper's "offline test set". The others train.
         particulars: of each recording.
-        left_out: names of recordings that are not in the cohort, by reason.
+        left_out: the names of recordings outside the cohort, by reason.
     """
 
-    recordings: tuple[Prepared, ...]
+    recordings: tuple[PreparedRecording, ...]
     labels: npt.NDArray[np.bool_]
     validation: npt.NDArray[np.bool_]
     particulars: tuple[Particulars, ...]
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
-    def side(self, *, validating: bool) -> tuple[list[Prepared], npt.NDArray[np.bool_]]:
-        """The recordings that train, or those that validate, and their labels, shape (recordings, 27)."""
+    def side(self, *, validating: bool) -> tuple[list[PreparedRecording], npt.NDArray[np.bool_]]:
+        """Return the recordings that validate, or those that train, and their labels, shape (recordings, 27)."""
         chosen = self.validation == validating
         return list(compress(self.recordings, chosen)), self.labels[chosen]
 
@@ -109,48 +98,38 @@ class Cohort:
         return np.array([source_of(recording.name) for recording in self.recordings])
 
 
-def build_cohort(data_directory: Path, store_directory: Path, settings: Settings) -> Cohort:
+def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohort:
     """Find, select, prepare and split the recordings of a folder.
 
-    Recordings that are left out or warned of are counted in the log, with the reason, and the first ten named;
-    :func:`heartbeats.training.cohort_summary.describe_cohort` names all of them, in model.json.
+    The log counts excluded recordings and warnings by reason and names the first ten.
 
     Raises:
-        CohortError: no recording is left to train with.
-        OSError: the data cannot be read, or the store cannot be written.
+        CohortError: there is no recording to train with.
+        OSError: the data cannot be read, or the cache cannot be written.
     """
     selection = select_recordings(find_headers(data_directory), settings.cohort)
-    prepared = stored(selection.header_files, store_directory, settings.preparation)
-    left_out = selection.left_out
-    for recording in prepared:
-        if isinstance(recording, Failure):
-            left_out.setdefault("unusable", []).append(f"{recording.name} ({recording.reason})")
-    kept = [not isinstance(recording, Failure) for recording in prepared]
-    recordings = tuple(recording for recording in prepared if isinstance(recording, Prepared))
-    for warning, names in warned(recordings).items():
-        log.warning("%s (%d recordings): %s", printable(warning), len(names), _some(names))
-    for reason, names in left_out.items():
-        log.info("left out, %s (%d recordings): %s", reason, len(names), _some(names))
-    if selection.unscored:
-        counted = [f"{diagnosis} ({count})" for diagnosis, count in selection.unscored.most_common()]
-        log.info("diagnoses of those without a scored label: %s", _some(counted))
-
+    prepared = prepare_files(selection.header_files, cache, settings.preparation)
+    recordings = tuple(recording for recording in prepared if isinstance(recording, PreparedRecording))
+    for failure in prepared:
+        if isinstance(failure, Failure):
+            selection.left_out.setdefault("unusable", []).append(f"{failure.name} ({failure.reason})")
+    _log_selection(selection, recordings)
     validation = np.array([validates(recording.digest, settings) for recording in recordings], np.bool_)
-    if not recordings or validation.all():
-        counts = {f"left out, {reason}": len(names) for reason, names in left_out.items()}
+    if validation.all():
+        counts = {f"left out, {reason}": len(names) for reason, names in selection.left_out.items()}
         counts |= {"to validate with": len(recordings), "to train with": 0}
         named = "; ".join(f"{reason}: {count}" for reason, count in counts.items())
         raise CohortError(f"{data_directory}: no recordings to train with ({named})")
-    particulars = tuple(compress(selection.particulars, kept))
-    cohort = Cohort(recordings, selection.labels[kept], validation, particulars, left_out)
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
-    return cohort
+    kept = [isinstance(recording, PreparedRecording) for recording in prepared]
+    particulars = tuple(compress(selection.particulars, kept))
+    return Cohort(recordings, selection.labels[kept], validation, particulars, selection.left_out)
 
 
 def select_recordings(header_files: Sequence[Path], settings: CohortSettings) -> Selection:
-    """Select the recordings to train or validate with.
+    """Select recordings by their headers.
 
-    Left out are the excluded sources, recordings without one of the 27 scored labels, and headers that cannot be read.
+    Excluded sources, recordings without a scored label and headers that cannot be read are left out.
     """
     selected, diagnoses, particulars = [], [], []
     unscored: Counter[str] = Counter()
@@ -175,27 +154,22 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
     return Selection(tuple(selected), label_matrix(diagnoses), tuple(particulars), left_out, unscored)
 
 
-def drawn(digest: str, *, by: int | str) -> float:
-    """The number from 0 to 1 that a recording draws: a rule of its own samples and the draw's name alone.
+def validates(digest: str, settings: Settings) -> bool:
+    """Return whether a recording validates. The paper drew its 20 % once, at random (section 2.1)."""
+    return draw(digest, seed=settings.cohort.seed) < settings.cohort.validation_fraction
 
-    It is the same whatever else is in the folder, and whatever the recording is called: two recordings of one signal
-    (Q0048 and A0101, E07509 and E07510) draw the same. Draws of other names are independent.
 
-    Args:
-        digest: the recording's (:class:`heartbeats.ecg.recording.Recording`).
-        by: the draw's name.
+def draw(digest: str, *, seed: int | str) -> float:
+    """Return a number in [0, 1) that depends only on the recording's digest and the seed.
+
+    Two recordings with the same samples (Q0048 and A0101, E07509 and E07510) get the same number.
     """
-    number = hashlib.sha256(f"{by} {digest}".encode()).digest()
+    number = hashlib.sha256(f"{seed} {digest}".encode()).digest()
     return int.from_bytes(number[:8]) / 2**64
 
 
-def validates(digest: str, settings: Settings) -> bool:
-    """Whether a recording of this digest validates; the paper drew its 20 % once, at random (section 2.1)."""
-    return drawn(digest, by=settings.training.seed) < settings.cohort.validation_fraction
-
-
-def warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
-    """Names of recordings by what had to be assumed or mended."""
+def warnings_by_text(recordings: Iterable[PreparedRecording]) -> dict[str, list[str]]:
+    """Return the names of the recordings that have each warning."""
     named: dict[str, list[str]] = {}
     for recording in recordings:
         for warning in recording.warnings:
@@ -203,7 +177,16 @@ def warned(recordings: Iterable[Prepared]) -> dict[str, list[str]]:
     return named
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first of them, fit to be shown: a line of ten thousand is read by nobody."""
+def _log_selection(selection: Selection, recordings: Sequence[PreparedRecording]) -> None:
+    for warning, names in warnings_by_text(recordings).items():
+        log.warning("%s (%d recordings): %s", printable(warning), len(names), _first(names))
+    for reason, names in selection.left_out.items():
+        log.info("left out, %s (%d recordings): %s", reason, len(names), _first(names))
+    if selection.unscored:
+        counted = [f"{diagnosis} ({count})" for diagnosis, count in selection.unscored.most_common()]
+        log.info("diagnoses of those without a scored label: %s", _first(counted))
+
+
+def _first(names: Sequence[str]) -> str:
     more = len(names) - NAMED
     return ", ".join(map(printable, names[:NAMED])) + (f" and {more} more" if more > 0 else "")

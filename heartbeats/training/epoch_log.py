@@ -1,4 +1,4 @@
-"""What is known of a training's epochs, one line of JSON for each: ``training.jsonl`` in the model folder."""
+"""The log of a training's epochs, ``training.jsonl`` in the model folder: a line of JSON per epoch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from pathlib import Path
 
 from heartbeats.common.files import write_text
 
-__all__ = ["EPOCH_LOG", "EpochLine", "append_epoch", "keep_epochs", "read_epochs"]
-
 EPOCH_LOG = "training.jsonl"
 
 
 @dataclass(frozen=True)
 class EpochLine:
-    """What the log says of an epoch; seconds are of that epoch, and those that the network's other epochs will take."""
+    """An epoch of a network; ``seconds`` is the time that it took, ``seconds_left`` that of the epochs to come."""
 
     network: str
     epoch: int
@@ -30,7 +28,7 @@ class EpochLine:
 
 
 def append_epoch(directory: Path, line: EpochLine) -> None:
-    """Write an epoch's line.
+    """Append an epoch to the log.
 
     Raises:
         OSError: the log cannot be written.
@@ -40,22 +38,20 @@ def append_epoch(directory: Path, line: EpochLine) -> None:
 
 
 def read_epochs(directory: Path) -> list[EpochLine]:
-    """The lines of a model folder's log, without what a kill has cut short or a disk damaged; none without a log.
+    """Return the epochs of a model folder's log. Lines that a kill cut short are skipped.
 
     Raises:
         OSError: the log cannot be read.
     """
-    lines: list[EpochLine] = []
-    if not (directory / EPOCH_LOG).exists():
-        return lines
-    for text in (directory / EPOCH_LOG).read_text(encoding="utf-8", errors="replace").splitlines():
+    path, lines = directory / EPOCH_LOG, []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         with suppress(ValueError, TypeError):
             lines.append(EpochLine(**json.loads(text)))
     return lines
 
 
 def keep_epochs(directory: Path, wanted: Callable[[EpochLine], bool]) -> None:
-    """Drop the lines of all epochs but the wanted ones, where there is a log.
+    """Remove all other epochs from the log.
 
     Raises:
         OSError: the log cannot be read or written.

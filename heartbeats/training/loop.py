@@ -1,8 +1,7 @@
-"""Training one network (paper, section 2.4): epochs, schedule, and going on from a checkpoint.
+"""The training of one network (paper, section 2.4): epochs, learning rates, checkpoints.
 
-Every random choice of an epoch follows from the seed, the network's name and the epoch's number, so that a run that was
-killed goes on from its last checkpoint to the very weights of an uninterrupted one, on a CPU with as many threads. On a
-GPU cuDNN is asked for algorithms that always add in the same order, which has not been put to the test.
+All random numbers of an epoch follow from the seed, the network's name and the epoch's number. So a training that was
+killed continues to the same weights as one that was not, on a CPU with the same number of threads.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -25,196 +23,175 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from heartbeats.common import collective, ranks
 from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import Settings, TrainingSettings
-from heartbeats.networks.losses import LOSS_FUNCTIONS, Loss
+from heartbeats.networks.losses import LOSSES, Loss
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.preparation.prepared import Prepared
-from heartbeats.preparation.preprocessing import SAMPLING_RATE
-from heartbeats.training.checkpoints import CHECKPOINTS, resume, save_checkpoint
-from heartbeats.training.data_parallel import data_parallel
+from heartbeats.preparation.prepared import PreparedRecording
+from heartbeats.preparation.signals import SAMPLING_RATE
+from heartbeats.training import parallel
+from heartbeats.training.batches import Batches
+from heartbeats.training.checkpoints import CHECKPOINTS, load_checkpoint, save_checkpoint
 from heartbeats.training.epoch_log import EpochLine, append_epoch, keep_epochs
-from heartbeats.training.feed import Feed, make_feed
-
-__all__ = [
-    "TrainingError",
-    "data_digest",
-    "train_network",
-    "training_step",
-]
 
 log = logging.getLogger(__name__)
 
 
 class TrainingError(HeartBeatsError):
-    """A training cannot go on; the message says of which network, and why."""
+    """A training cannot go on; the message names the network and the reason."""
 
 
 def train_network(
     name: str,
-    recordings: Sequence[Prepared],
+    recordings: Sequence[PreparedRecording],
     labels: npt.NDArray[np.bool_],
     settings: Settings,
     *,
     seconds: float,
     directory: Path,
 ) -> SEResNet:
-    """Train an SE-ResNet on recordings cut or zero-padded to ``seconds``, going on from its checkpoint if it has one.
-
-    After each epoch a line goes to the log, the same as JSON to ``directory/training.jsonl``, and a checkpoint to
-    ``directory/checkpoints/NAME.safetensors``. On a CUDA device that has it, convolutions and linear
-    layers run in bfloat16 (autocast).
+    """Train an SE-ResNet, or continue from its checkpoint. Each epoch ends with a line in the log and a checkpoint.
 
     Args:
-        name: distinguishes the networks of a model folder, in file names, logs and random numbers.
+        name: distinguishes the networks of a model folder in file names, logs and random numbers.
+        recordings: prepared; the network reads their first ``seconds``, zero-padded.
         labels: bool, shape (recordings, 27).
-
-    Returns:
-        The network, on :func:`heartbeats.common.collective.device`; the same in every process.
+        settings: of the network and the training.
+        seconds: the network's input length.
+        directory: the model folder.
 
     Raises:
-        TrainingError: the loss is no number any more.
-        OSError: the folder cannot be written, or processes find different checkpoints there.
+        TrainingError: the loss is not finite.
+        OSError: the folder cannot be written, or the processes see different checkpoints.
     """
-    training = settings.training
-    device = collective.device()
+    training, device = settings.training, parallel.device()
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network).to(device)
-    trained = data_parallel(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=device.type == "cuda")
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     identity = _identity(name, recordings, labels, settings, seconds)
-    done = _epochs_done(checkpoint, identity, network, optimizer)
-    if ranks.is_first():
-        keep_epochs(directory, lambda line: line.network != name or line.epoch <= done)
-    signals = [recording.signal for recording in recordings]
-    feed = make_feed(signals, round(seconds * SAMPLING_RATE), device)
+    done = _resume(checkpoint, identity, network, optimizer)
+    trained, batches = parallel.data_parallel(network), Batches(recordings, round(seconds * SAMPLING_RATE), device)
     truth = torch.from_numpy(labels.astype(np.float32)).to(device)
-
-    batches = -(-len(recordings) // training.batch_size)
-    total, hidden = training.epochs * batches, ranks.bar_disabled()
-    with (
-        logging_redirect_tqdm([logging.getLogger("heartbeats")]),
-        torch.backends.cudnn.flags(enabled=True, deterministic=True),
-        tqdm(total=total, initial=done * batches, unit="batch", disable=hidden) as bar,
-    ):
-        for epoch in range(done + 1, training.epochs + 1):
-            bar.set_description(f"{name}, epoch {epoch}/{training.epochs}")
-            started = time.monotonic()
-            rate = training.learning_rate if epoch < training.reduced_from_epoch else training.reduced_learning_rate
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            torch.manual_seed(_seed(training.seed, name, epoch))
-            loss = _epoch(trained, optimizer, feed, truth, training, bar)
-            took = time.monotonic() - started
-            if not math.isfinite(loss):  # before it is saved: there is no going on from it
-                raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
-            if ranks.is_first():
-                speed, left = len(recordings) / took, (training.epochs - epoch) * took
-                line = EpochLine(name, epoch, loss, rate, took, speed, left)
-                _report(directory, line, training.epochs)
-                save_checkpoint(checkpoint, identity, epoch, network, optimizer)
+    for epoch in range(done + 1, training.epochs + 1):
+        line = _train_epoch(name, epoch, trained, optimizer, batches, truth, training)
+        if parallel.is_first():
+            _log_epoch(directory, line, training.epochs)
+            save_checkpoint(checkpoint, identity, epoch, network, optimizer)
     return network
 
 
-def _epochs_done(checkpoint: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:
-    """Go on from a checkpoint if there is one: how many epochs are done, as many in every process.
-
-    Raises:
-        OSError: the folder cannot be made, or processes find different checkpoints.
-    """
+def _resume(checkpoint: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:
+    """Load the checkpoint if there is one, and return the number of epochs done."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    done = resume(checkpoint, identity, network, optimizer)
-    if collective.summed([done])[0] != ranks.world_size() * done:
-        raise OSError(f"{checkpoint}: not all processes see the same checkpoint; they must share the model folder")
+    done = load_checkpoint(checkpoint, identity, network, optimizer)
+    if parallel.total(done) != parallel.world_size() * done:
+        raise OSError(f"{checkpoint}: the processes see different checkpoints; they must share the model folder")
+    if parallel.is_first():
+        name = checkpoint.stem
+        keep_epochs(checkpoint.parents[1], lambda line: line.network != name or line.epoch <= done)
     return done
 
 
-def data_digest(recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_]) -> str:
-    """SHA-256 of names, prepared signals and labels, bool, shape (recordings, 27)."""
-    digest = hashlib.sha256()
+def data_digest(recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.bool_]) -> str:
+    """Return the SHA-256 of names, prepared signals and labels, bool, shape (recordings, 27)."""
+    digest = hashlib.sha256(np.packbits(labels).tobytes())
     for recording in recordings:
         digest.update(f"{recording.name} {recording.checksum}".encode("utf-8", "surrogateescape"))
-    digest.update(np.packbits(labels).tobytes())
     return digest.hexdigest()
 
 
 def _identity(
-    name: str, recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, seconds: float
+    name: str,
+    recordings: Sequence[PreparedRecording],
+    labels: npt.NDArray[np.bool_],
+    settings: Settings,
+    seconds: float,
 ) -> str:
-    """SHA-256 of all that a network's weights follow from: signals, labels, settings and the code of the training."""
+    """Return the SHA-256 of all that a network's weights follow from: signals, labels, settings and code."""
     tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training)]
-    described = json.dumps(
-        [*tables, name, seconds, data_digest(recordings, labels), code_digest("networks", "training")]
-    )
+    code = code_digest("networks", "training")
+    described = json.dumps([*tables, name, seconds, data_digest(recordings, labels), code])
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def _report(directory: Path, line: EpochLine, epochs: int) -> None:
-    """Write an epoch's line, before its checkpoint: one that a kill leaves without is dropped when training goes on."""
-    append_epoch(directory, line)
-    speed = f"{line.recordings_per_second:.1f} recordings/s, {line.seconds_left:.0f} s left for this network"
-    counted = f"{line.network}, epoch {line.epoch}/{epochs}"
-    log.info("%s: loss %.5f, rate %g, %s", counted, line.loss, line.learning_rate, speed)
-
-
-def _epoch(
+def _train_epoch(
+    name: str,
+    epoch: int,
     network: nn.Module,
     optimizer: torch.optim.Adam,
-    feed: Feed,
+    batches: Batches,
     labels: Tensor,
     settings: TrainingSettings,
-    bar: tqdm[NoReturn],
-) -> float:
-    """One pass over the recordings in random order; returns the mean loss per recording.
+) -> EpochLine:
+    """Train on all recordings once, in random order.
 
-    Of each batch a process takes every so many-th recording. All of them draw the same order, and dropout of their own.
+    All processes draw the same order. Each takes its part of a batch, which is first filled up to equal parts.
     """
+    started, count, world = time.monotonic(), len(labels), parallel.world_size()
+    rate = settings.learning_rate if epoch < settings.reduced_from_epoch else settings.reduced_learning_rate
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    torch.manual_seed(_seed(settings.seed, name, epoch))
+    order = torch.randperm(count)
+    if not parallel.is_first():
+        torch.manual_seed(torch.initial_seed() + parallel.rank())  # dropout of its own
     network.train()
-    device = labels.device
-    order = torch.randperm(len(labels))
-    rows, numbers = order.to(device), order.to(feed.index_device)
-    if not ranks.is_first():
-        torch.manual_seed(torch.initial_seed() + ranks.rank())
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    loss = LOSS_FUNCTIONS[settings.loss]
-    for start in range(0, len(order), settings.batch_size):
-        count = min(settings.batch_size, len(order) - start)
-        part = slice(start + ranks.rank(), start + count, ranks.world_size())
-        total += count * training_step(network, optimizer, loss, feed.batch(numbers[part]), labels[rows[part]], count)
-        bar.update()
-    return float(collective.summed(total.item())) / len(order)
+    losses = torch.zeros((), dtype=torch.float64, device=labels.device)
+    for chosen in _bar(torch.split(order, settings.batch_size), f"{name}, epoch {epoch}/{settings.epochs}"):
+        filled = torch.cat([chosen, order[: -len(chosen) % world]])[parallel.rank() :: world]
+        truth = labels[filled.to(labels.device)]
+        step = training_step(network, optimizer, LOSSES[settings.loss], batches.batch(filled), truth)
+        losses += len(chosen) / world * step
+    loss, took = parallel.total(losses.item()) / count, time.monotonic() - started
+    if not math.isfinite(loss):
+        raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
+    return EpochLine(name, epoch, loss, rate, took, count / took, (settings.epochs - epoch) * took)
+
+
+def _bar(batches: Sequence[Tensor], description: str) -> Iterator[Tensor]:
+    """Show a progress bar in the first process, on a terminal only."""
+    with logging_redirect_tqdm([logging.getLogger("heartbeats")]):
+        yield from tqdm(batches, desc=description, unit="batch", disable=None if parallel.is_first() else True)
 
 
 def training_step(
-    network: nn.Module, optimizer: torch.optim.Adam, loss_function: Loss, x: Tensor, y: Tensor, batch_size: int
+    network: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Loss, x: Tensor, y: Tensor
 ) -> Tensor:
-    """One step on this process's part of a batch; returns the part's share of the batch's mean loss, a scalar.
+    """Train one step and return the mean loss, a scalar. GPUs that can compute in bfloat16 do so.
 
     Args:
-        x: signals in mV, shape (part, 8, samples).
-        y: labels 0 or 1, float32, shape (part, 27).
-        batch_size: recordings in the whole batch.
+        network: from signals to logits.
+        optimizer: of its parameters.
+        loss_function: of logits and labels.
+        x: signals in mV, shape (batch, 8, samples).
+        y: labels 0 or 1, float32, shape (batch, 27).
     """
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.is_cuda and _has_bfloat16()):
         logits = network(x)
-    # The mean of no recording at all is NaN.
-    loss = loss_function(logits.float(), y) * (len(x) / batch_size) if len(x) else logits.float().sum()
+    loss = loss_function(logits.float(), y)
     optimizer.zero_grad()
-    # DistributedDataParallel takes the mean of the processes' gradients: it is their sum that is the batch's.
-    (loss * ranks.world_size()).backward()
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+        loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
 
 
 @cache
 def _has_bfloat16() -> bool:
-    """Whether GPUs here multiply in bfloat16. Those before Ampere (the organisers' T4) emulate it, slowly."""
+    """Return whether the GPU multiplies in bfloat16. Those before Ampere, such as the T4, emulate it slowly."""
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
+def _log_epoch(directory: Path, line: EpochLine, epochs: int) -> None:
+    """Log an epoch. This comes before its checkpoint: a line without one is removed when the training resumes."""
+    append_epoch(directory, line)
+    speed = f"{line.recordings_per_second:.1f} recordings/s, {line.seconds_left:.0f} s left for this network"
+    counted = f"{line.network}, epoch {line.epoch}/{epochs}"
+    log.info("%s: loss %.5f, rate %g, %s", counted, line.loss, line.learning_rate, speed)
+
+
 def _seed(seed: int, name: str, epoch: int) -> int:
-    """A seed of its own for each epoch of each network; epoch 0 is the initialisation."""
+    """Return the seed of an epoch of a network; epoch 0 is the initialisation."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name} {epoch}".encode()).digest()[:8]) >> 1

@@ -1,4 +1,4 @@
-"""Missing labels of CPSC recordings, added where a first network is sure of them (paper, section 2.1)."""
+"""Relabelling of CPSC recordings: labels are added that a first network is sure of (paper, section 2.1)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, EQUIVALENT
-from heartbeats.common import collective, ranks
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
 from heartbeats.common.settings import Settings
 from heartbeats.ecg.header import source_of
 from heartbeats.networks.inference import InferenceNetwork
-from heartbeats.preparation.prepared import Prepared
+from heartbeats.preparation.prepared import PreparedRecording
+from heartbeats.training import parallel
 from heartbeats.training.loop import train_network
-
-__all__ = ["CPSC_CLASSES", "RELABELLING", "relabel", "train_and_relabel"]
 
 log = logging.getLogger(__name__)
 
 RELABELLING = "relabelling"  # the first network's name
 
-# CPSC 2018 annotated nine classes: normal, AF, I-AVB, LBBB, RBBB, PAC, PVC, and STD and STE, which 2020 did not score.
-# Its PVC has a code of its own (164884008) that 2020 did not score either; the diagnosis is here the scored PVC. Of a
-# pair that is scored as one both codes are CPSC's: where its doctors saw no RBBB, there is no CRBBB to be added.
-_ANNOTATED = {"426783006", "164889003", "270492004", "164909002", "59118001", "284470004", "427172004"}
-CPSC_CLASSES = frozenset(_ANNOTATED.union(*(pair for pair in EQUIVALENT if _ANNOTATED.intersection(pair))))
+# The codes of CPSC 2018's nine classes that are scored. Its PVC (164884008), STD and STE have codes that are not.
+# The paper adds "the classes that were not in the original 9 classes but in the 27 scored classes": by codes these are
+# 21, among them 427172004 (PVC), 713427006 (CRBBB), 17338001 (VPB) and 63593006 (SVPB).
+CPSC_CLASSES = frozenset(("426783006", "164889003", "270492004", "164909002", "59118001", "284470004"))
 
 
 def relabel(
@@ -38,14 +35,15 @@ def relabel(
     *,
     probability: float,
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Labels with those added that a network gives more than ``probability``, and how many were added per class.
+    """Add labels that have more than ``probability``; return the labels and how many were added per class.
 
-    Only CPSC recordings gain labels, and only of classes that CPSC did not annotate; none is taken away.
+    Only CPSC recordings gain labels, and only of the 21 classes outside CPSC's own. No label is removed.
 
     Args:
         labels: as published, shape (recordings, 27).
-        probabilities: the first network's, same shape; rows of other sources are not read.
+        probabilities: the first network's, same shape; rows of other sources do not count.
         is_cpsc: shape (recordings,).
+        probability: the limit.
     """
     candidate = np.array([code not in CPSC_CLASSES for code in CLASSES])
     added = (probabilities > probability) & is_cpsc[:, None] & candidate & ~labels
@@ -54,19 +52,21 @@ def relabel(
 
 
 def train_and_relabel(
-    recordings: Sequence[Prepared], labels: npt.NDArray[np.bool_], settings: Settings, directory: Path
+    recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.bool_], settings: Settings, directory: Path
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Labels after relabelling by a network that is trained on all of the recordings, as :func:`relabel` returns them.
+    """Train a first network on the training recordings, and return what :func:`relabel` returns.
 
-    Validation recordings are not to be among them: the Challenge scores labels as published. (The paper relabelled "the
-    CPSC dataset" and does not say that its 20 % were spared.)
+    Validation recordings keep their labels as published, since the Challenge scores those. (The paper relabelled "the
+    CPSC dataset" and does not say whether it spared its 20 %.)
 
     Args:
+        recordings: that train.
         labels: as published, bool, shape (recordings, 27).
+        settings: of the entry.
         directory: the model folder, for the network's checkpoints.
 
     Raises:
-        TrainingError: the network's loss is no number any more.
+        TrainingError: the network's loss is not finite.
         OSError: the folder cannot be written.
     """
     is_cpsc = np.array([source_of(recording.name) == "cpsc" for recording in recordings])
@@ -76,12 +76,12 @@ def train_and_relabel(
     seconds = settings.relabelling.seconds
     network = train_network(RELABELLING, recordings, labels, settings, seconds=seconds, directory=directory)
     added: dict[str, int] = {}
-    if ranks.is_first():
+    if parallel.is_first():
         signals = [recording.signal for recording in compress(recordings, is_cpsc)]
         probabilities = np.zeros(labels.shape)
-        probabilities[is_cpsc] = InferenceNetwork(network).probabilities(signals, seconds=seconds)
+        probabilities[is_cpsc] = InferenceNetwork(network, seconds=seconds).probabilities(signals)
         labels, added = relabel(labels, probabilities, is_cpsc, probability=settings.relabelling.probability)
-    labels = collective.broadcast(labels)
+    labels, added = parallel.broadcast((labels, added))
     named = ", ".join(f"{name} {count}" for name, count in added.items()) or "nothing"
     log.info("relabelling: added to %d CPSC recordings: %s", np.sum(is_cpsc), named)
     return labels, added

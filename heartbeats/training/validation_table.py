@@ -1,7 +1,7 @@
-"""What a training found on its validation recordings, as a table beside the model: its report follows from it.
+"""The table ``validation.csv`` beside a model: labels and probabilities of its validation recordings.
 
-``validation.csv`` has a row per recording: name, source, what the bradycardia rule says, what the U-Net says (empty
-where it is not asked), the 27 published labels, the ensemble's 27 probabilities.
+A row has: name, source, the bradycardia rule's answer, the U-Net's answer (empty if it was not asked), the 27 published
+labels, the ensemble's 27 probabilities.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS
-from heartbeats.classification.classifier import Evidence
+from heartbeats.classification.decision import Evidence, Floats, Labels
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import csv_text, write_text
 from heartbeats.ecg.header import source_of
-
-__all__ = ["VALIDATION_FILE", "Validation", "ValidationError", "read_validation", "write_validation"]
 
 VALIDATION_FILE = "validation.csv"
 HEADING = [
     *("name", "source", "bradycardia_rule", "pvc_unet"),
     *(f"{kind}_{abbreviation}" for kind in ("label", "probability") for abbreviation in ABBREVIATIONS.values()),
 ]
-AGAIN = "it is made by training; delete model.json beside it to train again"
+REMEDY = "delete model.json beside it and train again"
 FIRST_LABEL, FIRST_PROBABILITY = 4, 4 + len(ABBREVIATIONS)
 
 
@@ -36,16 +33,16 @@ class ValidationError(HeartBeatsError):
 
 @dataclass(frozen=True)
 class Validation:
-    """The validation recordings' names, labels and probabilities, shape (recordings, 27), and what else speaks."""
+    """The validation recordings: names, published labels and probabilities, shape (recordings, 27), and evidence."""
 
     names: tuple[str, ...]
-    labels: npt.NDArray[np.bool_]
-    probabilities: npt.NDArray[np.float64]
+    labels: Labels
+    probabilities: Floats
     evidence: Evidence
 
 
 def write_validation(path: Path, validation: Validation) -> None:
-    """Write the table, whole or not at all, with probabilities that are read back to the last digit.
+    """Write the table; the probabilities keep all digits.
 
     Raises:
         OSError: the file cannot be written.
@@ -60,25 +57,25 @@ def write_validation(path: Path, validation: Validation) -> None:
 
 
 def read_validation(path: Path) -> Validation:
-    """Read a table that :func:`write_validation` wrote.
+    """Read the table.
 
     Raises:
-        ValidationError: the file is damaged or not such a table.
-        OSError: it cannot be read.
+        ValidationError: the file is damaged or another table.
+        OSError: the file cannot be read.
     """
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = list(csv.reader(file))
     except csv.Error as error:
-        raise ValidationError(f"{path} is damaged ({error}): {AGAIN}") from error
+        raise ValidationError(f"{path} is damaged ({error}): {REMEDY}") from error
     if not rows or rows[0] != HEADING or any(len(row) != len(HEADING) for row in rows):
-        raise ValidationError(f"{path} is not a table of validation recordings, or is damaged: {AGAIN}")
-    table = np.array(rows[1:], dtype=object).reshape(-1, len(HEADING))
+        raise ValidationError(f"{path} is damaged or another table: {REMEDY}")
     try:
-        answers = table[:, 2].astype(np.int64).astype(np.bool_)
+        table = np.array(rows[1:], dtype=object).reshape(-1, len(HEADING))
+        rule = table[:, 2].astype(np.int64).astype(np.bool_)
         pvc = None if "" in table[:, 3] or not len(table) else table[:, 3].astype(np.int64).astype(np.bool_)
         labels = table[:, FIRST_LABEL:FIRST_PROBABILITY].astype(np.int64).astype(np.bool_)
         probabilities = table[:, FIRST_PROBABILITY:].astype(np.float64)
     except (ValueError, OverflowError) as error:
-        raise ValidationError(f"{path} holds what is no number ({error}): {AGAIN}") from error
-    return Validation(tuple(table[:, 0]), labels, probabilities, Evidence(answers, pvc))
+        raise ValidationError(f"{path} is damaged ({error}): {REMEDY}") from error
+    return Validation(tuple(table[:, 0]), labels, probabilities, Evidence(rule, pvc))

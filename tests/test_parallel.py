@@ -5,15 +5,11 @@ import os
 import re
 import subprocess
 import sys
-import zlib
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from heartbeats.challenge.outputs import read_output
-from heartbeats.common import ranks
-from heartbeats.ecg.header import find_headers
+from heartbeats.training import parallel
 
 ROOT = Path(__file__).parents[1]
 # Batches of 7 leave 4 and 3 recordings to two processes, and the last of 22 recordings one and none. Dropout is each
@@ -118,27 +114,6 @@ def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, 
     assert_same_training(tmp_path / "m", by_one)
 
 
-@pytest.mark.parametrize("after", [None, 5])
-def test_two_processes_classify_every_recording_once(model_directory, simulated, tmp_path, after):
-    """Also where one of them ends when it has written some of its outputs, and both are started again."""
-    calls, script = tmp_path / "calls", tmp_path / "ending.py"
-    place = {"module": "heartbeats.classification.folder", "function": "write_output", "script": "driver"}
-    script.write_text(ENDING.format(**place, calls=calls, after=after, how="os._exit(9)"))
-    done = torchrun(script, model_directory, simulated, tmp_path / "out", restarts=1)
-    assert done.returncode == 0, done.stderr
-    names = [path.stem for path in find_headers(simulated)]
-    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == names
-    assert all(read_output(tmp_path / "out" / f"{name}.csv").name == name for name in names)
-    starts, written = zip(*(line.split() for line in calls.read_text().splitlines()), strict=True)
-    assert set(Counter(written).values()) == {1}
-    share = [name for name in names if zlib.crc32(name.encode()) % 2]
-    assert len(names) / 3 < len(share) < len(names) * 2 / 3
-    assert len(written) == len(share), "the second process's"
-    assert Counter(starts) == ({"0": len(share)} if after is None else {"0": after, "1": len(share) - after})
-    if after is None:
-        assert "40 recordings classified, 0 not" in done.stderr
-
-
 def test_processes_that_see_different_recordings_train_nothing(by_one, simulated, tmp_path):
     script = tmp_path / "differing.py"
     script.write_text(DIFFERING)
@@ -149,7 +124,11 @@ def test_processes_that_see_different_recordings_train_nothing(by_one, simulated
     assert not (tmp_path / "m/training.jsonl").exists()
 
 
-def test_alone_there_is_one_process(monkeypatch):
+def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.setenv("RANK", "3")  # of some other launcher
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert (ranks.rank(), ranks.world_size(), ranks.is_first(), ranks.restarts()) == (0, 1, True, 0)
+    assert (parallel.rank(), parallel.world_size(), parallel.is_first()) == (0, 1, True)
+    assert parallel.broadcast("value") == "value"
+    assert parallel.total(2.5) == 2.5
+    network = object()
+    assert parallel.data_parallel(network) is network

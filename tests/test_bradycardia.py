@@ -9,7 +9,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from heartbeats.ecg.header import find_headers, parse_header, read_header_text
 from heartbeats.ecg.recording import read_recording
-from heartbeats.preparation.heart_rate import (
+from heartbeats.preparation.bradycardia import (
     bradycardia_rule,
     final_bradycardia,
     r_peaks,

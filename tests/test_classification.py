@@ -11,17 +11,19 @@ import pytest
 import torch
 
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
-from heartbeats.classification.classifier import Evidence, ModelError, decide, load, save, search_threshold
+from heartbeats.classification.decision import Evidence, decide
+from heartbeats.classification.ensemble import ensemble
+from heartbeats.classification.model_folder import ModelError, load_model, save_model
+from heartbeats.classification.threshold import search_threshold
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import Recording
 from heartbeats.preparation.prepared import prepare_file
-from heartbeats.preparation.preprocessing import fixed_length
+from heartbeats.preparation.signals import fixed_length
 
 BRADY, SNR, AF = (CLASSES.index(code) for code in (BRADYCARDIA, SINUS_RHYTHM, "164889003"))
 PVC, VPB = (CLASSES.index(code) for code in ("427172004", "17338001"))
 PAPER = DecisionSettings()
-CPU = torch.device("cpu")
 
 
 def row(**probabilities: float) -> np.ndarray:
@@ -72,16 +74,6 @@ def test_the_u_net_is_asked_only_if_it_decides(simulated):
     assert Evidence.of(recordings, DecisionSettings(pvc="unet")).pvc.shape == (2,)
 
 
-def test_the_u_net_is_asked_on_lead_ii_or_on_all_leads(simulated, monkeypatch):
-    (recording,) = (prepare_file(path) for path in find_headers(simulated)[:1])
-    asked = []
-    monkeypatch.setattr("heartbeats.pvc_unet.unet.mark", lambda _, leads: asked.append(leads) or np.zeros(9, bool))
-    for pvc in ("unet", "unet-all-leads"):
-        Evidence.of([recording], DecisionSettings(pvc=pvc))
-    np.testing.assert_array_equal(asked[0], recording.signal[[1]])
-    np.testing.assert_array_equal(asked[1], recording.signal[[1, 0, 2, 3, 4, 5, 6, 7]])
-
-
 def test_the_threshold_of_best_challenge_score_is_found():
     labels = np.zeros((40, 27), bool)
     labels[:20, AF] = labels[20:, SNR] = True
@@ -109,17 +101,17 @@ def test_the_ensemble_is_the_mean_of_its_members(classifier, simulated):
         for member in classifier.members
     ]
     assert [member.seconds for member in classifier.members] == [4.0, 2.0]
-    np.testing.assert_allclose(classifier.probabilities(recordings), (members[0] + members[1]) / 2, atol=1e-6)
-    for diagnosis, recording in zip(classifier.classify(recordings), recordings, strict=True):
-        assert diagnosis.name == recording.name
-        assert diagnosis.classes == CLASSES
-        assert any(diagnosis.labels)
+    np.testing.assert_allclose(ensemble(classifier.members, recordings), (members[0] + members[1]) / 2, atol=1e-6)
+    for prediction, recording in zip(classifier.classify(recordings), recordings, strict=True):
+        assert prediction.name == recording.name
+        assert prediction.classes == CLASSES
+        assert any(prediction.labels)
 
 
 def test_saved_and_loaded_it_answers_the_same(classifier, simulated, tmp_path):
     recordings = [prepare_file(path) for path in find_headers(simulated)[:5]]
-    save(classifier, tmp_path / "copy", {})
-    assert load(tmp_path / "copy", device=CPU).classify(recordings) == classifier.classify(recordings)
+    save_model(classifier, tmp_path / "copy", {})
+    assert load_model(tmp_path / "copy").classify(recordings) == classifier.classify(recordings)
 
 
 def change_json(**changes):
@@ -139,16 +131,16 @@ def cut(name):
     [
         (lambda folder: (folder / "model.json").unlink(), "model.json is missing"),
         (cut("model.json"), "model.json is damaged"),
-        (change_json(format="other"), "model.json is not a model of this program"),
-        (change_json(format_version=99), "model.json is not a model of this program"),
+        (change_json(format="other"), "model.json is not of the format"),
+        (change_json(format_version=99), "model.json is not of the format"),
         (change_json(classes=["426783006"]), "model.json has other classes"),
-        (change_json(threshold="high"), "model.json lacks or garbles"),
-        (change_json(threshold=7), "a threshold that is no probability"),
-        (change_json(threshold=10**400), "model.json lacks or garbles"),
+        (change_json(threshold="high"), "model.json lacks an entry"),
+        (change_json(threshold=7), "a threshold outside 0 to 1"),
+        (change_json(threshold=10**400), "model.json lacks an entry"),
         (lambda folder: (folder / "model.json").write_text(100_000 * "["), "model.json is damaged"),
-        (change_json(members=[]), "other members than its settings"),
-        (change_json(members=[{}]), "model.json lacks or garbles"),
-        (change_json(members=None), "model.json lacks or garbles"),
+        (change_json(members=[]), "other networks than its settings"),
+        (change_json(members=[{}]), "model.json lacks an entry"),
+        (change_json(members=None), "model.json lacks an entry"),
         (change_json(settings={"network": {"depth": 3}}), "network.depth"),
         (change_json(settings=[]), "settings must be tables"),
         (lambda folder: (folder / "se_resnet_4s.safetensors").unlink(), "se_resnet_4s.safetensors"),
@@ -160,7 +152,7 @@ def test_a_damaged_or_foreign_folder_is_refused_by_the_name_of_the_file(model_di
     shutil.copytree(model_directory, folder, ignore=shutil.ignore_patterns("prepared"))
     damage(folder)
     with pytest.raises(ModelError) as raised:
-        load(folder, device=CPU)
+        load_model(folder)
     assert named in str(raised.value)
     assert str(folder) in str(raised.value)
 
@@ -171,17 +163,17 @@ def test_members_of_other_lengths_than_the_settings_say_are_refused(model_direct
     model = json.loads((folder / "model.json").read_text())
     model["members"][0]["seconds"] = -1
     (folder / "model.json").write_text(json.dumps(model))
-    with pytest.raises(ModelError, match="other members than its settings"):
-        load(folder, device=CPU)
+    with pytest.raises(ModelError, match="other networks than its settings"):
+        load_model(folder)
 
 
 def test_weights_that_are_no_numbers_are_refused(classifier, tmp_path):
     network = copy.deepcopy(classifier.members[0].network)
     network.head.bias.data[3] = float("nan")
     members = (dataclasses.replace(classifier.members[0], network=network), *classifier.members[1:])
-    save(dataclasses.replace(classifier, members=members), tmp_path / "model", {})
-    with pytest.raises(ModelError, match=r"se_resnet_4s.safetensors holds weights that are no numbers"):
-        load(tmp_path / "model", device=CPU)
+    save_model(dataclasses.replace(classifier, members=members), tmp_path / "model", {})
+    with pytest.raises(ModelError, match=r"se_resnet_4s.safetensors holds weights that are not finite"):
+        load_model(tmp_path / "model")
 
 
 def test_weights_are_as_readable_as_all_else(model_directory):
@@ -196,7 +188,7 @@ def test_weights_of_another_shape_are_refused(model_directory, tmp_path):
     model["settings"]["network"]["width"] = 8
     (folder / "model.json").write_text(json.dumps(model))
     with pytest.raises(ModelError, match=r"se_resnet_4s.safetensors does not hold this network's weights"):
-        load(folder, device=CPU)
+        load_model(folder)
 
 
 def test_what_training_did_is_in_the_json(model_directory):
@@ -213,21 +205,13 @@ def test_what_training_did_is_in_the_json(model_directory):
 
 
 def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, caplog):
-    load(model_directory, device=torch.device("cpu"))
+    load_model(model_directory)
     assert caplog.messages == []
-    monkeypatch.setattr("heartbeats.classification.classifier.ANSWERING", ("settings",))
-    load(model_directory, device=torch.device("cpu"))
-    assert caplog.messages == [
-        f"{model_directory / 'model.json'} was written by other code of this program: its answers may be others than "
-        "they were"
-    ]
+    monkeypatch.setattr("heartbeats.classification.model_folder.ANSWERING", ("common",))
+    load_model(model_directory)
+    assert "was written by other code of HeartBeats" in caplog.text
 
 
 def test_what_is_not_prepared_is_not_classified(classifier):
     with pytest.raises(TypeError, match=r"classify\(\[model\.prepare\(recording\), \.\.\.\]\)"):
         classifier.classify([Recording("mine", np.zeros((1, 5000)), 500, ("I",))])
-
-
-def test_the_u_net_decides_only_where_it_was_asked():
-    with pytest.raises(ValueError, match="was not asked"):
-        decide(row(), Evidence(np.array([False])), 0.36, DecisionSettings(pvc="unet"))

@@ -6,7 +6,6 @@ import sys
 import weakref
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from conftest import ecg
@@ -42,36 +41,17 @@ def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, writ
 
     held = []
 
-    def small(inference, signals, **options):
+    def small(inference, signals):
         if len(signals) > 1:
             batch = torch.zeros(len(signals))
             held.append(weakref.ref(batch))
             raise torch.OutOfMemoryError("CUDA out of memory")
         assert held[0]() is None, "the batch is still in memory"
-        return probabilities(inference, signals, **options)
+        return probabilities(inference, signals)
 
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", small)
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(3, 0, 0)
-
-
-def test_a_recording_that_comes_while_processes_look_is_the_only_one_that_may_be_missing(
-    classifier, write_record, tmp_path, monkeypatch
-):
-    """Two processes list the folder one after the other; each takes its share of what it has seen."""
-    for i in range(10):
-        write_record(f"B000{i}", folder=tmp_path / "data")
-    monkeypatch.setattr("heartbeats.common.ranks.world_size", lambda: 2)
-    monkeypatch.setattr("heartbeats.common.collective.summed", np.array)
-    counts = []
-    for rank in range(2):
-        monkeypatch.setattr("heartbeats.common.ranks.rank", lambda rank=rank: rank)
-        counts.append(classify_folder(classifier, tmp_path / "data", tmp_path / f"out{rank}").classified)
-        write_record("A0000", folder=tmp_path / "data")
-    written = [path.name for rank in range(2) for path in (tmp_path / f"out{rank}").iterdir()]
-    assert len(written) == len(set(written)) == sum(counts)
-    assert {f"B000{i}.csv" for i in range(10)} <= set(written)
-    assert min(counts) >= 2
 
 
 def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record, tmp_path, monkeypatch):
@@ -81,7 +61,7 @@ def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record,
     def closed(*_arguments, **_options):
         raise BrokenPipeError
 
-    monkeypatch.setattr("heartbeats.driving.tqdm.write", closed)
+    monkeypatch.setattr("heartbeats.common.console.tqdm.write", closed)
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(1, 1, 0)
     assert len(list((tmp_path / "out").iterdir())) == 2
 
@@ -89,7 +69,7 @@ def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record,
 @pytest.mark.parametrize(
     ("rates", "said", "status"),
     [
-        ((500, 500), ("1 recordings classified, 1 not", "0 recordings classified, 1 not, 1 before"), 0),
+        ((500, 500), ("1 recordings classified, 1 not", "0 recordings classified, 1 not, 1 skipped"), 0),
         ((2400,), ("0 recordings classified, 1 not", "0 recordings classified, 1 not"), 1),
     ],
 )
@@ -108,15 +88,15 @@ def test_answers_that_are_no_numbers_are_none(classifier, write_record, tmp_path
     for i in range(3):
         write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
 
-    def answers(inference, signals, **options):
-        p = probabilities(inference, signals, **options)
+    def answers(inference, signals):
+        p = probabilities(inference, signals)
         p[[signal.shape[1] == 1500 for signal in signals]] = math.nan
         return p
 
     probabilities = InferenceNetwork.probabilities
     monkeypatch.setattr(InferenceNetwork, "probabilities", answers)
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(2, 1, 0)
-    assert "A0001: not classified: the networks failed: what they answer is no number" in capsys.readouterr().err
+    assert "A0001: not classified: the networks failed: their probabilities are not finite" in capsys.readouterr().err
     output = read_output(tmp_path / "out/A0001.csv")
     assert not any(output.labels)
     assert all(map(math.isnan, output.probabilities))

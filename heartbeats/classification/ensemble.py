@@ -1,0 +1,75 @@
+"""The trained entry: its networks, whose probabilities are averaged (paper, section 2.4), and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from heartbeats.challenge.outputs import Prediction, predictions
+from heartbeats.classification.decision import Evidence, Floats, decide
+from heartbeats.common.settings import Settings
+from heartbeats.ecg.recording import Recording
+from heartbeats.networks.inference import InferenceNetwork
+from heartbeats.networks.se_resnet import SEResNet
+from heartbeats.preparation.prepared import PreparedRecording, prepare
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of the ensemble, and its input length in seconds."""
+
+    seconds: float
+    network: SEResNet
+
+    @cached_property
+    def inference(self) -> InferenceNetwork:
+        """The network as it answers; its weights are those at the first use."""
+        return InferenceNetwork(self.network, seconds=self.seconds)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained entry.
+
+    Attributes:
+        members: the networks; each counts the same.
+        threshold: a class is positive at this probability or above.
+        settings: what it was trained with.
+        leads: the only leads that may be read, or ``None`` for all.
+    """
+
+    members: tuple[Member, ...]
+    threshold: float
+    settings: Settings
+    leads: tuple[str, ...] | None = None
+
+    def prepare(self, recording: Recording) -> PreparedRecording:
+        """Prepare a recording for :meth:`classify`, from the leads that may be read.
+
+        Raises:
+            RecordingError: the networks read none of these leads.
+        """
+        return prepare(recording.with_leads(self.leads), self.settings.preparation)
+
+    def classify(self, recordings: Sequence[PreparedRecording]) -> list[Prediction]:
+        """Return the predictions for prepared recordings, in order.
+
+        Raises:
+            TypeError: a recording is not prepared.
+        """
+        if not all(isinstance(recording, PreparedRecording) for recording in recordings):
+            raise TypeError("prepare the recordings first: classify([model.prepare(recording), ...])")
+        probabilities = ensemble(self.members, recordings)
+        evidence = Evidence.of(recordings, self.settings.decision)
+        labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
+        return predictions([recording.name for recording in recordings], labels, probabilities)
+
+
+def ensemble(members: Sequence[Member], recordings: Sequence[PreparedRecording]) -> Floats:
+    """Return the mean of the members' probabilities, shape (recordings, 27)."""
+    signals = [recording.signal for recording in recordings]
+    mean: Floats = np.mean([member.inference.probabilities(signals) for member in members], axis=0)
+    return mean

@@ -1,0 +1,147 @@
+"""The model folder: a safetensors file per network, and ``model.json`` with all else.
+
+Nothing in it is a pickle, and loading it runs no code from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.classification.ensemble import Classifier, Member
+from heartbeats.common.digest import code_digest
+from heartbeats.common.errors import HeartBeatsError
+from heartbeats.common.files import replace_file, write_text
+from heartbeats.common.settings import NetworkSettings, settings_from_dict
+from heartbeats.networks.se_resnet import SEResNet
+
+log = logging.getLogger(__name__)
+
+MODEL_FILE = "model.json"
+FORMAT, FORMAT_VERSION = "heartbeats-model", 1
+ANSWERING = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that make an answer
+
+
+class ModelError(HeartBeatsError):
+    """A model folder is damaged, incomplete or of another program; the message names the file."""
+
+
+def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) -> None:
+    """Write a model folder, made if missing.
+
+    Args:
+        classifier: its networks, threshold and settings are written.
+        directory: where to. Networks of an earlier model that this one lacks are removed.
+        report: what else ``model.json`` says of the training; :func:`load_model` does not read it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    members = []
+    for member in classifier.members:
+        path = directory / f"se_resnet_{member.seconds:g}s.safetensors"
+        content = save_tensors({key: value.cpu() for key, value in member.network.state_dict().items()})
+        replace_file(path, partial(Path.write_bytes, data=content))
+        digest = hashlib.sha256(content).hexdigest()
+        members.append({"seconds": member.seconds, "weights": path.name, "sha256": digest})
+    model = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "classes": CLASSES,
+        "threshold": classifier.threshold,
+        "members": members,
+        "settings": classifier.settings.to_dict(),
+        "code": code_digest(*ANSWERING),
+    }
+    write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
+    kept = {member["weights"] for member in members}
+    for path in directory.glob("se_resnet_*.safetensors"):
+        if re.fullmatch(r"se_resnet_[\d.e+-]+s", path.stem) and path.name not in kept:
+            path.unlink()
+
+
+def load_model(
+    model_directory: Path | str, leads: Sequence[str] | str | None = None, *, device: torch.device | None = None
+) -> Classifier:
+    """Load a model folder. A warning is logged if other code wrote it, since its answers may differ.
+
+    Args:
+        model_directory: as written by :func:`save_model`.
+        leads: the only leads that the model may read (the lead sets of 2021); all leads by default.
+        device: where the networks compute; by default a GPU if there is one.
+
+    Raises:
+        ModelError: a file is missing, damaged or of another program.
+    """
+    directory = Path(model_directory)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    path = directory / MODEL_FILE
+    model = read_model_file(directory)
+    try:
+        if tuple(model["classes"]) != CLASSES:
+            raise ModelError(f"{path} has other classes than dx_mapping_scored.csv: train again")
+        settings = settings_from_dict(model["settings"])
+        members = tuple(_load_member(directory, member, settings.network, device) for member in model["members"])
+        threshold = float(model["threshold"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"{path} lacks an entry or has a damaged one ({error!r}): train again") from error
+    if tuple(member.seconds for member in members) != settings.training.seconds:
+        raise ModelError(f"{path} names other networks than its settings: train again")
+    if not 0 <= threshold <= 1:
+        raise ModelError(f"{path} has a threshold outside 0 to 1: train again")
+    if model.get("code") != code_digest(*ANSWERING):
+        log.warning("%s was written by other code of HeartBeats: its answers may differ", path)
+    leads = (leads,) if isinstance(leads, str) else leads
+    return Classifier(members, threshold, settings, leads=None if leads is None else tuple(leads))
+
+
+def read_model_file(directory: Path) -> dict[str, Any]:
+    """Return the content of ``model.json``.
+
+    Raises:
+        ModelError: the file is missing, damaged or of another program.
+    """
+    path = directory / MODEL_FILE
+    try:
+        model = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} is missing: train_model.py has not finished in this folder") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged, not JSON ({error}): train again") from error
+    if not isinstance(model, dict) or (model.get("format"), model.get("format_version")) != (FORMAT, FORMAT_VERSION):
+        raise ModelError(f"{path} is not of the format {FORMAT} {FORMAT_VERSION}: train again")
+    return model
+
+
+def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettings, device: torch.device) -> Member:
+    # Only the name: a model.json from elsewhere must not open files outside its folder.
+    path = directory / Path(entry["weights"]).name
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise ModelError(f"{path} is not the file that {MODEL_FILE} describes (damaged or replaced): train again")
+        network = SEResNet(settings)
+        network.load_state_dict(load_tensors(content))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path} does not hold this network's weights ({reason}): train again") from error
+    if not all(torch.isfinite(values).all() for values in network.state_dict().values()):
+        raise ModelError(f"{path} holds weights that are not finite: train again")
+    return Member(float(entry["seconds"]), network.to(device).eval())

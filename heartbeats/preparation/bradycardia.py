@@ -1,0 +1,78 @@
+"""R peaks on lead I and the paper's bradycardia rule (section 2.3, Algorithms 1 and 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import sleepecg
+
+from heartbeats.ecg.recording import Recording
+from heartbeats.preparation.leads import Floats, select_lead
+from heartbeats.preparation.signals import SAMPLING_RATE, resample
+
+BRADY_INTERVAL = (1.0, 1.6)  # s, both ends included
+BRADY_SHARE = 0.5
+
+# The detector's 5-30 Hz band needs a sampling rate above 60 Hz. Its authors recommend 100 Hz or more.
+SLOWEST_DETECTION_RATE = 100.0  # Hz
+PADDING = 2.0  # s
+
+
+def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
+    """Return the sample numbers of the R peaks, shape (peaks,), of one lead, shape (samples,).
+
+    ``sleepecg.detect_heartbeats`` finds them. It deviates from Pan and Tompkins 1985 (the paper's [9]):
+
+    - a second-order 5-30 Hz Butterworth filter, forwards and backwards, replaces the integer filters for 200 Hz;
+    - the integration window is centred on the peak, so that there is no delay;
+    - the thresholds start from the maxima and means of the first 2 s;
+    - it also searches back if there is no beat in the first second, or none within 1.5 s of the first;
+    - a search back that finds nothing is repeated with lower thresholds, up to 16 times.
+
+    A lead below 100 Hz is resampled to 500 Hz. A flat start is skipped; a flat lead has no R peaks. The end is padded
+    with the mirror image and then a flat line: sleepecg reads 2 s of any lead, and it writes outside its memory if
+    peaks follow one another at 300 per minute up to the end.
+
+    Raises:
+        ValueError: ``lead`` is not one lead, or has samples that are not finite.
+    """
+    if lead.ndim != 1 or not np.isfinite(lead).all():
+        raise ValueError(f"R peaks need one lead of finite samples, not an array of shape {lead.shape}")
+    detection_rate = sampling_rate
+    if sampling_rate < SLOWEST_DETECTION_RATE:
+        lead, detection_rate = resample(lead[None], sampling_rate=sampling_rate)[0], SAMPLING_RATE
+    changes = np.flatnonzero(np.diff(lead))
+    if not changes.size:
+        return np.empty(0, dtype=np.intp)
+    padding = round(PADDING * detection_rate)
+    live = np.pad(np.pad(lead[changes[0] :], (0, padding), mode="symmetric"), (0, padding), mode="edge")
+    peaks: npt.NDArray[np.intp] = changes[0] + sleepecg.detect_heartbeats(live, detection_rate)
+    return (peaks[peaks < len(lead)] * (sampling_rate / detection_rate)).astype(np.intp)
+
+
+def rr_intervals(lead: Floats, *, sampling_rate: float) -> Floats:
+    """Return the R-R intervals in s, shape (peaks - 1,), of one lead, shape (samples,), at its original length."""
+    return np.diff(r_peaks(lead, sampling_rate=sampling_rate)) / sampling_rate
+
+
+def bradycardia_rule(intervals: npt.ArrayLike) -> bool:
+    """Return whether at least half of the R-R intervals, in s, lie within 1 s to 1.6 s (Algorithm 1).
+
+    Without an interval the paper's quotient is undefined. The rule is then false: nothing speaks for bradycardia.
+    """
+    rr = np.asarray(intervals, dtype=np.float64)
+    if rr.size == 0:
+        return False
+    brady_beats = np.count_nonzero((rr >= BRADY_INTERVAL[0]) & (rr <= BRADY_INTERVAL[1]))
+    return bool(brady_beats / rr.size >= BRADY_SHARE)
+
+
+def final_bradycardia(ensemble: npt.NDArray[np.bool_], rule: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the ensemble's answer where the rule is true, and false elsewhere (Algorithm 2); arrays of one shape."""
+    return ensemble & rule
+
+
+def recording_has_bradycardia(recording: Recording) -> bool:
+    """Apply the rule to lead I of the whole recording. A missing lead I is computed, or flat."""
+    lead_i, _ = select_lead(recording.signal, recording.leads, "I")
+    return bradycardia_rule(rr_intervals(lead_i, sampling_rate=recording.sampling_rate))

@@ -1,0 +1,82 @@
+"""Worker processes: apply a function to many recordings, in order, on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
+
+from heartbeats.ecg.recording import RecordingError
+
+Result = TypeVar("Result")
+
+CHUNK = 64  # recordings; two chunks are in memory at most
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that cannot be used, and the reason."""
+
+    name: str
+    reason: str
+
+
+def attempt(name: str, function: Callable[[], Result]) -> Result | Failure:
+    """Return what ``function`` returns, or a :class:`Failure` with the reason. Nothing is raised."""
+    try:
+        return function()
+    except RecordingError as error:
+        return Failure(name, str(error))
+    except Exception as error:  # a fault of this program must not stop the run either
+        return Failure(name, f"unforeseen {type(error).__name__}: {error}")
+
+
+def map_recordings(
+    function: Callable[[Path], Result | Failure], header_files: Iterable[Path]
+) -> Iterator[Result | Failure]:
+    """Yield what ``function`` returns for each header file, in order.
+
+    One process per core works on a chunk of recordings while the caller uses the chunk before. If a recording ends
+    its process (a fault in a library, or too little memory), it becomes a :class:`Failure` and the others go on.
+
+    Args:
+        function: can be pickled; returns a :class:`Failure` for a recording that it cannot use.
+        header_files: one per recording.
+    """
+    left = iter(header_files)
+    started: list[tuple[Sequence[Path], Iterator[Result | Failure]]] = []
+    while chunk := list(islice(left, CHUNK)):
+        started.append((chunk, _start(function, chunk)))
+        if len(started) == 2:
+            yield from _finish(function, *started.pop(0))
+    for chunk, results in started:
+        yield from _finish(function, chunk, results)
+
+
+def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
+    """Start the work on a chunk. At least two workers: joblib would run a single one in this process."""
+    parallel = Parallel(n_jobs=max(2, cpu_count()), return_as="generator", pre_dispatch="all", batch_size=4)
+    results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
+    return results
+
+
+def _finish(
+    function: Callable[[Path], Result | Failure], chunk: Sequence[Path], results: Iterator[Result | Failure]
+) -> Sequence[Result | Failure]:
+    try:
+        return list(results)
+    except (BrokenProcessPool, ShutdownExecutorError):
+        return [_work_alone(function, path) for path in chunk]
+
+
+def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
+    """Work on one recording at a time, to find the one that ends its process."""
+    try:
+        return next(_start(function, [path]))
+    except (BrokenProcessPool, ShutdownExecutorError):
+        return Failure(path.stem, "reading it ended the process: its files are damaged or too large")

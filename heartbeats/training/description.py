@@ -1,0 +1,87 @@
+"""What ``model.json`` says of a training, for its report: cohort, threshold, scores, versions."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections import Counter
+from collections.abc import Iterable
+from importlib.metadata import version
+from itertools import compress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heartbeats import __version__
+from heartbeats.challenge.diagnoses import ABBREVIATIONS
+from heartbeats.challenge.scoring import Scores
+from heartbeats.classification.threshold import ThresholdSearch
+from heartbeats.training.cohort import Cohort, warnings_by_text
+
+PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "wfdb", "sleepecg", "safetensors")
+
+
+def describe_cohort(cohort: Cohort) -> dict[str, Any]:
+    """Return counts of a cohort, as JSON has them.
+
+    ``training`` and ``validation`` count recordings and labels per source and class. ``particulars`` counts sampling
+    rates (Hz), lengths (whole seconds), ages (whole years) and sexes per source. ``left_out`` and ``warned`` name
+    recordings by reason.
+    """
+    sources = cohort.sources
+    return {
+        "training": _describe_side(cohort, ~cohort.validation),
+        "validation": _describe_side(cohort, cohort.validation),
+        "particulars": {source: _particulars(cohort, source) for source in sorted(set(sources.tolist()))},
+        "left_out": cohort.left_out,
+        "warned": warnings_by_text(cohort.recordings),
+    }
+
+
+def _describe_side(cohort: Cohort, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    def per_class(rows: npt.NDArray[np.bool_]) -> dict[str, int]:
+        return dict(zip(ABBREVIATIONS.values(), cohort.labels[rows].sum(axis=0).tolist(), strict=True))
+
+    per_source = _counts(cohort.sources[chosen].tolist())
+    labels = {source: per_class(chosen & (cohort.sources == source)) for source in per_source}
+    return {"sources": per_source, "classes": per_class(chosen), "labels": labels}
+
+
+def _particulars(cohort: Cohort, source: str) -> dict[str, dict[str, int]]:
+    particulars = list(compress(cohort.particulars, cohort.sources == source))
+    return {
+        "sampling_rates": _counts(each.sampling_rate for each in particulars),
+        "seconds": _counts(each.seconds and round(each.seconds) for each in particulars),
+        "ages": _counts(each.age and int(each.age) for each in particulars),
+        "sexes": _counts(each.sex for each in particulars),
+    }
+
+
+def _counts(values: Iterable[float | str | None]) -> dict[str, int]:
+    """Return how often each value occurs, by its text, in ascending order; ``unknown`` comes last."""
+    counted = Counter(values)
+    known = sorted((value for value in counted if value is not None), key=lambda v: (isinstance(v, str), v))
+    named = {value if isinstance(value, str) else f"{value:g}": counted[value] for value in known}
+    return named | ({"unknown": counted[None]} if counted[None] else {})
+
+
+def describe_threshold(search: ThresholdSearch) -> dict[str, Any]:
+    """Return the challenge score of each threshold."""
+    return {"thresholds": search.thresholds, "challenge_scores": [_number(score) for score in search.challenge_scores]}
+
+
+def describe_scores(scores: Scores) -> dict[str, float | None]:
+    """Return the seven measures by name."""
+    return {name: _number(value) for name, value in scores.measures().items()}
+
+
+def describe_versions() -> dict[str, str]:
+    """Return the versions of this package, Python and the packages that a result depends on."""
+    own = {"heartbeats": __version__, "python": platform.python_version()}
+    return own | {package: version(package) for package in PACKAGES}
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value

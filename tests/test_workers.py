@@ -1,0 +1,62 @@
+"""Recordings are mapped in order, and one that ends its process costs no other."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import ecg
+
+from heartbeats.ecg.recording import RecordingError
+from heartbeats.preparation import workers
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure, attempt, map_recordings
+
+
+@pytest.fixture
+def header_files(write_record) -> list[Path]:
+    return [write_record(f"A{i:04d}", ecg(leads=2, seconds=2), leads=("I", "II")) for i in range(9)]
+
+
+def test_results_come_in_order_in_several_chunks(header_files, monkeypatch):
+    monkeypatch.setattr(workers, "CHUNK", 4)
+    header_files[5].with_suffix(".mat").write_bytes(b"")
+    results = list(map_recordings(prepare_file, header_files))
+    assert [result.name for result in results] == [path.stem for path in header_files]
+    assert [isinstance(result, Failure) for result in results] == [i == 5 for i in range(9)]
+    assert list(map_recordings(prepare_file, [])) == []
+
+
+def end_the_process(header_file: Path) -> PreparedRecording | Failure:
+    """Stand for a library that crashes on two recordings."""
+    if header_file.stem in ("A0002", "A0005"):
+        os._exit(11)
+    return prepare_file(header_file)
+
+
+def test_a_recording_that_ends_its_process_is_named_and_the_others_finish(header_files, monkeypatch):
+    monkeypatch.setattr(workers, "CHUNK", 4)
+    results = list(map_recordings(end_the_process, header_files))
+    assert [result.name for result in results] == [path.stem for path in header_files]
+    assert [result.name for result in results if isinstance(result, Failure)] == ["A0002", "A0005"]
+    assert "ended the process" in results[2].reason
+
+
+def full_disk(header_file: Path) -> Failure:
+    raise OSError(28, "No space left on device", str(header_file))
+
+
+def test_an_error_of_the_run_ends_the_run(header_files):
+    with pytest.raises(OSError, match="No space left on device"):
+        list(map_recordings(full_disk, header_files))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(RecordingError("too short"), "too short"), (ZeroDivisionError("once"), "unforeseen ZeroDivisionError: once")],
+)
+def test_an_attempt_returns_the_reason(error, reason):
+    def fail():
+        raise error
+
+    assert attempt("A0001", fail) == Failure("A0001", reason)
+    assert attempt("A0001", lambda: 5) == 5
