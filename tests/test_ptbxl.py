@@ -92,9 +92,3 @@ def test_any_text_is_statements_or_refused(text):
     except RecordingError:
         return
     assert all(isinstance(key, str) and 0 <= value <= 100 for key, value in statements.items())
-
-
-@given(st.dictionaries(st.text(), st.floats(0, 100) | st.integers(0, 100)))
-@settings(max_examples=100)
-def test_every_dict_of_likelihoods_is_statements(statements):
-    assert ptbxl.parse_statements(repr(statements)) == statements

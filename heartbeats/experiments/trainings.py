@@ -72,8 +72,7 @@ class Estimate:
 def estimate(runs: Sequence[Answers], baseline: Sequence[Answers] = ()) -> Estimate:
     """Return the mean over trainings of the challenge score, or of its difference from ``baseline``, run by run.
 
-    The interval is by bootstrap over trainings and recordings. A recording of several trainings is drawn for all of
-    them, because they share its difficulty.
+    The bootstrap draws trainings and recordings. A recording is drawn for all trainings that answered it.
 
     Raises:
         ValueError: a training and its baseline answered different recordings.
