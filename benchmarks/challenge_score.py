@@ -23,7 +23,7 @@ from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, read_settings
 from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.ecg.recording import RecordingError, read_recording, signal_files
-from heartbeats.experiments.intervals import Answers, estimate
+from heartbeats.experiments.trainings import Answers, estimate
 from heartbeats.training.cohort import drawn
 from team_code import load_model, training_code
 

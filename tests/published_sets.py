@@ -1,4 +1,4 @@
-"""Small sets in the form in which their owners publish them, and what converting them has said."""
+"""Small data sets in the form in which their owners publish them, and what tests read of a conversion."""
 
 from __future__ import annotations
 
@@ -16,12 +16,9 @@ NORMAL, BRADY, LAD = "426783006", "426177001", "39732003"
 UNSCORED = "164873001"
 
 
-def left_out(report: Report) -> dict[str, str]:
-    return {problem.recording: problem.reason for problem in report.problems if problem.outcome == "left out"}
-
-
-def warned(report: Report) -> dict[str, str]:
-    return {problem.recording: problem.reason for problem in report.problems if problem.outcome == "warned"}
+def problems(report: Report, outcome: str) -> dict[str, str]:
+    """Return the reasons of the problems with an outcome, by recording."""
+    return {problem.recording: problem.reason for problem in report.problems if problem.outcome == outcome}
 
 
 def diagnoses(out: Path) -> dict[str, tuple[str, ...]]:
@@ -42,7 +39,7 @@ def signal_text(units: np.ndarray = UNITS, leads: Sequence[str] = hefei.LEADS) -
 
 
 def write_hefei(folder: Path, labels: Sequence[str], texts: dict[str, str], encoding: str = "utf-8") -> Path:
-    """A label file, the list of terms, and a text file for each of ``texts``."""
+    """Write a label file, a list of terms, and a text file for each of ``texts``."""
     (folder / "train").mkdir(parents=True)
     (folder / "hf_round1_label.txt").write_bytes("\n".join(labels).encode(encoding))
     (folder / "hf_round1_arrythmia.txt").write_text("窦性心律\n电轴左偏\n", encoding="utf-8")
@@ -51,11 +48,8 @@ def write_hefei(folder: Path, labels: Sequence[str], texts: dict[str, str], enco
     return folder
 
 
-HEADING = ("ecg_id", "patient_id", "age", "sex", "report", "scp_codes", "heart_axis", "filename_lr", "filename_hr")
-
-
 def write_plain(folder: Path, name: str, samples: np.ndarray, rate: float) -> None:
-    """A WFDB record as PTB-XL's: .dat of format 16, leads AVR, AVL and AVF in capitals."""
+    """Write a WFDB record in PTB-XL's form: .dat of format 16, leads AVR, AVL and AVF in capitals."""
     folder.mkdir(parents=True, exist_ok=True)
     samples.T.astype("<i2").tofile(folder / f"{name}.dat")
     lines = [f"{name} {len(samples)} {rate:g} {samples.shape[1]}"]
@@ -63,37 +57,36 @@ def write_plain(folder: Path, name: str, samples: np.ndarray, rate: float) -> No
     (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")
 
 
-def write_ptbxl(folder: Path, *changes: dict[str, str], records: Sequence[int] = ()) -> Path:
-    """A table of rows, given as changes of a good one, and the records of each number."""
+def write_ptbxl(folder: Path, *changes: dict[str, str]) -> Path:
+    """Write PTB-XL with a row per change of a good row, and the records."""
     folder.mkdir()
-    with (folder / "ptbxl_database.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, HEADING)
-        writer.writeheader()
-        for number, change in enumerate(changes, start=1):
-            writer.writerow(ptbxl_row(number) | change)
-    for number in records or range(1, len(changes) + 1):
+    table = []
+    for number, change in enumerate(changes, start=1):
+        good = {
+            "ecg_id": str(number),
+            "age": "56.0",
+            "sex": "1",
+            "report": "sinusrhythmus, normales ekg\nzweite zeile",
+            "scp_codes": "{'NORM': 100.0, 'SR': 0.0}",
+            "heart_axis": "",
+            "filename_lr": f"records100/00000/{number:05d}_lr",
+            "filename_hr": f"records500/00000/{number:05d}_hr",
+        }
+        table.append(good | change)
         write_plain(folder / "records500/00000", f"{number:05d}_hr", ecg() + number, 500)
         write_plain(folder / "records100/00000", f"{number:05d}_lr", ecg(sampling_rate=100) + number, 100)
+    with (folder / "ptbxl_database.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, table[0])
+        writer.writeheader()
+        writer.writerows(table)
     return folder
-
-
-def ptbxl_row(number: int) -> dict[str, str]:
-    return {
-        "ecg_id": str(number),
-        "age": "56.0",
-        "sex": "1",
-        "report": "sinusrhythmus, normales ekg\nzweite zeile",
-        "scp_codes": "{'NORM': 100.0, 'SR': 0.0}",
-        "filename_lr": f"records100/00000/{number:05d}_lr",
-        "filename_hr": f"records500/00000/{number:05d}_hr",
-    }
 
 
 LUDB_COMMENTS = "#<age>: 51\n#<sex>: F\n#<diagnoses>:\n#Rhythm: Sinus rhythm.\n#Left ventricular hypertrophy. \n"
 
 
 def ludb_set(folder: Path, comments: dict[str, str]) -> Path:
-    """Records in LUDB's form, with other gains and baselines."""
+    """Write records in LUDB's form, with other gains and baselines."""
     (folder / "data").mkdir(parents=True)
     for name, text in comments.items():
         (ecg().T * 2 + 7).astype("<i2").tofile(folder / f"data/{name}.dat")

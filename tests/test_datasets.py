@@ -1,8 +1,10 @@
-"""What the adapters of published sets share: tables of terms, names, folders, the command."""
+"""The tables of terms, the writer, Hefei, and the command that converts a data set."""
 
 from __future__ import annotations
 
 import math
+import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +14,16 @@ import pytest
 import scipy.io
 import wfdb
 from conftest import TWELVE, ecg
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from published_sets import (
+    BRADY,
     GOOD,
     LAD,
     LUDB_COMMENTS,
     NORMAL,
+    UNITS,
     diagnoses,
     ludb_set,
+    problems,
     rows,
     signal_text,
     write_hefei,
@@ -28,10 +31,10 @@ from published_sets import (
 )
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
-from heartbeats.datasets import Report, hefei, ludb, ptbxl
+from heartbeats.datasets import DataSetError, Report, convert_hefei, hefei, ludb, ptbxl
 from heartbeats.datasets.__main__ import main
-from heartbeats.datasets.challenge_format import ListedRecording, read_mapping, record_name, write_folder
-from heartbeats.ecg.header import parse_header, source_of
+from heartbeats.datasets.writer import Published, write_folder
+from heartbeats.ecg.header import find_headers, parse_header, source_of
 from heartbeats.ecg.record_writer import write_record
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
 
@@ -40,47 +43,33 @@ SETS = (hefei.HEFEI, ptbxl.PTB_XL, ludb.LUDB)
 
 
 @pytest.mark.parametrize("data_set", SETS, ids=lambda data_set: data_set.key)
-def test_every_line_of_a_table_has_a_known_code_and_a_note_that_says_so(data_set):
-    listed = rows(data_set.mapping)
+def test_every_term_has_a_known_code_or_a_reason(data_set):
+    listed = rows(ROOT / f"heartbeats/datasets/{data_set.key}.csv")
     assert list(listed[0]) == ["term", "SNOMED CT code", "note"]
     assert len({row["term"] for row in listed}) == len(listed)
-    assert rows(data_set.mapping) == [{key: value.strip() for key, value in row.items()} for row in listed]
+    organisers = {row["SNOMED CT Code"]: plain(row["Dx"]) for row in rows(ROOT / "dx_mapping_scored.csv")}
+    names: dict[str, set[str]] = {}
     for row in listed:
+        assert row == {key: value.strip() for key, value in row.items()}
         code, note = row["SNOMED CT code"], row["note"]
         assert len(note) > 5, row
         assert code == "" or (code.isascii() and code.isdigit()), row
-        # A scored code's note begins with "scored", another's with "unscored": a code that is mistyped has neither.
+        # A mistyped code does not fit its note, which begins with "scored", "unscored" or neither.
         assert note.startswith("scored: ") == (code in CLASSES), row
         assert note.startswith("unscored") == (code not in CLASSES and code != ""), row
+        if code:
+            names.setdefault(code, set()).add(plain(note.split(":")[1].split(";")[0]))
+        if code in organisers:
+            assert names[code] == {organisers[code]}
+    assert [code for code, found in names.items() if len(found) > 1] == []
 
 
-@pytest.mark.parametrize("data_set", SETS, ids=lambda data_set: data_set.key)
-def test_notes_of_one_code_name_one_diagnosis(data_set):
-    names: dict[str, set[str]] = {}
-    for code, counterpart in ((found.code, found) for found in read_mapping(data_set.mapping).values()):
-        names.setdefault(code, set()).add(counterpart.note.split(":")[1].split(";")[0].strip() if code else "")
-    assert {code: found for code, found in names.items() if len(found) > 1} == {}
+def plain(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum())
 
 
-def test_notes_of_scored_codes_name_them_as_the_organisers_do():
-    def plain(text: str) -> str:
-        return "".join(c for c in text.lower() if c.isalnum())
-
-    organisers = {row["SNOMED CT Code"]: plain(row["Dx"]) for row in rows(ROOT / "dx_mapping_scored.csv")}
-    for data_set in SETS:
-        for found in read_mapping(data_set.mapping).values():
-            if found.code in organisers:
-                assert plain(found.note.removeprefix("scored: ").split(";")[0]) == organisers[found.code], found
-
-
-def test_ptb_xls_table_has_its_71_statements_and_8_axes():
-    terms = read_mapping(ptbxl.PTB_XL.mapping)
-    assert sum("heart_axis" not in term for term in terms) == 71
-    assert sum("heart_axis" in term for term in terms) == 8
-
-
-def test_the_sets_share_codes_for_what_they_share():
-    tables = [read_mapping(data_set.mapping) for data_set in SETS]
+def test_the_tables_agree_on_what_the_sets_share():
+    assert sum("heart_axis" not in term for term in ptbxl.PTB_XL.terms) == 71  # the SCP-ECG statements
     for terms in (
         ("窦性心律", "SR", "Rhythm: Sinus rhythm"),
         ("心房颤动", "AFIB", "Rhythm: Atrial fibrillation"),
@@ -93,22 +82,18 @@ def test_the_sets_share_codes_for_what_they_share():
         ("房性早搏", "PAC", "Atrial extrasystole, type: single PAC"),
         ("起搏心律", "PACE", "UNIpolar ventricular pacing"),
     ):
-        codes = {table[term].code for table, term in zip(tables, terms, strict=True)}
+        codes = {data_set.terms[term].code for data_set, term in zip(SETS, terms, strict=True)}
         assert len(codes) == 1, terms
         assert codes <= set(CLASSES), terms
 
 
-@pytest.mark.parametrize("prefix", ["HF", "PTBXL", "LUDB"])
-@given(number=st.integers(0, 10**6))
-@settings(max_examples=50)
-def test_names_are_those_of_no_source_of_the_challenge(prefix, number):
-    assert source_of(record_name(prefix, str(number))) == "other"
-
-
-@pytest.mark.parametrize("published", ["", "a b", "../1", "1.txt", "é", "1\n", "²"])
-def test_names_that_wfdb_does_not_have_are_refused(published):
-    with pytest.raises(RecordingError, match="no name of a recording"):
-        record_name("HF", published)
+@pytest.mark.parametrize("data_set", SETS, ids=lambda data_set: data_set.key)
+def test_names_are_wfdb_names_and_of_no_source_of_the_challenge(data_set):
+    for number in range(0, 30000, 7):
+        assert source_of(data_set.record_name(str(number))) == "other"
+    for published in ("", "a b", "../1", "1.txt", "é", "1\n", "²"):
+        with pytest.raises(RecordingError, match="not a record name"):
+            data_set.record_name(published)
 
 
 def test_wfdb_reads_what_is_written(tmp_path):
@@ -122,26 +107,26 @@ def test_wfdb_reads_what_is_written(tmp_path):
     header = parse_header((tmp_path / "HF1.hea").read_text())
     assert (header.age, header.sex, header.diagnoses) == (61.5, "Female", (NORMAL, LAD))
     assert "#Dx: 426783006,39732003\n" in (tmp_path / "HF1.hea").read_text()
-    assert (tmp_path / "HF1.mat").stat().st_size == 24 + 2 * 12 * 5000
+    # The first 24 bytes are those of the Challenge's HR00001.mat.
+    assert (tmp_path / "HF1.mat").read_bytes()[:24] == struct.pack("<5i4s", 30, 12, 5000, 0, 4, b"val")
 
 
 def test_a_sample_beyond_16_bits_is_refused_and_the_largest_is_not(tmp_path):
     signal = ecg() / 1000
-    for largest, sign in ((32.767, 1), (32.767, -1)):
-        signal[0, 0] = sign * largest
+    for sign in (1, -1):
+        signal[0, 0] = sign * 32.767
         write_record(tmp_path, Recording("HF1", signal, 500, TWELVE))
         assert scipy.io.loadmat(tmp_path / "HF1.mat")["val"][0, 0] == sign * 32767
-    signal[0, 0] = -32.768  # the value that stands for "no sample"
+    signal[0, 0] = -32.768  # WFDB's "no sample"
     with pytest.raises(RecordingError, match="16 bits"):
         write_record(tmp_path, Recording("HF2", signal, 500, TWELVE))
     assert not list(tmp_path.glob("HF2*"))
 
 
-def test_a_full_disk_ends_with_whole_files(tmp_path, monkeypatch):
-    def read() -> Recording:
-        return Recording("any", ecg() / 1000, 500, TWELVE)
+def test_a_full_disk_leaves_complete_files(tmp_path, monkeypatch):
+    def reader(number: int) -> Published:
+        return Published(str(number), Recording("any", ecg() / 1000, 500, TWELVE), (), "", "")
 
-    recordings = [ListedRecording(str(n), f"HF{n}", (), math.nan, None, read) for n in range(3)]
     saved = scipy.io.savemat
 
     def full(path: Path, *arguments: object, **options: object) -> None:
@@ -152,41 +137,127 @@ def test_a_full_disk_ends_with_whole_files(tmp_path, monkeypatch):
 
     monkeypatch.setattr("scipy.io.savemat", full)
     with pytest.raises(OSError, match="No space"):
-        write_folder(hefei.HEFEI, recordings, tmp_path / "out", Report())
+        write_folder(hefei.HEFEI, [(str(n), lambda n=n: reader(n)) for n in range(3)], tmp_path / "out", Report())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["HF0.hea", "HF0.mat"]
 
 
-def test_the_command_says_what_it_wrote_and_what_it_did_not(tmp_path):
+# ---- Hefei ---------------------------------------------------------------------------------------------------------
+
+
+def test_hefei_is_converted(tmp_path):
+    labels = [GOOD, "1002.txt\t\t\t窦性心动过缓", "1003.txt\t33\tFEMALE\t窦性心律\t\t"]
+    order = [3, 1, 0, 2, 7, 6, 5, 4]
+    texts = {f"{number}.txt": signal_text() for number in (1001, 1002)}
+    texts["1003.txt"] = signal_text(UNITS[:, order], [hefei.LEADS[i] for i in order])
+    report = convert_hefei(write_hefei(tmp_path / "hefei", labels, texts, encoding="gb18030"), tmp_path / "out")
+    assert (report.written, report.scored, problems(report, "left out")) == (3, 3, {})
+    assert diagnoses(tmp_path / "out") == {"HF1001": (NORMAL, LAD), "HF1002": (BRADY,), "HF1003": (NORMAL,)}
+    recordings = [read_recording(path) for path in find_headers(tmp_path / "out")]
+    np.testing.assert_array_equal([recording.age for recording in recordings], [60, math.nan, 33])
+    assert [recording.sex for recording in recordings] == ["Male", None, "Female"]
+    for recording in recordings:
+        assert (sorted(recording.leads), recording.sampling_rate) == (sorted(hefei.LEADS), 500)
+        for lead, row in zip(recording.leads, recording.signal, strict=True):
+            assert np.abs(row - UNITS[:, hefei.LEADS.index(lead)] * 4.88e-3).max() <= 0.0005 + 1e-12
+
+
+HEFEI_FAULTS = {
+    "a row is missing": (signal_text(UNITS[:-1]), "4999 rows"),
+    "a value is a word": (signal_text().replace(f"\n{UNITS[0, 0]} ", "\nabc ", 1), "not a number.*abc"),
+    "a value is NaN": (signal_text().replace(f"\n{UNITS[0, 0]} ", "\nnan ", 1), "not finite"),
+    "a value is missing": (signal_text().rstrip("\n").rsplit(" ", 1)[0], "too few values"),
+    "a lead is missing": (signal_text(UNITS[:, :7], hefei.LEADS[:7]), "first row"),
+    "the file is empty": ("", "first row"),
+    "the file is binary": ("\0\1\2", "first row"),
+    "an amplitude is beyond 16 bits": (signal_text(UNITS * 100), "16 bits"),
+}
+
+
+@pytest.mark.parametrize("fault", HEFEI_FAULTS)
+def test_a_bad_hefei_recording_is_named_and_the_others_are_converted(fault, tmp_path):
+    text, reason = HEFEI_FAULTS[fault]
+    labels, texts = [GOOD.replace("1001", "1000"), GOOD], {"1000.txt": text, "1001.txt": signal_text()}
+    report = convert_hefei(write_hefei(tmp_path / "hefei", labels, texts), tmp_path / "out")
+    files = ["HF1001.hea", "HF1001.mat", "README.txt", "problems.csv", "unmapped.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == files
+    assert list(problems(report, "left out")) == ["1000.txt"]
+    assert re.search(reason, problems(report, "left out")["1000.txt"])
+    assert ["1000.txt", "left out"] in [
+        [row["recording"], row["outcome"]] for row in rows(tmp_path / "out/problems.csv")
+    ]
+
+
+def test_bad_hefei_lines_are_named_and_the_others_are_converted(tmp_path):
+    labels = [
+        "no tab here",
+        GOOD,
+        GOOD,
+        "1002.txt\tsixty\tM\t窦性心律",
+        "1003.txt\t60\tMALE",
+        "1004.txt\t60\tMALE\t窦性心律",
+        "../1005.txt\t60\tMALE\t窦性心律",
+        "1006.txt\t-1\tfemale\t不明的词\t正常ECG\t不明的词",
+        "1 8.txt\t60\tMALE\t窦性心律",
+    ]
+    texts = {f"{number}.txt": signal_text() for number in (1001, 1002, 1003, 1006, 1007, "1 8")}
+    source = write_hefei(tmp_path / "hefei", labels, texts)
+    for folder, text in (("zz", signal_text(UNITS * 2)), (".hidden", "")):
+        (source / folder).mkdir()
+        (source / folder / "1001.txt").write_text(text)
+    report = convert_hefei(source, tmp_path / "out")
+    assert diagnoses(tmp_path / "out") == {"HF1001": (NORMAL, LAD), "HF1002": (NORMAL,), "HF1006": ()}
+    left_out, warned = problems(report, "left out"), problems(report, "warned")
+    assert left_out.keys() == {"no tab here", "1001.txt", "1003.txt", "1004.txt", "../1005.txt", "1 8.txt"}
+    assert "the first is converted" in left_out["1001.txt"]
+    assert "no such text file" in left_out["1004.txt"]
+    assert warned.keys() == {"1001.txt", "1002.txt", "1006.txt", "1007.txt"}
+    assert "zz" in warned["1001.txt"]
+    assert "2 text files" in warned["1007.txt"]  # with the list of terms
+    np.testing.assert_allclose(read_recording(tmp_path / "out/HF1001.hea").signal, UNITS.T * 4.88e-3, atol=0.00051)
+    assert (report.written, report.scored) == (3, 2)
+    unmapped = {row["term"]: (row["count"], row["reason"]) for row in rows(tmp_path / "out/unmapped.csv")}
+    assert unmapped.keys() == {"不明的词", "正常ECG"}
+    assert unmapped["不明的词"] == ("1", "unknown")
+    assert "normal ECG" in unmapped["正常ECG"][1]
+
+
+def test_only_a_list_with_terms_is_a_label_file(tmp_path):
+    source = write_hefei(tmp_path / "hefei", [GOOD], {"1001.txt": signal_text()})
+    (source / "hf_round1_subA.txt").write_text("1001.txt\t60\tMALE\n1002.txt\t\t\n")
+    assert convert_hefei(source, tmp_path / "out").written == 1
+    (source / "hf_round2_label.txt").write_text(GOOD, encoding="utf-8")
+    with pytest.raises(DataSetError, match="both label files"):
+        convert_hefei(source, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+# ---- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_the_command_reports_also_on_a_terminal_without_chinese(tmp_path):
     labels = [GOOD + "\t正常ECG\t不明\u0007", "1002.txt\t60\tMALE\t窦性心律"]
-    source, out = write_hefei(tmp_path / "hefei", labels, {"1001.txt": signal_text()}), tmp_path / "made/by it"
+    source, out = write_hefei(tmp_path / "hefei", labels, {"1001.txt": signal_text()}), tmp_path / "new/folder"
     command = [sys.executable, "-m", "heartbeats.datasets", "hefei", str(source), str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    stdout, stderr = done.stdout.decode(), done.stderr.decode()
-    assert done.returncode == 0, stderr
-    assert "1 recordings, 1 of them with at least one" in stdout
-    assert f"{ABBREVIATIONS[LAD]} 1" in stdout
-    assert "正常ECG\n" in stdout
-    assert "不明\\x07  (unknown)" in stdout
-    assert "1002.txt: left out: no such text file" in stderr
+    environment = {"PYTHONIOENCODING": "ascii:strict", "PATH": ""}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert "1 recordings, 1 of them with at least one" in done.stderr
+    assert f"{ABBREVIATIONS[LAD]} 1" in done.stderr
+    assert "\\u6b63\\u5e38ECG\n" in done.stderr
+    assert "\\x07  (unknown)" in done.stderr
+    assert "1002.txt: left out: no such text file" in done.stderr
     readme = (out / "README.txt").read_text(encoding="utf-8")
-    assert hefei.HEFEI.page in readme
-    assert "python -m heartbeats.datasets hefei SOURCE OUT\n" in readme
-    assert "1 recordings, 1 of them" in readme
-    assert "hefei.csv" in readme
+    for text in (
+        hefei.HEFEI.page,
+        "python -m heartbeats.datasets hefei SOURCE OUT\n",
+        "1 recordings, 1 of",
+        "hefei.csv",
+    ):
+        assert text in readme
     assert str(tmp_path) not in readme
 
 
-def test_the_command_speaks_to_a_terminal_without_chinese(tmp_path):
-    source = write_hefei(tmp_path / "hefei", [GOOD + "\t正常ECG"], {"1001.txt": signal_text()})
-    command = [sys.executable, "-m", "heartbeats.datasets", "hefei", str(source), str(tmp_path / "out")]
-    environment = {"PYTHONIOENCODING": "ascii:strict", "PATH": ""}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert b"\\u6b63\\u5e38ECG" in done.stdout
-
-
 @pytest.mark.parametrize("key", ["hefei", "ptbxl", "ludb"])
-def test_a_source_that_is_not_the_set_is_one_line_and_status_1(key, tmp_path, capsys):
+def test_a_source_that_is_not_the_set_is_refused_in_one_line(key, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "other").mkdir()
@@ -201,7 +272,7 @@ def test_a_source_that_is_not_the_set_is_one_line_and_status_1(key, tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
-def test_an_out_that_is_not_empty_is_one_line_and_left_as_it_is(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused_and_stays(tmp_path):
     sources = {
         "hefei": write_hefei(tmp_path / "hefei", [GOOD], {"1001.txt": signal_text()}),
         "ptbxl": write_ptbxl(tmp_path / "ptb-xl", {}),
@@ -216,7 +287,7 @@ def test_an_out_that_is_not_empty_is_one_line_and_left_as_it_is(tmp_path):
     assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("mine", "mine")]
 
 
-def test_a_set_of_which_nothing_can_be_written_is_status_1(tmp_path, capsys):
+def test_the_status_is_1_if_nothing_was_written(tmp_path, capsys):
     assert main(["hefei", str(write_hefei(tmp_path / "hefei", [GOOD], {})), str(tmp_path / "out")]) == 1
     assert "1001.txt: left out" in capsys.readouterr().err
 
@@ -228,5 +299,6 @@ def test_the_command_passes_rate_and_likelihood_on(tmp_path):
     assert diagnoses(tmp_path / "out") == {"PTBXL00001": (NORMAL,)}
     assert read_recording(tmp_path / "out/PTBXL00001.hea").sampling_rate == 100
     assert "--rate 100 --likelihood 50" in (tmp_path / "out/README.txt").read_text(encoding="utf-8")
-    with pytest.raises(SystemExit, match="a likelihood is 0 to 100 percent, not nan"):
-        main([*command[:2], str(tmp_path / "new"), "--likelihood", "nan"])
+    for likelihood in ("nan", "-1"):
+        with pytest.raises(SystemExit, match="give 0 to 100 percent"):
+            main([*command[:2], str(tmp_path / "new"), "--likelihood", likelihood])

@@ -46,6 +46,7 @@ class CohortSettings:
 
     excluded_sources: tuple[str, ...] = ("incart",)
     validation_fraction: float = 0.2
+    # Draws which recordings validate.
     seed: int = 0
     # Where prepared signals are stored: relative to the model folder, or an absolute path that several models share.
     store: str = "prepared"
@@ -105,7 +106,7 @@ class TrainingSettings:
     # The first epoch, counted from 1, that uses the reduced rate.
     reduced_from_epoch: int = 13
     loss: str = "sign"
-    # Draws the weights to begin with, the order of the recordings and dropout, and also which recordings validate.
+    # Draws the initial weights, the order of the recordings and dropout.
     seed: int = 0
 
     def __post_init__(self) -> None:

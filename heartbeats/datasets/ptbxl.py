@@ -1,148 +1,111 @@
-"""PTB-XL (Wagner et al., Scientific Data 2020;7:154), as PhysioNet publishes it in versions 1.0.x.
+"""PTB-XL (Wagner et al., Scientific Data 2020;7:154), versions 1.0.x, as PhysioNet publishes it.
 
-``ptbxl_database.csv`` has one row per recording: ``scp_codes``, SCP-ECG statements with likelihoods in percent, written
-as a Python dict; ``heart_axis``; age (300 where it is over 89) and sex (0 male, 1 female). ``records500`` and
-``records100`` hold the WFDB records at two sampling rates.
+``ptbxl_database.csv`` has a row per recording: ``scp_codes`` (SCP-ECG statements with likelihoods in percent, as a
+Python dict), ``heart_axis``, age (300 means over 89) and sex (0 male, 1 female). ``records500`` and ``records100`` hold
+the WFDB records at two sampling rates.
 
-Which statements count: all, whatever their likelihood. It is 0 where it is unknown, as for every statement on form and
-rhythm, so that 0 cannot mean "absent"; and the Challenge's own conversion has taken the unlikely ones too, as far as
-the counts of ``dx_mapping_scored.csv`` tell. ``least_likelihood`` leaves out those that are known to be less likely.
+All statements count, however unlikely. A likelihood of 0 means unknown, as for every statement on form and rhythm; and
+the Challenge's own conversion took unlikely statements too, as the counts of ``dx_mapping_scored.csv`` suggest.
 
-Axis deviations stand in ``heart_axis`` and not among the statements: its values are terms here, ``heart_axis=LAD``.
+Axis deviations are not among the statements. The values of ``heart_axis`` are terms here, for example
+``heart_axis=LAD``.
 """
 
 from __future__ import annotations
 
 import ast
 import csv
-import math
 from functools import partial
 from pathlib import Path
 
-from heartbeats.datasets.challenge_format import (
-    DataSet,
-    DataSetError,
-    ListedRecording,
-    Report,
-    age_in_years,
-    known_sex,
-    record_name,
-    write_folder,
-)
+from heartbeats.datasets.writer import DataSet, DataSetError, Published, Report, write_folder
 from heartbeats.ecg.recording import RecordingError, read_recording
-
-__all__ = ["PTB_XL", "convert_ptbxl", "parse_statements"]
 
 PTB_XL = DataSet(
     key="ptbxl",
     title="PTB-XL, a large publicly available electrocardiography dataset",
     page="https://physionet.org/content/ptb-xl/",
     licence="Creative Commons Attribution 4.0, on that page; name its authors when you pass the recordings on",
-    mapping=Path(__file__).with_name("ptbxl.csv"),
+    prefix="PTBXL",
+    digits=5,
+    sexes={"0": "Male", "1": "Female"},
 )
 DATABASE = "ptbxl_database.csv"
 FILE_COLUMNS = {500: "filename_hr", 100: "filename_lr"}
-OVER_89 = 300.0  # what stands for these ages
+OVER_89 = ("300", "300.0")
 
-_SEXES = {"0": "Male", "1": "Female"}
 _COLUMNS = ("ecg_id", "age", "sex", "scp_codes", *FILE_COLUMNS.values())
 
-Row = dict[str, str | None]
 
-
-def convert_ptbxl(source: Path, out: Path, *, sampling_rate: int = 500, least_likelihood: float = 0.0) -> Report:
-    """Write the recordings of ``ptbxl_database.csv``, as PTBXL00001 and so on, into ``out``.
+def convert_ptbxl(source: Path, out: Path, *, rate: int = 500, likelihood: float = 0.0) -> Report:
+    """Convert the recordings of ``ptbxl_database.csv`` to PTBXL00001, PTBXL00002, ... in ``out``.
 
     Args:
-        source: holds ptbxl_database.csv and the records.
-        out: new or empty.
-        sampling_rate: Hz, 500 or 100: which of the two records is taken.
-        least_likelihood: percent; statements of a known likelihood below it are left out, those of 0 (unknown) never.
+        source: the folder with ptbxl_database.csv and the records.
+        out: a new or empty folder.
+        rate: sampling rate in Hz, 500 or 100.
+        likelihood: percent; statements that are known to be less likely are omitted. Those of 0 (unknown) stay.
 
     Raises:
-        DataSetError: there is no such table in ``source``, or it lacks a column; another rate, or a likelihood outside
-            0 to 100.
+        DataSetError: the table is missing or lacks a column, or ``likelihood`` is not 0 to 100.
         OSError: ``out`` is not empty or cannot be written.
     """
-    if sampling_rate not in FILE_COLUMNS:
-        raise DataSetError(f"PTB-XL has records at 500 and 100 Hz, not at {sampling_rate}")
-    if not 0 <= least_likelihood <= 100:
-        raise DataSetError(f"a likelihood is 0 to 100 percent, not {least_likelihood}")
-    report = Report()
-    file_column = FILE_COLUMNS[sampling_rate]
-    recordings = []
-    for number, row in enumerate(_rows(source), start=1):
-        published = _field(row, "ecg_id") or f"row {number}"
-        try:
-            recordings.append(_listed(source, row, file_column, least_likelihood, report))
-        except RecordingError as error:
-            report.leave_out(published, error)
-    options = f" --rate {sampling_rate} --likelihood {least_likelihood:g}"
-    write_folder(PTB_XL, recordings, out, report, options)
-    return report
+    if not 0 <= likelihood <= 100:
+        raise DataSetError(f"--likelihood is {likelihood}: give 0 to 100 percent")
+    rows = _read_rows(source / DATABASE)
+    recordings = [
+        (row["ecg_id"] or f"row {number}", partial(_read, source, row, FILE_COLUMNS[rate], likelihood))
+        for number, row in enumerate(rows, start=1)
+    ]
+    return write_folder(PTB_XL, recordings, out, Report(), f" --rate {rate} --likelihood {likelihood:g}")
 
 
 def parse_statements(text: str) -> dict[str, float]:
-    """The statements and likelihoods, in percent, of a ``scp_codes`` text such as ``{'NORM': 100.0, 'SR': 0.0}``.
+    """Return statements and their likelihoods in percent from a text such as ``{'NORM': 100.0, 'SR': 0.0}``.
 
-    Nothing in the text is run: it is read as a literal.
+    The text is read as a literal; no code in it runs.
 
     Raises:
-        RecordingError: it is no such text.
+        RecordingError: the text is something else.
     """
     try:
         statements = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise RecordingError(f"scp_codes '{text:.60}' are no Python literal") from error
+        raise RecordingError(f"scp_codes '{text:.60}' are not a Python literal") from error
     if not isinstance(statements, dict) or not all(isinstance(key, str) for key in statements):
-        raise RecordingError(f"scp_codes '{text:.60}' are no dict of statements")
+        raise RecordingError(f"scp_codes '{text:.60}' are not a dict of statements")
     # bool is an int, and NaN is neither above nor below a limit.
     if not all(type(value) in (int, float) and 0 <= value <= 100 for value in statements.values()):
         raise RecordingError(f"scp_codes '{text:.60}' have a likelihood that is not 0 to 100 percent")
     return statements
 
 
-def _rows(source: Path) -> list[Row]:
-    """The rows of the table."""
-    path = source / DATABASE
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the table; a missing field is empty."""
     if not path.is_file():
-        raise DataSetError(f"{source}: no {DATABASE} in it: name the folder of PTB-XL as it was unpacked")
+        raise DataSetError(f"{path.parent} has no {DATABASE}: name the unpacked folder of PTB-XL")
     try:
-        # The reports, which are not read, are in several languages and may be damaged.
+        # The reports are in several languages and may be damaged; they are not used.
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             reader = csv.DictReader(file)
             if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
-                raise DataSetError(f"{path}: no column {missing[0]}")
-            return list(reader)
+                raise DataSetError(f"{path} has no column {missing[0]}")
+            columns = (*_COLUMNS, "heart_axis")
+            return [{column: (row.get(column) or "").strip() for column in columns} for row in reader]
     except csv.Error as error:
-        raise DataSetError(f"{path}: no table in CSV: {error}") from error
+        raise DataSetError(f"{path} is not a CSV table: {error}") from error
 
 
-def _listed(source: Path, row: Row, file_column: str, least_likelihood: float, report: Report) -> ListedRecording:
-    """A row as a recording."""
-    published = _field(row, "ecg_id")
-    if not (published.isascii() and published.isdigit()):
-        raise RecordingError(f"ecg_id '{published}' is no number")
-    if not (file := _field(row, file_column)):
+def _read(source: Path, row: dict[str, str], file_column: str, likelihood: float) -> Published:
+    """Read the recording of a row."""
+    if not (row["ecg_id"].isascii() and row["ecg_id"].isdigit()):
+        raise RecordingError(f"ecg_id '{row['ecg_id']}' is not a number")
+    if not row[file_column]:
         raise RecordingError(f"its row has no {file_column}")
-    statements = parse_statements(_field(row, "scp_codes"))
-    terms = [code for code, likelihood in statements.items() if likelihood == 0 or likelihood >= least_likelihood]
-    if axis := _field(row, "heart_axis"):
-        terms.append(f"heart_axis={axis}")
-    return ListedRecording(
-        published,
-        record_name("PTBXL", published.zfill(5)),
-        tuple(terms),
-        _age(_field(row, "age"), published, report),
-        known_sex(_field(row, "sex").removesuffix(".0"), _SEXES, published, report),
-        partial(read_recording, source / f"{file}.hea"),
-    )
-
-
-def _age(text: str, published: str, report: Report) -> float:
-    """Age in years; over 89 is no number of years, and becomes NaN."""
-    return math.nan if text in (f"{OVER_89:g}", f"{OVER_89}") else age_in_years(text, published, report)
-
-
-def _field(row: Row, column: str) -> str:
-    return (row.get(column) or "").strip()
+    statements = parse_statements(row["scp_codes"])
+    terms = [code for code, known in statements.items() if known == 0 or known >= likelihood]
+    if row["heart_axis"]:
+        terms.append(f"heart_axis={row['heart_axis']}")
+    age = "" if row["age"] in OVER_89 else row["age"]
+    sex = row["sex"].removesuffix(".0")
+    return Published(row["ecg_id"], read_recording(source / f"{row[file_column]}.hea"), tuple(terms), age, sex)

@@ -1,4 +1,1 @@
-"""The experiments: Table 1 (``table1``), its ablations (``ablations``), the U-Net (``pvc_unet``, ``pvc_challenge``).
-
-These are commands; the other modules are what they share.
-"""
+"""The experiments that train the entry: Table 1 (``table1``) and what the paper's choices bring (``ablations``)."""

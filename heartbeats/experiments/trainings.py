@@ -1,9 +1,11 @@
-"""Trainings, one a seed, and what the rows of the paper's Table 1 answer by their networks on each set."""
+"""Train once per seed, and let the rows of the paper's Table 1 answer on each set of recordings."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,27 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import read_weights
-from heartbeats.challenge.scoring import merge_equivalent
+from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
 from heartbeats.classification.classifier import Classifier, Evidence, decide, search_threshold
+from heartbeats.common.bootstrap import bootstrap_interval
 from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings, Settings
 from heartbeats.ecg.header import find_headers, source_of
-from heartbeats.experiments.intervals import Answers
 from heartbeats.experiments.plan import Plan
 from heartbeats.preparation.prepared import Failure, Prepared
 from heartbeats.preparation.store import stored
 from heartbeats.training.cohort import CohortError, drawn, select_recordings, validates
 from heartbeats.training.pipeline import train_entry
 
-__all__ = ["AS_PAPER", "ENTRY", "FULL", "ROWS", "TEST", "UNSEEN", "Scored", "SeedSets", "scored_seeds"]
-
 log = logging.getLogger(__name__)
 
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
 FOLDS = 10
-ENTRY = "whole entry"  # a row of all members and the decision as it is set
-# Which members, and whether the rule, make a row of Table 1; its name is to be formatted with the members' seconds.
+ENTRY = "whole entry"  # a row with all members and the decision of the settings
+# The members of each row of Table 1, and whether it has the bradycardia rule. {0:g} is the seconds of the first member.
 ROWS = {
     "{0:g} s": ((0,), False),
     "{1:g} s": ((1,), False),
@@ -44,15 +44,67 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The names of recordings, and their true and answered labels, shape (recordings, classes of the scorer)."""
+
+    names: tuple[str, ...]
+    labels: Labels
+    binary: Labels
+
+    def score(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
+        """Return the challenge score of all recordings, or of those in ``rows``."""
+        return challenge_metric(self.labels[rows], self.binary[rows], read_weights())
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean challenge score of several trainings, its 95 % interval, and the mean number of recordings."""
+
+    mean: float
+    low: float
+    high: float
+    recordings: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def estimate(runs: Sequence[Answers], baseline: Sequence[Answers] = ()) -> Estimate:
+    """Return the mean over trainings of the challenge score, or of its difference from ``baseline``, run by run.
+
+    The bootstrap draws trainings and recordings. A recording is drawn for all trainings that answered it.
+
+    Raises:
+        ValueError: a training and its baseline answered different recordings.
+    """
+    if baseline and [run.names for run in runs] != [other.names for other in baseline]:
+        raise ValueError("the answers to compare are of different recordings")
+
+    def value(i: int, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
+        return runs[i].score(rows) - (baseline[i].score(rows) if baseline else 0.0)
+
+    names = np.unique([name for run in runs for name in run.names])
+    places = [np.searchsorted(names, run.names) for run in runs]
+
+    def mean(seeds: npt.NDArray[np.intp], recordings: npt.NDArray[np.intp]) -> np.floating:
+        times = np.bincount(recordings, minlength=len(names))
+        return np.mean([value(i, np.repeat(np.arange(len(places[i])), times[places[i]])) for i in seeds])
+
+    low, high = bootstrap_interval(mean, len(runs), len(names))
+    recordings = round(np.mean([len(run.names) for run in runs]))
+    return Estimate(float(np.mean([value(i) for i in range(len(runs))])), float(low), float(high), recordings)
+
+
+@dataclass(frozen=True)
 class Scored:
-    """A set of recordings as one seed's networks see it.
+    """A set of recordings with the probabilities of one seed's networks.
 
     Attributes:
         names, digests: of the recordings.
         labels: as published, shape (recordings, 27).
-        evidence: of the recordings, besides the networks' probabilities.
+        evidence: other than the probabilities.
         members: probabilities, shape (members, recordings, 27).
-        decision: how labels are decided, but for the bradycardia rule, which in Table 1 is a matter of the row.
+        decision: how labels are decided; the rows of Table 1 replace only its bradycardia rule.
     """
 
     names: tuple[str, ...]
@@ -63,46 +115,44 @@ class Scored:
     decision: DecisionSettings
 
     def part(self, chosen: Labels) -> Scored:
-        """The recordings chosen, shape (recordings,)."""
+        """Return the chosen recordings; ``chosen`` has the shape (recordings,)."""
         kept = np.flatnonzero(chosen)
         names, digests = (tuple(values[i] for i in kept) for values in (self.names, self.digests))
         evidence = self.evidence.part(kept)
         return Scored(names, digests, self.labels[kept], evidence, self.members[:, kept], self.decision)
 
-    def folds(self) -> list[tuple[Scored, Scored]]:
-        """Each tenth and the other nine, in the order of a draw that no split into training and validation uses.
-
-        Recordings of one signal are together. Halves would not do: with some 15 recordings each, the threshold that one
-        half wants is a matter of chance.
-        """
-        order = sorted(set(self.digests), key=lambda digest: drawn(digest, by="folds"))
-        fold_of = {digest: i * FOLDS // len(order) for i, digest in enumerate(order)}
-        fold = np.array([fold_of[digest] for digest in self.digests])
-        return [(self.part(fold == each), self.part(fold != each)) for each in np.unique(fold)]
-
     def threshold(self, row: str) -> float:
-        """The threshold of best challenge score on these recordings."""
+        """Return the threshold with the best challenge score on these recordings."""
         probabilities, decision = self._of(row)
         return search_threshold(probabilities, self.evidence, self.labels, decision).threshold
 
     def answers(self, row: str, threshold: float) -> Answers:
-        """What a row of the table answers at a threshold."""
+        """Return the answers of a row at a threshold."""
         probabilities, decision = self._of(row)
         labels = decide(probabilities, self.evidence, threshold, decision)
         weights = read_weights()
         return Answers(self.names, merge_equivalent(self.labels, weights), merge_equivalent(labels, weights))
 
+    def folds(self) -> list[Labels]:
+        """Return which recordings are in each tenth. The draw is independent of training and validation.
+
+        Recordings of one signal are in one tenth. Halves are too small: with some 15 recordings the best threshold
+        depends on chance.
+        """
+        order = sorted(set(self.digests), key=lambda digest: drawn(digest, by="folds"))
+        fold_of = {digest: i * FOLDS // len(order) for i, digest in enumerate(order)}
+        fold = np.array([fold_of[digest] for digest in self.digests])
+        return [fold == each for each in np.unique(fold)]
+
     def answers_by_folds(self, row: str) -> Answers:
-        """What a row answers where each tenth of the recordings has the threshold of the other nine."""
-        tenths = [tenth.answers(row, others.threshold(row)) for tenth, others in self.folds()]
-        return Answers(
-            names=tuple(name for tenth in tenths for name in tenth.names),
-            labels=np.concatenate([tenth.labels for tenth in tenths]),
-            binary=np.concatenate([tenth.binary for tenth in tenths]),
-        )
+        """Return the answers of a row, each tenth at the threshold of the other nine."""
+        answers = self.answers(row, threshold=0.5)
+        for fold in self.folds():
+            answers.binary[fold] = self.part(fold).answers(row, self.part(~fold).threshold(row)).binary
+        return answers
 
     def _of(self, row: str) -> tuple[Floats, DecisionSettings]:
-        """A row's probabilities, and how it decides."""
+        """Return the probabilities and the decision of a row."""
         if row == ENTRY:
             return self.members.mean(axis=0), self.decision
         members, rule = ROWS[row]
@@ -111,17 +161,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class SeedSets:
-    """The sets that one seed's networks are scored on: the 20 %, external ones by their names, and all of DATA."""
+    """The sets that one seed's networks are scored on: the 20 %, external sets by name, and all of DATA."""
 
     test: Scored
     external: dict[str, Scored]
     full: Scored
 
     def answers(self, row: str) -> dict[str, dict[str, Answers]]:
-        """What a row answers on each set, by where the threshold comes from.
+        """Return the answers of a row by set and by source of the threshold.
 
-        The paper's is that of best challenge score on the 20 %, which are recordings not scored where another set is.
-        The full training set holds them, and has a threshold from other recordings only if there is an external set.
+        The paper's threshold has the best challenge score on the 20 %. For an external set, these are other recordings.
+        The full training set contains them, so it needs an external set for a threshold from other recordings.
         """
         papers = self.test.threshold(row)
         answers = {TEST: {AS_PAPER: self.test.answers(row, papers), UNSEEN: self.test.answers_by_folds(row)}}
@@ -134,11 +184,11 @@ class SeedSets:
 
 
 def scored_seeds(plan: Plan) -> list[SeedSets]:
-    """Train what is missing, and let the networks of each seed see each of the sets.
+    """Train each seed that is not trained yet, and let its networks read each set.
 
     Raises:
-        CohortError: a set holds no recordings, or none is left to train with.
-        TrainingError: a network's loss, or what it answers, is no number.
+        CohortError: a set has no recordings, or none is left to train with.
+        TrainingError: a loss or an answer is not a finite number.
         OSError: the data cannot be read, or the folder of models cannot be written.
     """
     external = {name: find_headers(folder) for name, folder in plan.external.items()}
@@ -152,28 +202,27 @@ def scored_seeds(plan: Plan) -> list[SeedSets]:
 
 
 def _seed_sets(plan: Plan, external: dict[str, list[Path]], seed: int) -> SeedSets:
-    """Train one seed, and let its networks see each of the sets."""
-    settings = dataclasses.replace(plan.settings, training=dataclasses.replace(plan.settings.training, seed=seed))
     directory = plan.out / f"seed{seed}"
+    store = os.path.relpath(plan.prepared, directory)
+    cohort = dataclasses.replace(plan.settings.cohort, seed=seed, store=store)
+    training = dataclasses.replace(plan.settings.training, seed=seed)
+    settings = dataclasses.replace(plan.settings, cohort=cohort, training=training)
     classifier = train_entry(plan.data, directory, settings)
-    full = _seen("training data", classifier, find_headers(plan.data), settings, directory)
+    full = _read_set("training data", classifier, find_headers(plan.data), settings, plan.prepared)
     validating = np.array([validates(digest, settings) for digest in full.digests])
     if not validating.any():
-        raise CohortError(f"{plan.data}: no recordings validate with seed {seed}: there is nothing to score")
-    everything = dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=()))
-    return SeedSets(
-        test=full.part(validating),
-        external={name: _seen(name, classifier, files, everything, directory) for name, files in external.items()},
-        full=full,
-    )
+        raise CohortError(f"{plan.data}: no recordings validate with seed {seed}, so there is nothing to score")
+    everything = dataclasses.replace(settings, cohort=dataclasses.replace(cohort, excluded_sources=()))
+    sets = {name: _read_set(name, classifier, files, everything, plan.prepared) for name, files in external.items()}
+    return SeedSets(full.part(validating), sets, full)
 
 
-def _seen(name: str, classifier: Classifier, header_files: list[Path], settings: Settings, directory: Path) -> Scored:
-    """What the networks make of recordings with a scored label; those that cannot be used are left out."""
-    selection = select_recordings(header_files, settings.cohort)
+def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Settings, store: Path) -> Scored:
+    """Return the probabilities of recordings with a scored label; name recordings that cannot be used."""
+    selection = select_recordings(files, settings.cohort)
     if not selection.header_files:
         raise CohortError(f"{name}: no recordings with a scored label to score")
-    prepared = stored(selection.header_files, directory / settings.cohort.store, settings.preparation)
+    prepared = stored(selection.header_files, store, settings.preparation)
     for failure in prepared:
         if isinstance(failure, Failure):
             log.warning("%s: %s is left out: %s", name, printable(failure.name), printable(failure.reason))

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from heartbeats.common.console import path_argument
 from heartbeats.common.errors import one_line_errors
 from heartbeats.simulation.cohort import simulate_cohort
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Simulate a cohort."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m heartbeats.simulation",
-        description="Write simulated 12-lead ECG recordings in the PhysioNet/CinC Challenge 2020's format.",
-        epilog="No patient is in them: they show that a program works, not how well it reads real ECGs.",
+        description="Write simulated 12-lead ECG recordings in the format of the PhysioNet/CinC Challenge 2020.",
+        epilog="They are of no patients: they show that a program works, not how well it reads real ECGs.",
     )
-    parser.add_argument("out", type=path_argument, metavar="OUT", help="a new or an empty folder")
+    parser.add_argument("out", type=path_argument, metavar="OUT", help="a new or empty folder")
     parser.add_argument("--records", type=int, default=300, help="number of recordings (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed, the same bytes (default: %(default)s)")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal files (default: %(default)s)")
+    options = parser.parse_args()
     with one_line_errors("heartbeats.simulation"):
         simulate_cohort(options.out, records=options.records, seed=options.seed)
-    print(f"{options.out}: {options.records} simulated recordings; no patient is in them")
-
-
-if __name__ == "__main__":
-    main()
+    print(f"{options.out}: {options.records} simulated recordings; they are of no patients")

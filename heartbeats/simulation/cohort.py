@@ -1,12 +1,12 @@
-"""Folders of simulated recordings, named, labelled and written as in the Challenge's sources.
+"""Simulate a folder of recordings with the names, headers and labels of the Challenge's sources.
 
-Where a simulated cohort deviates from the real ones:
-- Every diagnosis is as frequent in one source as in the next, and the rare ones are more frequent than in reality.
-- INCART's records (I) last 60 s, not 30 min, so that one of them does not outweigh a small cohort.
-- PTB-XL (HR) has ventricular premature beats under the scored code 427172004, not under the unscored 164884008.
+It differs from the real folders:
+- Every diagnosis is equally frequent in all sources, and rare ones are more frequent than in reality.
+- INCART's records (I) last 60 s instead of 30 min, because one of them would outweigh a small cohort.
+- PTB-XL (HR) has ventricular premature beats under the scored code 427172004 instead of 164884008.
 
-As in the real ones, CPSC (A) carries labels only out of its own nine, whatever else was simulated, and sinus rhythm
-only as the one label: the relabelling of CPSC has something to find.
+As in the real folders, CPSC (A) writes only its own nine labels, and sinus rhythm only alone. So relabelling has
+something to find.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -25,26 +25,19 @@ from heartbeats.common.files import write_text
 from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.ecg.record_writer import make_empty_folder, write_record
 from heartbeats.ecg.recording import Recording
-from heartbeats.simulation.codes import Code, SimulationError, contradiction
 from heartbeats.simulation.heart_vector import simulate_recording
+from heartbeats.simulation.rhythm import Code, SimulationError, contradiction
 
-__all__ = ["simulate_cohort"]
 
-
-@dataclass(frozen=True)
-class Source:
-    """A source of the Challenge.
-
-    sampling_rate in Hz; share: its number of records in the training data of 2020; seconds: lengths, as often as there;
-    written: date and time on the first line of its headers.
-    """
+class Source(NamedTuple):
+    """A source of the Challenge, with its number of records in 2020, and lengths as frequent as there."""
 
     prefix: str
     digits: int
     sampling_rate: int
-    share: int
+    records: int
     seconds: tuple[float, ...]
-    written: str
+    date: str
 
 
 _CPSC_SECONDS = (*(10,) * 8, 6, 8, 11, 12, 12, 13, 14, 15, 15, 16, 17, 20, 24, 30, 45, 60)
@@ -56,7 +49,7 @@ _SOURCES = (
     Source("HR", 5, 500, 21837, (10,), "04-Jun-2020 15:11:55"),  # PTB-XL
     Source("E", 5, 500, 10344, (*(10,) * 19, 5), "05-May-2020 09:49:17"),  # Georgia
 )
-# Codes that a source writes in the place of ``Code``'s.
+# Sources that write other codes than ``Code`` for the same diagnosis.
 _SOURCE_CODES = {
     "A": {Code.RBBB: "59118001", Code.PVC: CPSC_PVC},
     "E": {Code.RBBB: "59118001", Code.PVC: "17338001"},
@@ -65,6 +58,7 @@ _CPSC_CODES = {
     *(Code.SINUS_RHYTHM, Code.FIBRILLATION, Code.AV_BLOCK, Code.LBBB, Code.RBBB, Code.PAC, Code.PVC),
     *(Code.ST_DEPRESSION, Code.ST_ELEVATION),
 }
+# How often each rhythm occurs; the shares add up to 1.
 _RHYTHMS: dict[tuple[Code, ...], float] = {
     (Code.SINUS_RHYTHM,): 0.46,
     (Code.SINUS_BRADYCARDIA,): 0.09,
@@ -79,6 +73,7 @@ _RHYTHMS: dict[tuple[Code, ...], float] = {
     (Code.PACING,): 0.06,
     (Code.PACING, Code.FIBRILLATION): 0.01,
 }
+# How often each other diagnosis is drawn.
 _OTHERS = {
     Code.AV_BLOCK: 0.09,
     Code.RBBB: 0.10,
@@ -100,41 +95,40 @@ the PhysioNet/CinC Challenge 2020, for demonstrations and tests of programs. Do 
 
 
 def simulate_cohort(directory: Path, *, records: int, seed: int) -> None:
-    """Write simulated recordings in the Challenge's format: NAME.mat and NAME.hea of each, and a README.txt.
+    """Write simulated recordings in the Challenge's format: NAME.mat, NAME.hea and one README.txt.
 
-    The same seed gives the same bytes; record k is the same however many follow it.
+    Equal seeds give equal files. A recording does not depend on how many follow it.
 
     Args:
-        directory: new or empty.
-        records: how many, 1 or more.
-        seed: 0 or more.
+        directory: a new or empty folder.
+        records: how many, at least 1.
+        seed: at least 0.
 
     Raises:
-        SimulationError: no records, or a negative seed.
-        FileExistsError: the directory is a file or holds something already, which is left as it is.
+        SimulationError: ``records`` or ``seed`` is too small.
+        FileExistsError: ``directory`` is a file or is not empty; it stays as it is.
     """
     if records < 1 or seed < 0:
-        raise SimulationError(f"{records} records with seed {seed}: give 1 or more, and a seed of 0 or more")
+        raise SimulationError(f"{records} records with seed {seed}: give at least 1 record and a seed of 0 or more")
     make_empty_folder(directory)
     write_text(directory / "README.txt", _README.format(records=records, seed=seed))
-    shares = np.array([source.share for source in _SOURCES], dtype=float)
+    shares = np.array([source.records for source in _SOURCES], dtype=float)
     written: Counter[Source] = Counter()
     for record in tqdm(range(records), desc="simulating", unit="recording", disable=None):
         rng = np.random.default_rng([seed, record])
         source = _SOURCES[rng.choice(len(_SOURCES), p=shares / shares.sum())]
         written[source] += 1
-        _simulate_record(rng, directory, source, f"{source.prefix}{written[source]:0{source.digits}d}")
+        _write_recording(rng, directory, source, f"{source.prefix}{written[source]:0{source.digits}d}")
 
 
-def _simulate_record(rng: np.random.Generator, directory: Path, source: Source, name: str) -> None:
-    """Simulate a patient of this source, and write the recording."""
+def _write_recording(rng: np.random.Generator, directory: Path, source: Source, name: str) -> None:
     diagnoses = _draw_diagnoses(rng)
     while not (labels := _labels(source, diagnoses)):
         diagnoses = _draw_diagnoses(rng)
     seconds = float(rng.choice(source.seconds))
     signal = simulate_recording(rng, diagnoses=diagnoses, sampling_rate=source.sampling_rate, seconds=seconds)
     later = rng.uniform() < 0.2
-    unit = "mv" if rng.uniform() < 0.05 else "mV"  # as some early headers
+    unit = "mv" if rng.uniform() < 0.05 else "mV"  # some early headers write mv
     age = math.nan if rng.uniform() < 0.03 else int(np.clip(rng.normal(61, 17), 18, 95))
     sex = str(rng.choice(["Male", "Female"]))
     write_record(
@@ -142,13 +136,13 @@ def _simulate_record(rng: np.random.Generator, directory: Path, source: Source, 
         Recording(name, signal, source.sampling_rate, STANDARD_LEADS, age, sex, labels),
         later_dialect=later,
         unit=unit,
-        date="" if later else source.written,
+        date="" if later else source.date,
         notes={"Simulated": "by HeartBeats, not a patient"},
     )
 
 
 def _draw_diagnoses(rng: np.random.Generator) -> set[Code]:
-    """Draw a rhythm and what else is the matter, anew until nothing excludes another."""
+    """Draw a rhythm and other diagnoses; repeat until no two exclude each other."""
     rhythms, odds = list(_RHYTHMS), np.array(list(_RHYTHMS.values()))
     while True:
         rhythm = rhythms[rng.choice(len(rhythms), p=odds / odds.sum())]
@@ -159,7 +153,7 @@ def _draw_diagnoses(rng: np.random.Generator) -> set[Code]:
 
 
 def _labels(source: Source, diagnoses: Collection[Code]) -> tuple[str, ...]:
-    """Return the codes that a source writes for these diagnoses; none where CPSC has no word for any of them."""
+    """Return the codes that a source writes for these diagnoses; none if CPSC has a label for none of them."""
     if source.prefix == "A":
         diagnoses = _CPSC_CODES.intersection(diagnoses)
         diagnoses = diagnoses - {Code.SINUS_RHYTHM} or diagnoses

@@ -1,44 +1,111 @@
-"""Rhythms: when, and from where, atria and ventricles are activated."""
+"""Simulate a rhythm: which diagnoses go together, and when the atria and the ventricles are activated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.simulation.codes import Code
-
-__all__ = ["Floats", "Rhythm", "simulate_rhythm"]
+from heartbeats.challenge.diagnoses import CPSC_PVC
+from heartbeats.common.errors import HeartBeatsError
 
 Floats = npt.NDArray[np.float64]
-_BEFORE = 2.0  # s that a rhythm runs before the recording begins: the first waves may be of a beat before it
+
+_BEFORE = 2.0  # s; the rhythm starts before the recording, so that the first waves can belong to an earlier beat
+_NONE = np.empty(0)
 
 
-@dataclass(frozen=True)
-class Rhythm:
-    """Onsets of all activations in s from the start of the recording, ascending, by where they arise.
+class SimulationError(HeartBeatsError, ValueError):
+    """The simulation cannot make what the caller asks for."""
 
-    sinus, premature, flutter, fibrillation: in the atria, seen as P, P', F and f waves; conducted: of the ventricles
-    through the conduction system, or by a pacemaker; ectopic: of the ventricles from a focus of their own.
+
+class Code(StrEnum):
+    """The diagnoses that can be simulated, by their SNOMED CT codes."""
+
+    SINUS_RHYTHM = "426783006"
+    SINUS_BRADYCARDIA = "426177001"
+    SINUS_TACHYCARDIA = "427084000"
+    SINUS_ARRHYTHMIA = "427393009"
+    BRADYCARDIA = "426627000"  # here: a slow rhythm that does not come from the sinus node
+    FIBRILLATION = "164889003"
+    FLUTTER = "164890007"
+    PACING = "10370003"
+    AV_BLOCK = "270492004"
+    RBBB = "713427006"
+    LBBB = "164909002"
+    PAC = "284470004"
+    PVC = "427172004"
+    LEFT_AXIS = "39732003"
+    RIGHT_AXIS = "47665007"
+    LOW_VOLTAGE = "251146004"
+    T_INVERSION = "59931005"
+    ST_DEPRESSION = "429622005"
+    ST_ELEVATION = "164931005"
+
+
+# Other codes of the same diagnoses.
+_SYNONYMS = {"59118001": Code.RBBB, "17338001": Code.PVC, CPSC_PVC: Code.PVC}
+_SINUS_RATES = {Code.SINUS_RHYTHM, Code.SINUS_BRADYCARDIA, Code.SINUS_TACHYCARDIA}
+_NOT_SINUS = {Code.FIBRILLATION, Code.FLUTTER, Code.BRADYCARDIA, Code.PACING}
+_ST_AND_T = {Code.T_INVERSION, Code.ST_DEPRESSION, Code.ST_ELEVATION}
+# A diagnosis of the first set excludes every other diagnosis of the second set.
+_CONFLICTS: tuple[tuple[set[Code], set[Code]], ...] = (
+    (_SINUS_RATES, _SINUS_RATES),
+    ({Code.SINUS_ARRHYTHMIA}, {Code.SINUS_TACHYCARDIA}),
+    ({*_SINUS_RATES, Code.SINUS_ARRHYTHMIA, Code.AV_BLOCK, Code.PAC}, _NOT_SINUS),
+    ({Code.FLUTTER}, {Code.FIBRILLATION, Code.PACING}),
+    ({Code.PACING}, {Code.BRADYCARDIA, Code.RBBB, Code.LEFT_AXIS, Code.RIGHT_AXIS, Code.LOW_VOLTAGE}),
+    ({Code.LBBB, Code.PACING}, {Code.LBBB, Code.PACING, *_ST_AND_T}),  # ST and T follow from the wide QRS
+    ({Code.LBBB}, {Code.RBBB, Code.RIGHT_AXIS}),
+    ({Code.LEFT_AXIS}, {Code.RIGHT_AXIS}),
+    ({Code.ST_DEPRESSION}, {Code.ST_ELEVATION}),
+)
+
+
+def contradiction(codes: Collection[Code]) -> tuple[Code, Code] | None:
+    """Return two diagnoses that exclude each other, or None."""
+    for some, others in _CONFLICTS:
+        for code in sorted(some.intersection(codes)):
+            for other in sorted(others.intersection(codes) - {code}):
+                return code, other
+    return None
+
+
+def checked_codes(diagnoses: Collection[str]) -> set[Code]:
+    """Return the diagnoses as codes.
+
+    Raises:
+        SimulationError: a code cannot be simulated, or two codes exclude each other.
+    """
+    unknown = sorted(set(diagnoses) - set(Code) - set(_SYNONYMS))
+    if unknown:
+        raise SimulationError(f"cannot simulate {', '.join(unknown)}: choose from {', '.join(Code)}")
+    codes = {_SYNONYMS.get(code) or Code(code) for code in diagnoses}
+    if pair := contradiction(codes):
+        raise SimulationError(" and ".join(f"{code} ({code.name})" for code in pair) + " exclude each other")
+    return codes
+
+
+class Rhythm(NamedTuple):
+    """Times of all activations in s from the start of the recording, ascending.
+
+    conducted: ventricles, through the AV node or by a pacemaker; ectopic: ventricles, from a focus in them; sinus,
+    premature, flutter, fibrillation: atria, which give P, P', F and f waves.
     """
 
     conducted: Floats
-    sinus: Floats = field(default_factory=lambda: np.empty(0))
-    premature: Floats = field(default_factory=lambda: np.empty(0))
-    flutter: Floats = field(default_factory=lambda: np.empty(0))
-    fibrillation: Floats = field(default_factory=lambda: np.empty(0))
-    ectopic: Floats = field(default_factory=lambda: np.empty(0))
-
-    @property
-    def qrs(self) -> Floats:
-        """Onsets of all QRS complexes."""
-        qrs: Floats = np.sort(np.concatenate([self.conducted, self.ectopic]))
-        return qrs
+    ectopic: Floats = _NONE
+    sinus: Floats = _NONE
+    premature: Floats = _NONE
+    flutter: Floats = _NONE
+    fibrillation: Floats = _NONE
 
 
 def simulate_rhythm(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
-    """Let the pacemaker that these diagnoses imply lead for so many seconds, then add ventricular premature beats."""
+    """Simulate the rhythm of these diagnoses, with ventricular premature beats if they are among them."""
     if Code.PACING in codes:
         rhythm = _paced(rng, codes, seconds)
     elif Code.FLUTTER in codes:
@@ -53,7 +120,7 @@ def simulate_rhythm(rng: np.random.Generator, codes: set[Code], seconds: float) 
 
 
 def _onsets(rng: np.random.Generator, intervals: Floats, seconds: float) -> Floats:
-    """Turn intervals into onsets, at a random phase, up to a second after the end."""
+    """Return onsets at these intervals, from a random phase to a second after the end."""
     onsets: Floats = np.cumsum(intervals) - _BEFORE - rng.uniform(0, intervals[0])
     return onsets[onsets < seconds + 1]
 
@@ -65,7 +132,7 @@ def _regular(rng: np.random.Generator, interval: float, seconds: float, jitter: 
 
 
 def _sinus(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
-    """Let the sinus node lead: respiration modulates R-R, premature atrial beats reset the node, the AV node delays."""
+    """Let the sinus node lead: breathing changes R-R, atrial premature beats reset the node, the AV node delays."""
     arrhythmia = Code.SINUS_ARRHYTHMIA in codes
     if Code.SINUS_BRADYCARDIA in codes:
         rate = rng.uniform(47, 55) if arrhythmia else rng.uniform(42, 56)
@@ -74,7 +141,7 @@ def _sinus(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm
     else:
         rate = rng.uniform(64, 84) if arrhythmia else rng.uniform(63, 96)
     rr = 60 / rate
-    steady = np.arange(-_BEFORE, 1.3 * seconds + _BEFORE, rr)  # a third more than needed: premature beats use up time
+    steady = np.arange(-_BEFORE, 1.3 * seconds + _BEFORE, rr)  # 30 % more, because premature beats shorten intervals
     sway = rng.uniform(0.12, 0.18) if arrhythmia else rng.uniform(0, 0.02)
     breath = np.sin(2 * np.pi * (rng.uniform(0.2, 0.3) * steady + rng.uniform()))
     intervals = rr * (1 + sway * breath + 0.008 * rng.standard_normal(len(steady)).clip(-3, 3))
@@ -85,7 +152,7 @@ def _sinus(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm
         chosen = _some(rng, np.flatnonzero((atria > rr + 0.1) & (atria < seconds - 0.5)))
         premature[chosen] = True
         intervals[chosen] *= rng.uniform(0.58, 0.72, len(chosen))
-        intervals[chosen + 1] *= rng.uniform(1.02, 1.12, len(chosen))  # the node starts anew: the pause is incomplete
+        intervals[chosen + 1] *= rng.uniform(1.02, 1.12, len(chosen))  # the node restarts: the pause is incomplete
         atria = start + np.cumsum(intervals)
     pr = rng.uniform(0.215, max(0.22, min(0.34, 0.55 * rr))) if Code.AV_BLOCK in codes else rng.uniform(0.12, 0.18)
     inside = atria < seconds + 1
@@ -93,7 +160,7 @@ def _sinus(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm
 
 
 def _flutter(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
-    """Let a circuit in the right atrium lead at about 300 a minute, of which the AV node conducts every n-th wave."""
+    """Let a circuit in the right atrium lead at about 300 per minute; the AV node conducts every n-th wave."""
     slow = Code.BRADYCARDIA in codes
     cycle = rng.uniform(0.208, 0.24) if slow else rng.uniform(0.185, 0.235)
     atria = _regular(rng, cycle, seconds, jitter=0.004)
@@ -105,7 +172,7 @@ def _flutter(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhyt
 
 
 def _fibrillation(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
-    """Let the atria fibrillate; the AV node conducts after its refractory period, at random."""
+    """Let the atria fibrillate; the AV node conducts at random after its refractory period of 0.34 s."""
     if Code.BRADYCARDIA in codes:
         intervals = rng.uniform(1.02, 1.58, int(seconds + 3 * _BEFORE))
     else:
@@ -116,14 +183,14 @@ def _fibrillation(rng: np.random.Generator, codes: set[Code], seconds: float) ->
 
 
 def _fibrillatory_waves(rng: np.random.Generator, seconds: float) -> Floats:
-    """Return onsets of f waves at 4 to 9 Hz, the rate of which wanders."""
+    """Return onsets of f waves at 4 to 9 Hz, with a rate that drifts."""
     count = int(9 * (seconds + 2 * _BEFORE)) + 1
     rate = rng.uniform(5.2, 7.5) + 0.6 * np.sin(2 * np.pi * rng.uniform(0.01, 0.03) * np.arange(count))
     return _onsets(rng, 1 / (rate + 0.5 * rng.standard_normal(count)).clip(4, 9), seconds)
 
 
 def _paced(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
-    """Let a ventricular pacemaker lead, alone with fibrillating atria, following the P waves, or in spite of them."""
+    """Let a pacemaker drive the ventricles: in fibrillation, after each P wave, or in complete AV block."""
     interval = 60 / rng.uniform(60, 80)
     if Code.FIBRILLATION in codes:
         paced = _regular(rng, interval, seconds, jitter=0)
@@ -136,9 +203,9 @@ def _paced(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm
 
 
 def _with_ventricular_premature_beats(rng: np.random.Generator, rhythm: Rhythm, seconds: float) -> Rhythm:
-    """Put early ventricular beats in the place of conducted ones.
+    """Replace some conducted beats by early ventricular ones.
 
-    The atria go on undisturbed, and what they conduct next finds the ventricles refractory: the pause is compensatory.
+    The atria continue. Their next wave meets refractory ventricles, so the pause is compensatory.
     """
     qrs = rhythm.conducted
     interval = np.diff(qrs, prepend=qrs[0])
@@ -146,11 +213,11 @@ def _with_ventricular_premature_beats(rng: np.random.Generator, rhythm: Rhythm, 
     away = (np.abs(qrs[:, np.newaxis] - rhythm.premature) > 1.4 * np.median(interval)).all(axis=1)  # from atrial ones
     chosen = _some(rng, np.flatnonzero(fits & away if (fits & away).any() else fits))
     coupling = np.maximum(0.3, rng.uniform(0.5, 0.68) * interval[chosen])
-    return replace(rhythm, conducted=np.delete(qrs, chosen), ectopic=np.sort(qrs[chosen - 1] + coupling))
+    return rhythm._replace(conducted=np.delete(qrs, chosen), ectopic=np.sort(qrs[chosen - 1] + coupling))
 
 
 def _some(rng: np.random.Generator, candidates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Choose at least one of these beats, and of many about a tenth, never one beside another."""
+    """Choose at least one of these beats, and about a tenth of many; never two neighbours."""
     if len(candidates) < 6:
         return rng.choice(candidates, 1)
     spaced = candidates[rng.integers(3) :: 3]
