@@ -163,7 +163,7 @@ def test_own_settings_are_compared_as_whole_entries(simulated, tmp_path):
 def test_settings_that_cannot_be_compared_are_refused_before_training(
     simulated, tmp_path, monkeypatch, settings, named
 ):
-    monkeypatch.setattr("heartbeats.experiments.trainings.train_entry", None)
+    monkeypatch.setattr("heartbeats.experiments.trainings.train_model", None)
     (tmp_path / "mine.toml").write_text(settings)
     with pytest.raises(SystemExit, match=named):
         ablations.main([str(simulated), str(tmp_path / "OUT"), "--compare", str(tmp_path / "mine.toml")])

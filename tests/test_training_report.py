@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import TINY, ecg
-from heartbeats.classification.classifier import Evidence
 from heartbeats.training.cohort_summary import describe_cohort
 from pages_read import Page, written
 
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
+from heartbeats.classification.decision import Evidence
 from heartbeats.reports.training_report import training_report
 from heartbeats.training import pipeline as entry
 from heartbeats.training.cohort import build_cohort
-from heartbeats.training.pipeline import train_entry
+from heartbeats.training.pipeline import train_model
 from heartbeats.training.validation_table import (
     VALIDATION_FILE,
     Validation,
@@ -74,7 +74,7 @@ def test_the_report_says_what_the_model_file_says(model_directory):
 def test_the_report_is_made_again_by_the_same_call(simulated, copied):
     before = {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()}
     (copied / "report.html").unlink()
-    train_entry(simulated, copied, TINY)
+    train_model(simulated, copied, TINY)
     assert {path.name: path.read_bytes() for path in copied.iterdir() if path.is_file()} == before
 
 
@@ -82,7 +82,7 @@ def test_a_report_that_fails_fails_no_training_and_is_told(simulated, copied, ca
     (copied / "report.html").unlink()
     table = (copied / VALIDATION_FILE).read_text()
     (copied / VALIDATION_FILE).write_text(table[: len(table) // 2])
-    assert train_entry(simulated, copied, TINY).threshold
+    assert train_model(simulated, copied, TINY).threshold
     assert "report.html could not be made; the model is complete" in caplog.text
     assert "validation.csv is not a table of validation recordings, or is damaged" in caplog.text
     assert not (copied / "report.html").exists()
@@ -98,19 +98,19 @@ def test_another_model_leaves_no_earlier_report_beside_it(simulated, copied, mon
     with monkeypatch.context() as killed:
         killed.setattr(entry, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            train_entry(simulated, copied, other)
+            train_model(simulated, copied, other)
     assert not (copied / "report.html").exists()
     assert (copied / "model.json").exists() == (what == "decision")
     if what == "decision":
         monkeypatch.setattr(entry, "train_network", None)
-    assert train_entry(simulated, copied, other).settings == other
+    assert train_model(simulated, copied, other).settings == other
     assert (copied / "report.html").exists()
 
 
 def test_a_training_without_validation_recordings_says_so(write_record, tmp_path):
     for i in range(4):
         write_record(f"A000{i}", ecg(rate=60), folder=tmp_path / "data", comments="")
-    train_entry(tmp_path / "data", tmp_path / "model", TINY)
+    train_model(tmp_path / "data", tmp_path / "model", TINY)
     page = (tmp_path / "model/report.html").read_text(encoding="utf-8")
     assert "No recordings were left to validate with" in page
     assert "threshold is the paper's" in " ".join(page.split())

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from heartbeats.classification.classifier import Evidence
 
 from heartbeats.challenge.diagnoses import CLASSES, SINUS_RHYTHM
+from heartbeats.classification.decision import Evidence
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.experiments.trainings import AS_PAPER, FULL, ROWS, TEST, UNSEEN, Answers, Scored, SeedSets, estimate
 from heartbeats.training.cohort import drawn

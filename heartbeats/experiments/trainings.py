@@ -14,16 +14,19 @@ import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import read_weights
 from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
-from heartbeats.classification.classifier import Classifier, Evidence, decide, search_threshold
+from heartbeats.classification.decision import Evidence, decide
+from heartbeats.classification.ensemble import Classifier
+from heartbeats.classification.threshold import search_threshold
 from heartbeats.common.bootstrap import bootstrap_interval
 from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings, Settings
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.plan import Plan
-from heartbeats.preparation.prepared import Failure, Prepared
-from heartbeats.preparation.store import stored
-from heartbeats.training.cohort import CohortError, drawn, select_recordings, validates
-from heartbeats.training.pipeline import train_entry
+from heartbeats.preparation.cache import prepare_files
+from heartbeats.preparation.prepared import PreparedRecording
+from heartbeats.preparation.workers import Failure
+from heartbeats.training.cohort import CohortError, draw, select_recordings, validates
+from heartbeats.training.pipeline import train_model
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ class Estimate:
 def estimate(runs: Sequence[Answers], baseline: Sequence[Answers] = ()) -> Estimate:
     """Return the mean over trainings of the challenge score, or of its difference from ``baseline``, run by run.
 
-    The bootstrap draws trainings and recordings. A recording is drawn for all trainings that answered it.
+    The bootstrap draws trainings and recordings. A recording is draw for all trainings that answered it.
 
     Raises:
         ValueError: a training and its baseline answered different recordings.
@@ -139,7 +142,7 @@ class Scored:
         Recordings of one signal are in one tenth. Halves are too small: with some 15 recordings the best threshold
         depends on chance.
         """
-        order = sorted(set(self.digests), key=lambda digest: drawn(digest, by="folds"))
+        order = sorted(set(self.digests), key=lambda digest: draw(digest, seed="folds"))
         fold_of = {digest: i * FOLDS // len(order) for i, digest in enumerate(order)}
         fold = np.array([fold_of[digest] for digest in self.digests])
         return [fold == each for each in np.unique(fold)]
@@ -207,7 +210,7 @@ def _seed_sets(plan: Plan, external: dict[str, list[Path]], seed: int) -> SeedSe
     cohort = dataclasses.replace(plan.settings.cohort, seed=seed, store=store)
     training = dataclasses.replace(plan.settings.training, seed=seed)
     settings = dataclasses.replace(plan.settings, cohort=cohort, training=training)
-    classifier = train_entry(plan.data, directory, settings)
+    classifier = train_model(plan.data, directory, settings)
     full = _read_set("training data", classifier, find_headers(plan.data), settings, plan.prepared)
     validating = np.array([validates(digest, settings) for digest in full.digests])
     if not validating.any():
@@ -222,12 +225,12 @@ def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Se
     selection = select_recordings(files, settings.cohort)
     if not selection.header_files:
         raise CohortError(f"{name}: no recordings with a scored label to score")
-    prepared = stored(selection.header_files, store, settings.preparation)
+    prepared = prepare_files(selection.header_files, store, settings.preparation)
     for failure in prepared:
         if isinstance(failure, Failure):
             log.warning("%s: %s is left out: %s", name, printable(failure.name), printable(failure.reason))
-    kept = np.array([isinstance(recording, Prepared) for recording in prepared])
-    recordings = [recording for recording in prepared if isinstance(recording, Prepared)]
+    kept = np.array([isinstance(recording, PreparedRecording) for recording in prepared])
+    recordings = [recording for recording in prepared if isinstance(recording, PreparedRecording)]
     if not recordings:
         raise CohortError(f"{name}: no recordings that can be read")
     signals = [recording.signal for recording in recordings]
@@ -236,6 +239,6 @@ def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Se
         digests=tuple(recording.digest for recording in recordings),
         labels=selection.labels[kept],
         evidence=Evidence.of(recordings, settings.decision),
-        members=np.stack([m.inference.probabilities(signals, seconds=m.seconds) for m in classifier.members]),
+        members=np.stack([m.inference.probabilities(signals) for m in classifier.members]),
         decision=settings.decision,
     )
