@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.challenge.outputs import Diagnosis, unclassified
+from heartbeats.challenge.outputs import Prediction, unclassified
 from heartbeats.classification.classifier import Classifier, load
 from heartbeats.classification.folder import classify_alone
 from heartbeats.common import collective, ranks
@@ -117,7 +117,7 @@ def run_classifier(
     """
     text = header if isinstance(header, str) else "\n".join(line.rstrip("\r\n") for line in header)
     parsed = parse_header(text)
-    answer: Prepared | Diagnosis | Failure
+    answer: Prepared | Prediction | Failure
     answer = attempt(parsed.name, lambda: model.prepare(recording_from_samples(parsed, recording)))
     if isinstance(answer, Prepared):
         for warning in answer.warnings:

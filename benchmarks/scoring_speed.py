@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.measuring import curve, interleaved, machine, ratio
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.challenge.outputs import Diagnosis, write_output
+from heartbeats.challenge.outputs import Prediction, write_output
 from heartbeats.ecg.header import STANDARD_LEADS
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +78,7 @@ def write_pairs(labels: Path, outputs: Path, size: int) -> None:
         answered = true if rng.random() < 0.8 else rng.choice(len(CLASSES), size=1)
         positive = np.isin(np.arange(len(CLASSES)), answered)
         probabilities = np.clip(rng.normal(np.where(positive, 0.7, 0.1), 0.1), 0, 1)
-        answer = Diagnosis(name, CLASSES, tuple(positive.astype(int).tolist()), tuple(probabilities.tolist()))
+        answer = Prediction(name, CLASSES, tuple(positive.astype(int).tolist()), tuple(probabilities.tolist()))
         write_output(outputs / f"{name}.csv", answer)
 
 

@@ -311,7 +311,7 @@ def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simu
     team_code.training_code(simulated, tmp_path / "model", shorter)
     left = {path.name for path in (tmp_path / "model").iterdir()}
     assert left == {
-        *("model.json", "prepared", "report.html", "se_resnet_3s.safetensors"),
+        *(".lock", "model.json", "prepared", "report.html", "se_resnet_3s.safetensors"),
         *("training.jsonl", "training.log", "validation.csv"),
     }
     lines = (tmp_path / "model/training.jsonl").read_text().splitlines()
@@ -355,7 +355,7 @@ def test_an_empty_argument_is_no_folder(script, tmp_path):
         [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode
-    assert "an empty name" in done.stderr
+    assert "an empty path" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -32,8 +32,8 @@ from heartbeats.datasets import Report, hefei, ludb, ptbxl
 from heartbeats.datasets.__main__ import main
 from heartbeats.datasets.challenge_format import ListedRecording, read_mapping, record_name, write_folder
 from heartbeats.ecg.header import parse_header, source_of
-from heartbeats.ecg.record_writer import write_record
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
+from heartbeats.ecg.writing import write_record
 
 ROOT = Path(__file__).parents[1]
 SETS = (hefei.HEFEI, ptbxl.PTB_XL, ludb.LUDB)

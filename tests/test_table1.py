@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_named(made):
         (["--set", "training.seconds=[2.0, 4.0]"], "the long and then the short"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--set", "cohort.validation_fraction=1e-300"], "no recordings validate with seed 0"),
-        (["--leave-out", "gorgia"], "no source is called 'gorgia'; there are cpsc"),
+        (["--leave-out", "gorgia"], "unknown source 'gorgia'; the sources are cpsc"),
         (["--leave-out", "incart", "--set", "cohort.excluded_sources=[]"], "incart, left out: no recordings"),
     ],
 )

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, PVC, SINUS_RHYTHM, read_weights
-from heartbeats.challenge.outputs import Diagnosis, diagnoses_of
+from heartbeats.challenge.outputs import Prediction, predictions
 from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
 from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
@@ -112,7 +112,7 @@ class Classifier:
         """The ensemble's probabilities, shape (recordings, 27)."""
         return ensemble(self.members, recordings)
 
-    def classify(self, recordings: Sequence[Prepared]) -> list[Diagnosis]:
+    def classify(self, recordings: Sequence[Prepared]) -> list[Prediction]:
         """The diagnoses of recordings, in their order.
 
         Raises:
@@ -123,7 +123,7 @@ class Classifier:
         probabilities = self.probabilities(recordings)
         evidence = Evidence.of(recordings, self.settings.decision)
         labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
-        return diagnoses_of([recording.name for recording in recordings], labels, probabilities)
+        return predictions([recording.name for recording in recordings], labels, probabilities)
 
 
 def ensemble(members: Sequence[Member], recordings: Sequence[Prepared]) -> Floats:

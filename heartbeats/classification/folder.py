@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.challenge.outputs import Diagnosis, is_classified, unclassified, write_output
+from heartbeats.challenge.outputs import Prediction, is_classified, unclassified, write_output
 from heartbeats.classification.classifier import Classifier
 from heartbeats.common import collective, ranks
 from heartbeats.common.console import print_line
@@ -82,7 +82,7 @@ def classify_folder(
     return Outcome(*map(int, collective.summed([classified, failed, len(share) - len(left)])))
 
 
-def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Diagnosis | Failure]:
+def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Iterator[Prediction | Failure]:
     """The diagnoses of a batch, the failures in it passed on; what breaks the networks fails alone."""
     prepared = [item for item in batch if isinstance(item, Prepared)]
     for item in prepared:
@@ -93,7 +93,7 @@ def _answers(classifier: Classifier, batch: Sequence[Prepared | Failure]) -> Ite
     yield from (classify_alone(classifier, item) for item in prepared) if together is None else map(_known, together)
 
 
-def _classified_together(classifier: Classifier, prepared: Sequence[Prepared]) -> list[Diagnosis] | None:
+def _classified_together(classifier: Classifier, prepared: Sequence[Prepared]) -> list[Prediction] | None:
     """The diagnoses of several recordings, or ``None`` where they break the networks or the memory together.
 
     The error ends here, and with it what it holds: the batch's tensors.
@@ -106,7 +106,7 @@ def _classified_together(classifier: Classifier, prepared: Sequence[Prepared]) -
         return None
 
 
-def classify_alone(classifier: Classifier, prepared: Prepared) -> Diagnosis | Failure:
+def classify_alone(classifier: Classifier, prepared: Prepared) -> Prediction | Failure:
     """The diagnosis of one recording, or why the networks cannot make one.
 
     Raises:
@@ -120,7 +120,7 @@ def classify_alone(classifier: Classifier, prepared: Prepared) -> Diagnosis | Fa
         return Failure(prepared.name, f"the networks failed: {error}")
 
 
-def _known(diagnosis: Diagnosis) -> Diagnosis | Failure:
+def _known(diagnosis: Prediction) -> Prediction | Failure:
     """A diagnosis with its probabilities, or that it has none."""
     if all(map(math.isfinite, diagnosis.probabilities)):
         return diagnosis
