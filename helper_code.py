@@ -1,7 +1,7 @@
 """Headers, recordings and output files under the function names of the organisers' 2021 helper module.
 
-Written from the meaning of those functions, on top of :mod:`heartbeats.ecg.header`, so that either header dialect gives the
-same answers. Headers are texts as :func:`load_header` returns them.
+Both header dialects give the same answers (see :mod:`heartbeats.ecg.header`). ``header`` is a text that
+:func:`load_header` returns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.outputs import Diagnosis, read_output, write_output
+from heartbeats.challenge.outputs import Prediction, read_output, write_output
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead, find_headers, parse_header, read_header_text
 from heartbeats.ecg.recording import read_samples
 
@@ -29,7 +29,7 @@ lead_sets = (twelve_leads, six_leads, four_leads, three_leads, two_leads)
 
 
 def is_number(x: object) -> bool:
-    """Whether ``float`` takes ``x`` (NaN and infinity included)."""
+    """Return whether ``float`` accepts ``x`` (NaN and infinity included)."""
     try:
         float(x)  # type: ignore[arg-type]
     except (ValueError, TypeError, OverflowError):
@@ -38,40 +38,42 @@ def is_number(x: object) -> bool:
 
 
 def is_integer(x: object) -> bool:
-    """Whether ``x`` is a number without a fraction; ``"1.0"`` is, ``"1.5"`` and ``"nan"`` are not."""
+    """Return whether ``x`` is a number without a fraction; ``"1.0"`` is, ``"1.5"`` and ``"nan"`` are not."""
     return is_finite_number(x) and float(x).is_integer()  # type: ignore[arg-type]
 
 
 def is_finite_number(x: object) -> bool:
-    """Whether ``x`` is a number, and neither NaN nor infinite."""
+    """Return whether ``x`` is a number, and neither NaN nor infinite."""
     return is_number(x) and math.isfinite(float(x))  # type: ignore[arg-type]
 
 
 def sort_leads(leads: Iterable[str]) -> tuple[str, ...]:
-    """Lead names in the customary order I to V6; others follow, sorted by name."""
+    """Return lead names in the customary order I to V6, then the others by name."""
     order = {lead: i for i, lead in enumerate(STANDARD_LEADS)}
     return tuple(sorted(leads, key=lambda lead: (order.get(lead, len(order)), lead)))
 
 
 def find_challenge_files(data_directory: PathLike) -> tuple[list[str], list[str]]:
-    """Header files below a folder, sub-folders included, and their .mat files; a header without one is left out."""
-    pairs = [(path, path.with_suffix(".mat")) for path in find_headers(Path(data_directory))]
-    found = [(str(header), str(recording)) for header, recording in pairs if recording.is_file()]
-    return [header for header, _ in found], [recording for _, recording in found]
+    """Return the header files below a folder and their .mat files. A header without a .mat file is left out."""
+    headers = [path for path in find_headers(Path(data_directory)) if path.with_suffix(".mat").is_file()]
+    return [str(path) for path in headers], [str(path.with_suffix(".mat")) for path in headers]
 
 
 def load_header(header_file: PathLike) -> str:
-    """The text of a header file."""
+    """Return the text of a header file."""
     return read_header_text(Path(header_file))
 
 
 def load_recording(
     recording_file: PathLike, header: str | None = None, leads: Sequence[str] | None = None, key: str = "val"
 ) -> npt.NDArray[np.generic]:
-    """A recording's samples in ADC units, shape (leads, samples); only ``leads``, in their order, where given.
+    """Return a recording's samples in ADC units, shape (leads, samples).
 
     Args:
-        key: the variable of a .mat file that holds the samples.
+        recording_file: the .mat file.
+        header: needed to choose leads.
+        leads: the leads to return, in this order; all by default.
+        key: the variable of the .mat file that holds the samples.
 
     Raises:
         RecordingError: the file is missing, or does not hold such an array.
@@ -81,7 +83,7 @@ def load_recording(
 
 
 def choose_leads(recording: npt.ArrayLike, header: str, leads: Sequence[str]) -> npt.NDArray[np.generic]:
-    """The rows of ``leads``, in their order, shape (leads, samples); zeros for a lead that the recording lacks."""
+    """Return the rows of ``leads``, in their order, shape (leads, samples); zeros for a lead that is not recorded."""
     available, samples = get_leads(header), np.asarray(recording)
     chosen = np.zeros((len(leads), samples.shape[1]), samples.dtype)
     for row, lead in zip(chosen, map(canonical_lead, leads), strict=True):
@@ -91,54 +93,54 @@ def choose_leads(recording: npt.ArrayLike, header: str, leads: Sequence[str]) ->
 
 
 def get_recording_id(header: str) -> str:
-    """The record name."""
+    """Return the record name."""
     return parse_header(header).name
 
 
 def get_leads(header: str) -> tuple[str, ...]:
-    """Lead names in the order of the recording's rows, the twelve standard ones in their usual spelling."""
+    """Return the lead names in the order of the recording's rows; standard leads have their usual spelling."""
     return parse_header(header).leads
 
 
 def get_age(header: str) -> float:
-    """Age in years, NaN where unknown."""
+    """Return the age in years, NaN where unknown."""
     return parse_header(header).age
 
 
 def get_sex(header: str) -> str | None:
-    """``"Male"``, ``"Female"``, or ``None`` where unknown."""
+    """Return ``"Male"``, ``"Female"``, or ``None`` where unknown."""
     return parse_header(header).sex
 
 
 def get_num_leads(header: str) -> int | None:
-    """The number of leads, ``None`` where the header does not say."""
+    """Return the number of leads, ``None`` if the header does not state it."""
     return parse_header(header).lead_count
 
 
 def get_frequency(header: str) -> float | None:
-    """The sampling rate in Hz, ``None`` where the header does not say."""
+    """Return the sampling rate in Hz, ``None`` if the header does not state it."""
     return parse_header(header).sampling_rate
 
 
 def get_num_samples(header: str) -> int | None:
-    """The number of samples per lead, ``None`` where the header does not say."""
+    """Return the number of samples per lead, ``None`` if the header does not state it."""
     return parse_header(header).samples
 
 
 def get_adc_gains(header: str, leads: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Gains as stated, ADC units per mV, shape (leads,); NaN for a lead that the header lacks, or without a number."""
+    """Return the stated gains in ADC units per mV, shape (leads,); NaN where the header states none."""
     gains = {signal.lead: signal.gain for signal in parse_header(header).signals}
     return np.array([gains.get(canonical_lead(lead), math.nan) for lead in leads], dtype=np.float64)
 
 
 def get_baselines(header: str, leads: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Baselines, the ADC units of 0 mV, shape (leads,); NaN for a lead that the header lacks."""
+    """Return the baselines, the ADC units of 0 mV, shape (leads,); NaN for a lead that the header lacks."""
     baselines = {signal.lead: signal.baseline for signal in parse_header(header).signals}
     return np.array([baselines.get(canonical_lead(lead), math.nan) for lead in leads], dtype=np.float64)
 
 
 def get_labels(header: str) -> list[str]:
-    """The Dx entries as written, without repeats and empty ones."""
+    """Return the Dx entries as written, without repeats and empty ones."""
     return list(parse_header(header).diagnoses)
 
 
@@ -150,8 +152,8 @@ def save_outputs(
     probabilities: Sequence[float],
 ) -> None:
     """Write an output file, whole or not at all."""
-    diagnosis = Diagnosis(recording_id, tuple(classes), tuple(map(int, labels)), tuple(map(float, probabilities)))
-    write_output(Path(output_file), diagnosis)
+    prediction = Prediction(recording_id, tuple(classes), tuple(map(int, labels)), tuple(map(float, probabilities)))
+    write_output(Path(output_file), prediction)
 
 
 def load_outputs(output_file: PathLike) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
@@ -160,5 +162,5 @@ def load_outputs(output_file: PathLike) -> tuple[str, tuple[str, ...], tuple[int
     Raises:
         OutputError: the file is missing or not in the organisers' form.
     """
-    diagnosis = read_output(Path(output_file))
-    return diagnosis.name, diagnosis.classes, diagnosis.labels, diagnosis.probabilities
+    read = read_output(Path(output_file))
+    return read.name, read.classes, read.labels, read.probabilities

@@ -35,7 +35,7 @@ from heartbeats.datasets import DataSetError, Report, convert_hefei, hefei, ludb
 from heartbeats.datasets.__main__ import main
 from heartbeats.datasets.writer import Published, write_folder
 from heartbeats.ecg.header import find_headers, parse_header, source_of
-from heartbeats.ecg.record_writer import write_record
+from heartbeats.ecg.writing import write_record
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from pages_read import Page, assert_sound, written
 
 import evaluate_model
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.challenge.outputs import Diagnosis, unclassified, write_output
+from heartbeats.challenge.outputs import Prediction, unclassified, write_output
 from heartbeats.challenge.scoring import challenge_metric, confusion_matrix, read_submission
 from heartbeats.reports.bootstrap import resampled
 from heartbeats.reports.evaluation import evaluation
@@ -184,7 +184,7 @@ def folders(tmp_path, write_record):
     codes = tuple(codes[0] for codes in WEIGHTS.classes)
     for name, true, binary, scalar in zip(answers.names, answers.labels, answers.binary, answers.scalar, strict=True):
         write_record(name, folder=tmp_path / "labels", dx=",".join(codes[j] for j in np.flatnonzero(true)))
-        diagnosis = Diagnosis(name, codes, tuple(map(int, binary)), tuple(scalar.tolist()))
+        diagnosis = Prediction(name, codes, tuple(map(int, binary)), tuple(scalar.tolist()))
         write_output(tmp_path / "outputs" / f"{name}.csv", diagnosis)
     write_output(tmp_path / "outputs" / f"{name}.csv", unclassified(name, CLASSES))
     return tmp_path

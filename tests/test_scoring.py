@@ -19,7 +19,7 @@ from heartbeats.challenge.diagnoses import (
     read_weights,
     snomed_codes,
 )
-from heartbeats.challenge.outputs import Diagnosis, OutputError, diagnoses_of, read_output, unclassified, write_output
+from heartbeats.challenge.outputs import Prediction, OutputError, predictions, read_output, unclassified, write_output
 from heartbeats.challenge.scoring import (
     Scores,
     merge_equivalent,
@@ -163,7 +163,7 @@ def test_equivalent_codes_are_one_class(year: str) -> None:
         assert merged.sum(axis=1).tolist() == [1, 1]
         np.testing.assert_array_equal(merged[0], merged[1])
         np.testing.assert_array_equal(merged, label_matrix([[one] for one in pair], weights.classes))
-        answer = Diagnosis("A", pair, (0, 1), (0.2, 0.6))
+        answer = Prediction("A", pair, (0, 1), (0.2, 0.6))
         binary, scalar = output_matrices([answer], weights)
         np.testing.assert_array_equal(binary, merged[:1])
         np.testing.assert_allclose(scalar, 0.4 * merged[:1])
@@ -250,12 +250,12 @@ def test_probabilities_that_are_no_numbers_are_nan(tmp_path: Path) -> None:
 
 
 def test_an_output_file_reads_as_it_was_written(tmp_path: Path) -> None:
-    diagnosis = Diagnosis("A0001", ("426783006", "59118001"), (1, 0), (1 / 3, 1e-9))
+    diagnosis = Prediction("A0001", ("426783006", "59118001"), (1, 0), (1 / 3, 1e-9))
     path = tmp_path / "A0001.csv"
     write_output(path, diagnosis)
     assert read_output(path) == diagnosis
     assert path.read_bytes() == b"#A0001\n426783006,59118001\n1,0\n0.3333333333333333,1e-09\n"
-    write_output(path, Diagnosis("A0001", ("1",), (np.True_,), (np.float32(0.5),)))
+    write_output(path, Prediction("A0001", ("1",), (np.True_,), (np.float32(0.5),)))
     assert path.read_text() == "#A0001\n1\n1\n0.5\n"
 
 
@@ -306,7 +306,7 @@ def test_arrays_of_the_27_classes_score_as_their_output_files(tmp_path):
     probabilities = rng.random((30, 27))
     probabilities[3] = math.nan
     names = [f"A{i:04}" for i in range(30)]
-    for name, true, output in zip(names, labels, diagnoses_of(names, answered, probabilities), strict=True):
+    for name, true, output in zip(names, labels, predictions(names, answered, probabilities), strict=True):
         codes = ",".join(code for code, has in zip(CLASSES, true, strict=True) if has)
         (tmp_path / f"{name}.hea").write_text(f"{name} 1 500 5000\n#Dx: {codes}\n")
         write_output(tmp_path / f"{name}.csv", output)
@@ -324,7 +324,7 @@ def test_ties_at_infinity_are_ties(value):
     labels = np.array([[True], [False]] * 3)
     auroc, _ = ranking_areas(labels, np.full((6, 1), value))
     assert auroc == [0.5]
-    pair = Diagnosis("A1", ("284470004", "63593006"), (0, 0), (value, value))
+    pair = Prediction("A1", ("284470004", "63593006"), (0, 0), (value, value))
     _, scalar = output_matrices([pair], read_weights())
     assert value in scalar
 

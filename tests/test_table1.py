@@ -102,7 +102,7 @@ def test_an_interruption_is_one_line():
         (["--external", "a/ludb", "--external", "b/ludb"], "have the same name"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--set", "cohort.validation_fraction=1e-300"], "no recordings validate with seed 0"),
-        (["--leave-out", "gorgia"], "no source is called 'gorgia'; there are cpsc"),
+        (["--leave-out", "gorgia"], "unknown source 'gorgia'; the sources are cpsc"),
         (["--leave-out", "incart", "--set", "cohort.excluded_sources=[]"], "incart, left out: no recordings"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The entry's answer for one recording, and the organisers' output file that holds it.
+"""The prediction for one recording, and the organisers' output file that holds it.
 
 ``NAME.csv`` has four lines: ``#NAME``, the codes, the labels, the probabilities, separated by commas. Labels are
 written ``0`` and ``1``: a label ``1.0`` is 0 to the scorer of 2020 and 1 to that of 2021.
@@ -19,16 +19,14 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import read_bytes, write_text
 
-__all__ = ["Diagnosis", "OutputError", "diagnoses_of", "is_classified", "read_output", "unclassified", "write_output"]
-
 
 class OutputError(HeartBeatsError):
     """An output file is missing or is not in the organisers' form; the message names it."""
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What is answered for a recording: per class a label, 0 or 1, and a probability (NaN: not classified)."""
+class Prediction:
+    """The prediction for a recording: per class a label, 0 or 1, and a probability, NaN if it was not classified."""
 
     name: str
     classes: tuple[str, ...]
@@ -36,36 +34,36 @@ class Diagnosis:
     probabilities: tuple[float, ...]
 
 
-def unclassified(name: str, classes: Sequence[str]) -> Diagnosis:
-    """The answer for a recording that could not be classified: all labels 0, all probabilities NaN."""
-    return Diagnosis(name, tuple(classes), (0,) * len(classes), (math.nan,) * len(classes))
+def unclassified(name: str, classes: Sequence[str]) -> Prediction:
+    """Return the prediction for a recording that cannot be classified: all labels 0, all probabilities NaN."""
+    return Prediction(name, tuple(classes), (0,) * len(classes), (math.nan,) * len(classes))
 
 
-def diagnoses_of(
+def predictions(
     names: Sequence[str], labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating]
-) -> list[Diagnosis]:
-    """Labels and probabilities, shape (recordings, 27), as outputs; ``names`` are the recordings'."""
+) -> list[Prediction]:
+    """Return one prediction per recording from labels and probabilities, shape (recordings, 27)."""
     return [
-        Diagnosis(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
+        Prediction(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
         for name, row, p in zip(names, labels, probabilities, strict=True)
     ]
 
 
-def write_output(path: Path, diagnosis: Diagnosis) -> None:
+def write_output(path: Path, prediction: Prediction) -> None:
     """Write an output file, whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
     """
-    name = " ".join(diagnosis.name.splitlines())
-    rows = [diagnosis.classes, [int(x) for x in diagnosis.labels], [float(x) for x in diagnosis.probabilities]]
+    name = " ".join(prediction.name.splitlines())
+    rows = [prediction.classes, map(int, prediction.labels), map(float, prediction.probabilities)]
     write_text(path, f"#{name}\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
-def read_output(path: Path | str) -> Diagnosis:
+def read_output(path: Path | str) -> Prediction:
     """Read an output file as the organisers' scorer of 2020 does.
 
-    A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``; a probability that is no number is NaN.
+    A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``. A probability that cannot be read is NaN.
 
     Raises:
         OutputError: the file cannot be read, or its three rows differ in length.
@@ -78,41 +76,30 @@ def read_output(path: Path | str) -> Diagnosis:
     if len(rows) < 3 or not rows[0].count(",") == rows[1].count(",") == rows[2].count(","):
         raise OutputError(f"{path}: needs three rows of equal length (codes, labels, probabilities) under '#NAME'")
     name = lines[0].removeprefix("#").strip() if lines[0].startswith("#") else Path(path).stem
-    return Diagnosis(name, _codes(rows[0]), _labels(rows[1]), _probabilities(rows[2]))
+    return Prediction(name, _codes(rows[0]), _labels(rows[1]), _probabilities(rows[2].split(",")))
 
 
 def is_classified(path: Path) -> bool:
-    """Whether there is an output file of a recording that could be classified."""
+    """Return whether there is an output file of a recording that could be classified."""
     try:
         return not all(map(math.isnan, read_output(path).probabilities))
     except OutputError:
         return False
 
 
-# Thousands of output files share their codes, and most share their labels with some other.
+# Thousands of output files name the same codes, and most have the labels of another.
 @lru_cache(4096)
 def _codes(row: str) -> tuple[str, ...]:
-    return tuple(entry.strip() for entry in row.split(","))
+    return tuple(code.strip() for code in row.split(","))
 
 
 @lru_cache(4096)
 def _labels(row: str) -> tuple[int, ...]:
-    return tuple(int(entry.strip() in _TRUE) for entry in row.split(","))
+    return tuple(int(label.strip() in {"1", "True", "true", "T", "t"}) for label in row.split(","))
 
 
-_TRUE = frozenset(("1", "True", "true", "T", "t"))
-
-
-def _probabilities(row: str) -> tuple[float, ...]:
-    entries = row.split(",")
+def _probabilities(entries: list[str]) -> tuple[float, ...]:
     try:
         return tuple(map(float, entries))
     except ValueError:
-        return tuple(map(_probability, entries))
-
-
-def _probability(entry: str) -> float:
-    try:
-        return float(entry)
-    except ValueError:
-        return math.nan
+        return (math.nan,) if len(entries) == 1 else tuple(_probabilities([entry])[0] for entry in entries)

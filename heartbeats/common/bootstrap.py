@@ -7,8 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DRAWS", "bootstrap_interval"]
-
 DRAWS = 1000
 
 

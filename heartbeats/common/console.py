@@ -9,8 +9,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-__all__ = ["path_argument", "print_line", "printable"]
-
 
 def printable(text: str) -> str:
     """Return ``text`` on one line, with an escape for each character that cannot be printed or steers a terminal."""

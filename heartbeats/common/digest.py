@@ -7,8 +7,6 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-__all__ = ["code_digest"]
-
 PACKAGE = Path(__file__).parents[1]
 
 

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 from heartbeats.common.console import printable
 
-__all__ = ["HeartBeatsError", "one_line_errors"]
-
 
 class HeartBeatsError(Exception):
     """An input cannot be used. The message says which file or setting, what is wrong, and what to do.

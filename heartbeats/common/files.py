@@ -16,18 +16,6 @@ from pathlib import Path
 
 import filelock
 
-__all__ = [
-    "InUseError",
-    "csv_text",
-    "locked",
-    "naming_errors",
-    "read_bytes",
-    "remove_half_written",
-    "replace_file",
-    "write_text",
-    "write_to",
-]
-
 LARGEST_TEXT = 16 * 2**20  # bytes; a Challenge header has one or two thousand
 # Paths of streams that are open already. They are written to and not replaced.
 _STREAM = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
@@ -56,7 +44,7 @@ def read_bytes(path: Path | str) -> bytes:
     """Return the content of a small file, such as a header or an output file.
 
     Raises:
-        OSError: the path cannot be read, is not a regular file, or is larger than :data:`LARGEST_TEXT`.
+        OSError: the path cannot be read, is not a regular file, or is larger than 16 MiB.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block without it
     try:

@@ -1,6 +1,6 @@
-"""Every setting of the entry: frozen dataclasses whose defaults are the paper's, read from TOML.
+"""All settings of the entry: frozen dataclasses with the paper's values as defaults, read from TOML.
 
-``configs/paper.toml`` spells out the defaults; another file names only what it changes.
+``configs/paper.toml`` spells out the defaults. Another file names only what it changes.
 """
 
 from __future__ import annotations
@@ -13,31 +13,15 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.ecg.header import SOURCES
 
-__all__ = [
-    "CohortSettings",
-    "DecisionSettings",
-    "NetworkSettings",
-    "PreparationSettings",
-    "RelabellingSettings",
-    "Settings",
-    "SettingsError",
-    "TrainingSettings",
-    "read_settings",
-    "settings_from_dict",
-]
-
-
-# The functions of heartbeats.networks.losses.
-LOSSES = ("sign", "bce", "focal")
-
+SOURCES = ("cpsc", "cpsc_extra", "incart", "ptb", "ptb_xl", "georgia", "chapman_ningbo", "other")  # of ecg.header
+LOSSES = ("sign", "bce", "focal")  # the functions of networks.losses
 PVC_DECIDERS = ("networks", "unet", "unet-all-leads")
-LARGEST = 10**300  # of whole numbers that stand for others
+LARGEST = 10**300  # of integers that are read as floats
 
 
 class SettingsError(HeartBeatsError, ValueError):
-    """A settings file holds an unknown key, a value of the wrong kind, or one out of range."""
+    """A setting is unknown, of the wrong type, or out of range."""
 
 
 @dataclass(frozen=True)
@@ -48,30 +32,27 @@ class CohortSettings:
     validation_fraction: float = 0.2
     # Draws which recordings validate.
     seed: int = 0
-    # Where prepared signals are stored: relative to the model folder, or an absolute path that several models share.
+    # The folder of prepared signals: relative to the model folder, or an absolute path that several models share.
     store: str = "prepared"
 
     def __post_init__(self) -> None:
-        _require(bool(self.store) and "\0" not in self.store, "cohort.store must name a folder")
-        _require(0 < self.validation_fraction < 1, "cohort.validation_fraction must lie between 0 and 1")
-        known = (*SOURCES.values(), "other")
+        _require(bool(self.store) and "\0" not in self.store, "cohort.store must be the path of a folder")
+        _require(0 < self.validation_fraction < 1, "cohort.validation_fraction must be between 0 and 1")
         for source in self.excluded_sources:
-            _require(
-                source in known,
-                f"cohort.excluded_sources: no source is called {source!r}; there are {', '.join(known)}",
-            )
+            known = source in SOURCES
+            _require(known, f"cohort.excluded_sources: unknown source {source!r}; the sources are {', '.join(SOURCES)}")
 
 
 @dataclass(frozen=True)
 class PreparationSettings:
-    """What is done to a signal before the networks read it (paper, section 2.2)."""
+    """How a signal is prepared for the networks (paper, section 2.2)."""
 
     denoising: bool = True
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The SE-ResNet of the paper's Figure 2; ``width`` is the first stage's channel count."""
+    """The SE-ResNet of the paper's Figure 2; ``width`` is the number of channels of the first stage."""
 
     width: int = 64
     blocks: tuple[int, ...] = (3, 4, 6, 3)
@@ -84,19 +65,17 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         _require(self.leads in (8, 12), "network.leads must be 8 or 12")
         _require(self.width >= 1, "network.width must be at least 1")
-        _require(
-            len(self.blocks) >= 1 and min(self.blocks) >= 1, "network.blocks must count at least one block a stage"
-        )
-        _require(0 <= self.dropout < 1, "network.dropout must lie in [0, 1)")
+        _require(min(self.blocks, default=0) >= 1, "network.blocks must have stages of at least one block")
+        _require(0 <= self.dropout < 1, "network.dropout must be at least 0 and less than 1")
         _require(
             1 <= self.reduction <= self.width,
-            f"network.reduction is {self.reduction} and must lie between 1 and network.width, {self.width}",
+            f"network.reduction is {self.reduction} but must be between 1 and network.width, which is {self.width}",
         )
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Optimisation (paper, section 2.4) and the input length of each member in seconds (section 2.2)."""
+    """Optimisation (paper, section 2.4) and the input length of each network in seconds (section 2.2)."""
 
     seconds: tuple[float, ...] = (30.0, 10.0)
     epochs: int = 19
@@ -111,38 +90,36 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         _require(self.loss in LOSSES, f"training.loss must be one of {', '.join(LOSSES)}")
-        _require(len(self.seconds) >= 1, "training.seconds must name at least one member")
+        _require(len(self.seconds) >= 1, "training.seconds must name at least one length")
         _require(len(set(self.seconds)) == len(self.seconds), "training.seconds must not repeat a length")
-        _require(all(1 <= s <= 30 for s in self.seconds), "training.seconds must lie in [1, 30]: 30 s are stored")
+        _require(all(1 <= s <= 30 for s in self.seconds), "training.seconds must be between 1 and 30: 30 s are stored")
         _require(self.epochs >= 1 and self.batch_size >= 1, "training.epochs and batch_size must be at least 1")
         rates = (self.learning_rate, self.reduced_learning_rate)
-        _require(
-            all(0 < rate < math.inf for rate in rates),
-            "training.learning_rate and reduced_learning_rate must be positive numbers",
-        )
+        positive = all(0 < rate < math.inf for rate in rates)
+        _require(positive, "training.learning_rate and reduced_learning_rate must be positive numbers")
 
 
 @dataclass(frozen=True)
 class RelabellingSettings:
-    """Missing labels of CPSC recordings, found by a network trained first (paper, section 2.1)."""
+    """Missing labels of CPSC recordings, added by a network that is trained first (paper, section 2.1)."""
 
     enabled: bool = True
     seconds: float = 30.0
     probability: float = 0.8
 
     def __post_init__(self) -> None:
-        _require(1 <= self.seconds <= 30, "relabelling.seconds must lie in [1, 30]: 30 s are stored")
-        _require(0 < self.probability < 1, "relabelling.probability must lie between 0 and 1")
+        _require(1 <= self.seconds <= 30, "relabelling.seconds must be between 1 and 30: 30 s are stored")
+        _require(0 < self.probability < 1, "relabelling.probability must be between 0 and 1")
 
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """What follows the ensemble's probabilities (paper, section 2.3)."""
+    """What happens to the ensemble's probabilities (paper, section 2.3)."""
 
     bradycardia_rule: bool = True
     sinus_rhythm_fallback: bool = True
-    # Who decides on premature ventricular beats: the networks, or the U-Net that marks them on lead II (paper,
-    # Discussion) or on all leads.
+    # What decides on premature ventricular beats: the networks, or the U-Net on lead II (paper, Discussion) or on all
+    # leads.
     pvc: str = "networks"
 
     def __post_init__(self) -> None:
@@ -161,15 +138,15 @@ class Settings:
     decision: DecisionSettings = field(default_factory=DecisionSettings)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """The settings as plain tables, as :func:`settings_from_dict` takes them."""
+        """Return the settings as plain tables, the input of :func:`settings_from_dict`."""
         return dataclasses.asdict(self)
 
 
 def read_settings(path: Path) -> Settings:
-    """Read a TOML file of settings; what it does not name keeps the paper's value.
+    """Read a TOML file of settings. A setting that it does not name has the paper's value.
 
     Raises:
-        SettingsError: the file cannot be read, is not TOML, or holds something that is not a setting.
+        SettingsError: the file cannot be read, is not TOML, or holds a wrong setting.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -182,10 +159,10 @@ def read_settings(path: Path) -> Settings:
 
 
 def settings_from_dict(tables: Any) -> Settings:
-    """Build settings from plain tables, checking every name, kind and range.
+    """Build settings from plain tables. Names, types and ranges are checked.
 
     Raises:
-        SettingsError: naming the offending key as ``table.key``.
+        SettingsError: a setting is wrong; the message names it as ``table.key``.
     """
     if not isinstance(tables, dict):
         raise SettingsError(f"settings must be tables, not {tables!r}")
@@ -204,7 +181,7 @@ def settings_from_dict(tables: Any) -> Settings:
 
 
 def _converted(value: Any, kind: Any, key: str) -> Any:
-    """``value`` as ``kind`` (bool, int, float, str or a tuple of one of them), without guessing between kinds."""
+    """Return ``value`` as ``kind``: bool, int, float, str or a tuple of one of them. Only int becomes float."""
     if inner := get_args(kind):
         if not isinstance(value, (list, tuple)):
             raise SettingsError(f"{key} must be a list of {inner[0].__name__}, not {value!r}")

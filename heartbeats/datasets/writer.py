@@ -27,7 +27,7 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import csv_text, write_text
 from heartbeats.ecg.header import OLDEST
-from heartbeats.ecg.record_writer import make_empty_folder, write_record
+from heartbeats.ecg.writing import make_empty_folder, write_record
 from heartbeats.ecg.recording import Recording, RecordingError
 
 _README = """{title}, in the format of the PhysioNet/CinC Challenge 2020.

@@ -1,11 +1,11 @@
 """WFDB header text as a :class:`Header`: both dialects of the Challenge, and plain WFDB.
 
 The Challenge published its headers twice. In 2020: ``A0001.mat 16+24 1000/mV 16 0 28 -1716 0 I`` and ``#Dx: 59118001``
-with a date on the first line; in 2021's later release: ``16x1+24 1000.0(0)/mV``, ``# Dx: 59118001`` and no date. Some
+with a date on the first line. In 2021's later release: ``16x1+24 1000.0(0)/mV``, ``# Dx: 59118001`` and no date. Some
 write ``/mv``, some give ``NAME.mat`` as record name. All of these give the same :class:`Header`. The grammar is that of
 the WFDB header page (https://physionet.org/physiotools/wag/header-5.htm).
 
-Reading a header never fails: what it does not say is ``None``, NaN or empty, and whoever needs it complains.
+Parsing never fails: a value that is absent or unreadable is ``None``, NaN or empty.
 """
 
 from __future__ import annotations
@@ -14,48 +14,23 @@ import math
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
 from heartbeats.common.files import read_bytes
 
-__all__ = [
-    "OLDEST",
-    "SOURCES",
-    "STANDARD_LEADS",
-    "Header",
-    "SignalLine",
-    "canonical_lead",
-    "find_headers",
-    "header_paths",
-    "parse_diagnoses",
-    "parse_header",
-    "read_header_text",
-    "source_of",
-]
-
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _CANONICAL_LEAD = {lead.lower(): lead for lead in STANDARD_LEADS}
 
 # The Challenge's databases by the letters before a record's number (paper, section 2.1; JS came in 2021).
-SOURCES = {
-    "A": "cpsc",
-    "Q": "cpsc_extra",
-    "I": "incart",
-    "S": "ptb",
-    "HR": "ptb_xl",
-    "E": "georgia",
-    "JS": "chapman_ningbo",
-}
+SOURCES = {"A": "cpsc", "Q": "cpsc_extra", "I": "incart", "S": "ptb", "HR": "ptb_xl", "E": "georgia"}
+SOURCES["JS"] = "chapman_ningbo"
 
 _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}  # µ is two characters: micro sign, Greek mu
-_GAIN = re.compile(r"(?P<gain>[^(/]*)(?:\((?P<baseline>[+-]?\d+)\))?(?:/(?P<unit>\S+))?$")
-_FORMAT = re.compile(r"(\d+)")
-_COMMENT = re.compile(r"#\s*<?(\w+)>?\s*:(.*)$")
-_DX = re.compile(r"#[^\S\n]*<?[dD][xX]>?[^\S\n]*:(.*)")
+_GAIN = re.compile(r"(?P<gain>[^(/]*)(?:\((?P<baseline>[+-]?\d+)\))?(?:/(?P<unit>\S+))?")
+_COMMENT = re.compile(r"^[^\S\n]*#[^\S\n]*<?(\w+)>?[^\S\n]*:(.*)", re.MULTILINE)
 _SEXES = {"m": "Male", "male": "Male", "f": "Female", "female": "Female"}
-OLDEST = 130.0  # years; what is more is no age
+OLDEST = 130.0  # years; a higher age is unknown
 
 
 @dataclass(frozen=True)
@@ -71,11 +46,11 @@ class SignalLine:
 
 @dataclass(frozen=True)
 class Header:
-    """A recording's header. ``sampling_rate`` in Hz and ``samples`` are ``None`` where absent or unreadable.
+    """A recording's header; ``None`` stands for what is absent or unreadable.
 
-    ``segments`` is how many records it is put together of, for which it has no leads of its own (WFDB), or ``None``.
-    ``age`` is in years, NaN where unknown (NaN, -1 and 300 are all met); ``sex`` is ``"Male"``, ``"Female"`` or
-    ``None``; ``diagnoses`` are the Dx entries as written, without repeats and empty ones.
+    ``segments`` is the number of records that a WFDB record consists of, if it has no signals of its own.
+    ``sampling_rate`` is in Hz, ``age`` in years, NaN where unknown (headers write NaN, -1 and 300). ``sex`` is
+    ``"Male"`` or ``"Female"``. ``diagnoses`` are the Dx entries as written, without repeats and empty ones.
     """
 
     name: str
@@ -90,25 +65,16 @@ class Header:
 
     @property
     def leads(self) -> tuple[str, ...]:
-        """Lead names in the order of the signals, the twelve standard ones in their usual spelling."""
+        """The lead names in the order of the signals; standard leads have their usual spelling."""
         return tuple(signal.lead for signal in self.signals)
 
 
 def find_headers(directory: Path | str) -> list[Path]:
-    """All header files below ``directory``, sub-folders and links included, hidden ones not, sorted by path.
+    """Return all header files below a folder, sorted by path. Links are followed, hidden names skipped.
 
     Raises:
         NotADirectoryError: ``directory`` is not a folder.
-        OSError: it or a folder below cannot be listed: its recordings would be missing without a word.
-    """
-    return [Path(path) for path in header_paths(directory)]
-
-
-def header_paths(directory: Path | str) -> list[str]:
-    """As :func:`find_headers`, but as text: making a ``Path`` of each takes longer than finding them.
-
-    Raises:
-        OSError: as there.
+        OSError: a folder cannot be listed. Without this error its recordings would be missing unnoticed.
     """
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"{directory}: no such folder of recordings")
@@ -119,20 +85,20 @@ def header_paths(directory: Path | str) -> list[str]:
         raise error
 
     for folder, folders, names in os.walk(directory, onerror=refuse, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above would never end
+        if (real := os.path.realpath(folder)) in seen:  # a link to a parent folder would never end
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [f"{folder}/{name}" for name in names if name.endswith(".hea") and not name.startswith(".")]
-    return sorted(found)
+    return [Path(path) for path in sorted(found)]
 
 
-def read_header_text(path: Path | str) -> str:
-    """The text of a header file, UTF-8 or, failing that, Latin-1.
+def read_header_text(path: Path) -> str:
+    """Read a header file as UTF-8 or, if that fails, as Latin-1.
 
     Raises:
-        OSError: the file cannot be read, or is no text file of a header's size.
+        OSError: the file cannot be read, is not a regular file, or is too large for a header.
     """
     raw = read_bytes(path)
     try:
@@ -142,102 +108,78 @@ def read_header_text(path: Path | str) -> str:
 
 
 def parse_header(text: str) -> Header:
-    """Read a header of either dialect; see the module's docstring for what is absent or unreadable."""
+    """Parse a header of either dialect. It never fails (see the module's docstring)."""
     # Not str.splitlines: a Latin-1 header may hold bytes that Unicode takes for line ends.
-    lines = [line.strip() for line in re.split(r"\r\n?|\n", text) if line.strip()]
-    body = [line for line in lines if not line.startswith("#")]
-    comments = _comments(lines)
-    record = (body[0] if body else "").split()
-    lead_count = _integer(record, 1)
-    name, _, segments = record[0].partition("/") if record else ("", "", "")
+    stripped = [line.strip() for line in text.replace("\r", "\n").split("\n")]
+    lines = [line for line in stripped if line and not line.startswith("#")]
+    record = (lines[0] if lines else "").split() + 4 * [""]
+    name, _, segments = record[0].partition("/")
+    lead_count = _integer(record[1])
+    comments = _comments(text)
+    age = _number(comments.get("age", ""))
     return Header(
         name=name.removesuffix(".mat"),
-        segments=_integer([segments], 0),
+        segments=_integer(segments),
         lead_count=lead_count,
-        sampling_rate=_number(record[2].split("/")[0]) if len(record) > 2 else None,
-        samples=_integer(record, 3),
-        signals=tuple(_signal_line(line) for line in body[1 : 1 + (lead_count or 0)]),
-        age=_age(comments.get("age", "")),
+        sampling_rate=_number(record[2].split("/")[0]),
+        samples=_integer(record[3]),
+        signals=tuple(_signal_line(line) for line in lines[1 : 1 + (lead_count or 0)]),
+        age=age if age is not None and 0 <= age <= OLDEST else math.nan,
         sex=_SEXES.get(comments.get("sex", "").lower()),
         diagnoses=parse_diagnoses(text),
     )
 
 
 def parse_diagnoses(text: str) -> tuple[str, ...]:
-    """The ``diagnoses`` of a header's :class:`Header`, without reading the rest: scoring needs nothing else."""
-    text = text.replace("\r", "\n")
-    for match in _DX.finditer(text):
-        before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-        if not before or before.isspace():  # nothing but the comment is on its line
-            return _entries(match[1])
-    return ()
-
-
-@lru_cache(4096)
-def _entries(written: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(entry.strip() for entry in written.split(",") if entry.strip()))
+    """Return the Dx entries of a header as written, without repeats and empty ones."""
+    entries = [entry.strip() for entry in _comments(text).get("dx", "").split(",")]
+    return tuple(dict.fromkeys(entry for entry in entries if entry))
 
 
 def canonical_lead(name: str) -> str:
-    """A standard lead's name in its usual spelling, whatever the case; another name as it is."""
+    """Return a standard lead's name in its usual spelling, for example aVR for ``AVR``, and other names as they are."""
     return _CANONICAL_LEAD.get(name.lower(), name)
 
 
 def source_of(name: str) -> str:
-    """The Challenge database that a record name belongs to, e.g. ``"georgia"`` for E00001, or ``"other"``."""
+    """Return the Challenge database of a record name, for example ``"georgia"`` for E00001, or ``"other"``."""
     match = re.fullmatch(r"([A-Z]+)\d+", name)
     return SOURCES.get(match[1], "other") if match else "other"
 
 
-def _comments(lines: list[str]) -> dict[str, str]:
-    """``#Key: value`` lines by lower-case key; the first line of a key counts."""
-    found: dict[str, str] = {}
-    for line in lines:
-        if match := _COMMENT.match(line):
-            found.setdefault(match[1].lower(), match[2].strip())
-    return found
+def _comments(text: str) -> dict[str, str]:
+    """Return the values of ``#Key: value`` lines by lower-case key. If a key repeats, its first line counts."""
+    found = _COMMENT.findall(text.replace("\r", "\n"))
+    return {key.lower(): value.strip() for key, value in reversed(found)}
 
 
 def _signal_line(line: str) -> SignalLine:
-    """``FILE FORMAT GAIN(BASELINE)/UNIT RESOLUTION ZERO FIRST CHECKSUM BLOCK LEAD``; all after FORMAT is optional."""
+    """Parse ``FILE FORMAT GAIN(BASELINE)/UNIT RESOLUTION ZERO FIRST CHECKSUM BLOCK LEAD``; only FILE must be there."""
     fields = line.split()
-    stated_format = _FORMAT.match(fields[1]) if len(fields) > 1 else None
-    gain, baseline = _gain(fields[2]) if len(fields) > 2 else (math.nan, None)
-    if baseline is None and len(fields) > 4:
-        baseline = _number(fields[4])
+    file, stated_format, stated_gain, _, zero = (fields + 4 * [""])[:5]
+    match = _GAIN.fullmatch(stated_gain)
+    gain = _number(match["gain"]) if match else None
+    unit = _MILLIVOLTS.get((match["unit"] or "mV").lower(), 1.0) if match else 1.0
+    baseline = _number(match["baseline"] or "") if match else None
+    if baseline is None:
+        baseline = _number(zero) or 0.0
+    digits = re.match(r"\d+", stated_format)
     return SignalLine(
-        file=fields[0],
-        format=stated_format[1] if stated_format else "",
-        gain=gain,
-        baseline=baseline if baseline is not None else 0.0,
+        file=file,
+        format=digits[0] if digits else "",
+        gain=math.nan if gain is None else gain / unit,
+        baseline=baseline,
         lead=canonical_lead(fields[-1]),
     )
 
 
-@lru_cache(4096)
-def _gain(written: str) -> tuple[float, float | None]:
-    """``GAIN(BASELINE)/UNIT``: ADC units per mV, NaN if not stated as a number, and ADC units, where it states them."""
-    stated = _GAIN.match(written)
-    if not stated:
-        return math.nan, None
-    gain = _number(stated["gain"])
-    unit = (stated["unit"] or "mV").lower()
-    baseline = _number(stated["baseline"]) if stated["baseline"] else None
-    return math.nan if gain is None else gain / _MILLIVOLTS.get(unit, 1.0), baseline
-
-
-def _age(text: str) -> float:
-    age = _number(text)
-    return age if age is not None and 0 <= age <= OLDEST else math.nan
-
-
-def _integer(fields: list[str], position: int) -> int | None:
-    number = _number(fields[position]) if len(fields) > position else None
+def _integer(text: str) -> int | None:
+    number = _number(text)
     return int(number) if number is not None and number.is_integer() else None
 
 
 def _number(text: str) -> float | None:
-    """A finite number, or ``None``: NaN and infinity say no more than an absent number."""
+    """Return a finite number, or ``None``: NaN and infinity say no more than an absent number."""
     try:
         number = float(text)
     except ValueError:

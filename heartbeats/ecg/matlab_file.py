@@ -1,9 +1,8 @@
-"""A numeric variable out of a MATLAB file that may be damaged, foreign or hostile.
+"""Read a numeric variable from a MATLAB file that may be damaged or hostile.
 
-The Challenge's files are of MATLAB 4, others may be of MATLAB 5. ``scipy.io.loadmat`` reads both, but on a file of
-MATLAB 5 it can end the process (one flipped byte that makes an unknown data type is enough) or fill the memory
-(compressed variables are expanded whatever their size), and one of MATLAB 4 takes it several times as long as it takes
-here. Written after "MAT-File Format" (MathWorks): chapter 1, and its appendix on MATLAB 4.
+The Challenge's files are version 4, others may be version 5. ``scipy.io.loadmat`` reads both, but on version 5 one
+flipped byte can end the process, and a compressed variable can fill the memory. The formats are those of "MAT-File
+Format" (MathWorks): chapter 1, and its appendix on MATLAB 4.
 """
 
 from __future__ import annotations
@@ -20,14 +19,10 @@ import numpy.typing as npt
 
 from heartbeats.common.errors import HeartBeatsError
 
-__all__ = ["LARGEST", "MatlabFileError", "read_matlab_variable"]
-
-# No file and no variable is read beyond this: 30 min of 15 leads at 2000 Hz in double precision are 432 MB.
+# The limit of a file and of a variable: 30 min of 15 leads at 2000 Hz in double precision are 432 MB.
 LARGEST = 512 * 2**20  # bytes
 
 _NUMBERS_4 = ("f8", "f4", "i4", "i2", "u2", "u1")
-_FULL = 0
-
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _NUMERIC_CLASSES = range(6, 16)
@@ -35,15 +30,14 @@ _COMPLEX = 0x800
 
 
 class MatlabFileError(HeartBeatsError):
-    """A file does not hold the variable, or not in a form that can be read; the message says what is wrong."""
+    """A file is damaged or does not hold the variable; the message says what is wrong."""
 
 
 def read_matlab_variable(path: Path, name: str) -> npt.NDArray[np.generic]:
-    """The numeric array of a variable, of the number type that it is stored in.
+    """Return the array of a numeric variable in its stored number type.
 
     Raises:
-        MatlabFileError: there is no such variable, or the file is damaged, of another version, or larger than
-            :data:`LARGEST`.
+        MatlabFileError: the file is damaged, of another version, larger than :data:`LARGEST`, or lacks the variable.
         OSError: the file cannot be read.
     """
     if (size := path.stat().st_size) > LARGEST:
@@ -59,7 +53,7 @@ def read_matlab_variable(path: Path, name: str) -> npt.NDArray[np.generic]:
 
 
 def _read_4(content: bytes, name: str) -> npt.NDArray[np.generic]:
-    """Variables one after the other: type, rows, columns, complex or not, length of the name; name; numbers."""
+    """Read version 4: each variable is type, rows, columns, complex or not, length of the name; name; numbers."""
     position = 0
     while position + 20 <= len(content):
         order = "<" if content[position + 2 : position + 4] == b"\0\0" else ">"  # the type is below 5000
@@ -73,13 +67,14 @@ def _read_4(content: bytes, name: str) -> npt.NDArray[np.generic]:
         if position > len(content):
             raise MatlabFileError("damaged: cut short, or announces more than it holds")
         if content[start - length : start].rstrip(b"\0") == name.encode():
-            if form != _FULL or imaginary:
+            if form != 0 or imaginary:  # 1 is text, 2 a sparse matrix
                 raise MatlabFileError("not an array of real numbers")
             return np.frombuffer(content, number, rows * columns, start).reshape((rows, columns), order="F")
     raise MatlabFileError(f"no variable '{name}'" if position == len(content) else "damaged, or no MATLAB file")
 
 
 def _read_5(content: bytes, name: str) -> npt.NDArray[np.generic]:
+    """Read version 5: a header of 128 bytes, then elements, each a variable or a compressed variable."""
     order = "<" if content[126:128] == b"IM" else ">"
     for kind, element in _elements(content[128:], order):
         variable = element
@@ -93,7 +88,7 @@ def _read_5(content: bytes, name: str) -> npt.NDArray[np.generic]:
 
 
 def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each data element; small ones have both in eight bytes."""
+    """Yield the type and content of each data element. A small element has both in eight bytes."""
     position = 0
     while position + 8 <= len(content):
         kind, size = struct.unpack_from(f"{order}II", content, position)
@@ -120,7 +115,7 @@ def _expanded(compressed: bytes) -> bytes:
 
 
 def _array(variable: bytes, order: str) -> npt.NDArray[np.generic]:
-    """The array of a matrix element: flags, dimensions, name, and its numbers, column by column."""
+    """Return the array of a matrix element: flags, dimensions, name, and the numbers column by column."""
     parts = list(islice(_elements(variable, order), 4))
     if len(parts) < 4 or len(parts[0][1]) < 4 or len(parts[1][1]) % 4:
         raise MatlabFileError("damaged: not the parts of an array")

@@ -1,18 +1,18 @@
-"""One recording: its signal in mV, and what is wrong with it.
+"""Read one recording: its signal in mV, and what is wrong with it.
 
-The samples come as .mat (MATLAB, 16-bit, variable ``val``) or in a plain WFDB form such as .dat, read through ``wfdb``.
-A recording that cannot be used raises :class:`RecordingError`; one that can be, with a reservation, carries the
-reservation in :attr:`Recording.warnings`.
+Samples come from a .mat file (MATLAB, variable ``val``) or from plain WFDB files such as .dat, which ``wfdb`` reads.
+A recording that cannot be used raises :class:`RecordingError`.
 """
+# ruff: noqa: PTH110, PTH113 - Path.is_file raises if a name is too long or a folder may not be entered
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import exists, isfile
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,6 @@ from heartbeats.common.errors import HeartBeatsError
 from heartbeats.ecg.calibration import to_millivolts
 from heartbeats.ecg.header import Header, canonical_lead, parse_header, read_header_text
 from heartbeats.ecg.matlab_file import MatlabFileError, read_matlab_variable
-
-__all__ = [
-    "Recording",
-    "RecordingError",
-    "read_header",
-    "read_recording",
-    "read_samples",
-    "recording_from_samples",
-    "signal_files",
-]
 
 SLOWEST_RATE, FASTEST_RATE = 50.0, 2000.0  # Hz
 SHORTEST = 1.0  # s
@@ -43,23 +33,23 @@ class RecordingError(HeartBeatsError):
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording as it was made, found fit to be classified.
+    """A recording that can be classified.
 
     Raises:
-        RecordingError: signal and leads do not match, a sample is not finite, or the recording is outside what can be
-            classified (1 s or longer, 50 to 2000 Hz).
+        RecordingError: signal and leads do not match, a sample is not finite, the recording is shorter than 1 s, or
+            its sampling rate is not within 50 to 2000 Hz.
 
     Attributes:
         name: the header file's name without ``.hea``.
         signal: mV, float64, shape (leads, samples); every sample is finite.
         sampling_rate: Hz.
-        leads: names in the order of the rows, the standard ones, of whichever case, spelled as in ``STANDARD_LEADS``.
+        leads: names in the order of the rows; standard leads are spelled as in ``STANDARD_LEADS``.
         age: years, NaN where unknown.
         sex: ``"Male"``, ``"Female"`` or ``None``.
         diagnoses: the header's Dx entries as written.
-        missing: how many samples of each lead the file does not have, which are bridged in ``signal``; shape (leads,).
-        digest: SHA-256 of the samples as stored: two recordings of one signal share it, whatever their headers say.
-        warnings: what had to be assumed or mended, in words.
+        missing: the number of samples of each lead that the file lacks and that are bridged in ``signal``.
+        digest: SHA-256 of the samples as stored; it does not depend on the header.
+        warnings: what was assumed or mended, in words.
     """
 
     name: str
@@ -89,7 +79,7 @@ class Recording:
             raise RecordingError("signal holds samples that are not finite: bridge them, as by numpy.interp")
 
     def with_leads(self, leads: Sequence[str] | None) -> Recording:
-        """The recording with no more than ``leads``, case not counting; itself where ``leads`` is ``None``."""
+        """Return the recording with only those of its leads that ``leads`` names, in any case; ``None`` keeps all."""
         if leads is None:
             return self
         wanted = {canonical_lead(lead) for lead in leads}
@@ -103,21 +93,21 @@ class Recording:
 
 
 def read_recording(header_file: Path | str) -> Recording:
-    """Read a header ``NAME.hea`` and its signal, ``NAME.mat`` beside it or else the files that it names.
+    """Read a header ``NAME.hea`` and its signal: ``NAME.mat`` beside it, or else the files that the header names.
 
     Raises:
-        RecordingError: a file is missing or unreadable, or they contradict each other.
+        RecordingError: a file is missing or unreadable, or header and signal contradict each other.
     """
     header_file = Path(header_file)
     if header_file.suffix != ".hea":
         raise RecordingError(f"{header_file.name} is not named as a header: NAME.hea is")
     header = read_header(header_file)
-    _require_described(header)
+    _sampling_rate(header)
     return recording_from_samples(header, read_samples(header_file, header), name=header_file.stem)
 
 
 def read_header(header_file: Path) -> Header:
-    """Read a header; what it does not say is absent (see :mod:`heartbeats.ecg.header`).
+    """Read a header file.
 
     Raises:
         RecordingError: the file cannot be read.
@@ -131,65 +121,50 @@ def read_header(header_file: Path) -> Header:
 
 
 def signal_files(header_file: Path) -> list[Path]:
-    """The files that hold a recording's signal: ``NAME.mat`` beside the header, or else those that it names.
+    """Return the files of a recording's signal: ``NAME.mat`` beside the header, or else the files that it names.
 
     Raises:
         RecordingError: there is no ``NAME.mat``, and the header cannot be read.
     """
-    matlab_file = _matlab_file(header_file)
-    return [matlab_file] if matlab_file else _named_files(header_file, read_header(header_file))
+    matlab_file = header_file.with_suffix(".mat")
+    return [matlab_file] if isfile(matlab_file) else _named_files(header_file, read_header(header_file))
 
 
 def read_samples(header_file: Path, header: Header | None = None, *, variable: str = "val") -> npt.NDArray[np.generic]:
-    """The samples of a recording's signal files (see :func:`signal_files`), in ADC units, shape (leads, samples).
+    """Read a recording's signal files (see :func:`signal_files`): ADC units, shape (leads, samples).
 
-    Args:
-        header_file: need not exist beside a ``NAME.mat``.
-        header: what the file says, where it has been read already.
-        variable: of ``NAME.mat``, that holds the samples.
+    Beside a ``NAME.mat``, whose ``variable`` holds the samples, the header file need not exist.
 
     Raises:
         RecordingError: a file is missing, unreadable, or does not hold an array of numbers.
     """
-    if matlab_file := _matlab_file(header_file):
-        return _table(_matlab_samples(matlab_file, variable))
-    return _table(_wfdb_samples(header_file, header or read_header(header_file)))
-
-
-def _matlab_file(header_file: Path) -> Path | None:
-    """``NAME.mat`` beside a header, if it is there."""
     matlab_file = header_file.with_suffix(".mat")
-    # os.path, because Path raises on a name that is too long for one, or in a folder that may not be entered.
-    return matlab_file if os.path.isfile(matlab_file) else None  # noqa: PTH113
-
-
-def _named_files(header_file: Path, header: Header) -> list[Path]:
-    """The signal files that a header names."""
-    return [header_file.parent / name for name in dict.fromkeys(line.file for line in header.signals)]
-
-
-def _matlab_samples(matlab_file: Path, variable: str) -> npt.NDArray[np.generic]:
+    if not isfile(matlab_file):
+        return _table(_wfdb_samples(header_file, header or read_header(header_file)))
     try:
-        return read_matlab_variable(matlab_file, variable)
+        return _table(read_matlab_variable(matlab_file, variable))
     except (MatlabFileError, OSError) as error:
         raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
 
 
+def _named_files(header_file: Path, header: Header) -> list[Path]:
+    """Return the signal files that a header names."""
+    return [header_file.parent / name for name in dict.fromkeys(line.file for line in header.signals)]
+
+
 def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
-    """The samples as ``wfdb`` reads them out of the files that the header names."""
-    _require_described(header)  # wfdb makes a list of as many leads as are announced
+    """Read the signal files that a header names with ``wfdb``."""
+    _sampling_rate(header)  # wfdb makes a list of as many leads as the header announces
     files = _named_files(header_file, header)
     for path in files:
-        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        if exists(path) and not isfile(path):
             raise RecordingError(f"{path.name} is not a file")
-    import wfdb  # noqa: PLC0415 - it brings pandas, which workers need only for this
+    import wfdb  # noqa: PLC0415 - it imports pandas, which is slow
 
     try:
         record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
     except FileNotFoundError as error:
-        raise RecordingError(
-            f"no signal file: neither {header_file.stem}.mat nor the files its header names"
-        ) from error
+        raise RecordingError(f"no signal file: neither {header_file.stem}.mat nor those the header names") from error
     except Exception as error:  # a damaged file makes wfdb raise nearly anything
         named = ", ".join(path.name for path in files)
         reason = str(error) or type(error).__name__
@@ -198,45 +173,32 @@ def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
 
 
 def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str | None = None) -> Recording:
-    """Put a header and its samples together, in mV.
+    """Make a recording in mV of a header and its samples.
 
     Args:
-        header: as :func:`heartbeats.ecg.header.parse_header` gives it.
+        header: from :func:`heartbeats.ecg.header.parse_header`.
         samples: ADC units, shape (leads, samples), rows in the header's order.
-        name: the recording's name where it is not the header's.
+        name: the recording's name; the header's by default.
 
     Raises:
-        RecordingError: header and samples contradict each other, or make no :class:`Recording`.
+        RecordingError: header and samples contradict each other, or the recording is outside the limits.
     """
-    sampling_rate = _require_described(header)
-    adc = np.ascontiguousarray(_table(samples))  # NumPy sums in the order of memory, which files differ in
+    sampling_rate = _sampling_rate(header)
+    adc = np.ascontiguousarray(_table(samples))  # NumPy sums in the order of memory, which differs between files
     if len(adc) != len(header.signals):
         raise RecordingError(f"header has {len(header.signals)} leads, signal has {len(adc)}")
     if not adc.shape[1]:
         raise RecordingError(f"0 samples are shorter than {SHORTEST:g} s")
-    signal, missing, warnings = to_millivolts(header, adc, name or header.name)
+    name = name or header.name
+    signal, missing, warnings = to_millivolts(header, adc, name)
     if header.samples not in (None, adc.shape[1]):
         warnings.insert(0, f"header announces {header.samples} samples, signal has {adc.shape[1]}")
-    return Recording(
-        name=name or header.name,
-        signal=signal,
-        sampling_rate=sampling_rate,
-        leads=header.leads,
-        age=header.age,
-        sex=header.sex,
-        diagnoses=header.diagnoses,
-        missing=missing,
-        digest=_digest(adc),
-        warnings=tuple(warnings),
-    )
+    described = (header.leads, header.age, header.sex, header.diagnoses)
+    return Recording(name, signal, sampling_rate, *described, missing, _digest(adc), tuple(warnings))
 
 
-def _require_described(header: Header) -> float:
-    """The sampling rate in Hz of a header that describes its leads.
-
-    Raises:
-        RecordingError: it does not, or states no sampling rate.
-    """
+def _sampling_rate(header: Header) -> float:
+    """Return the sampling rate in Hz, or raise a RecordingError if the header does not describe the signal."""
     if header.segments is not None:
         raise RecordingError(f"a record of {header.segments} segments: give it in one, or its segments one by one")
     if not header.signals:
@@ -249,7 +211,7 @@ def _require_described(header: Header) -> float:
 
 
 def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:
-    """``samples`` as a table of real numbers."""
+    """Return samples as an array of two dimensions and real numbers, or raise a RecordingError."""
     try:
         table = np.asarray(samples)
     except ValueError as error:
@@ -260,8 +222,8 @@ def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:
 
 
 def _digest(adc: npt.NDArray[np.generic]) -> str:
-    """SHA-256 of the samples, as 16-bit integers where that loses nothing: the file's type of number does not count."""
+    """Return the SHA-256 of the samples as 16-bit integers where they fit: the file's number type does not count."""
     with np.errstate(invalid="ignore"):
         narrow = adc.astype("<i2", copy=False)
-    kept = narrow if narrow.dtype == adc.dtype or np.array_equal(narrow, adc) else adc.astype("<f8")
+    kept = narrow if np.array_equal(narrow, adc) else adc.astype("<f8")
     return hashlib.sha256(kept.data).hexdigest()

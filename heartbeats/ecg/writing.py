@@ -1,4 +1,4 @@
-"""Recordings written in the Challenge's format: NAME.mat (MATLAB 4, int16), and NAME.hea in either of its dialects."""
+"""Write recordings in the Challenge's format: NAME.mat (MATLAB 4, int16), and NAME.hea in either of its dialects."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import scipy.io
 
 from heartbeats.common.files import replace_file, write_text
 from heartbeats.ecg.recording import Recording, RecordingError
-
-__all__ = ["make_empty_folder", "write_record"]
 
 GAIN = 1000  # ADC units per mV, as in every corrected header of the Challenge
 LARGEST = 2**15 - 1  # -2**15 is WFDB's "no sample"
 
 
 def make_empty_folder(folder: Path) -> None:
-    """Make a folder that recordings are to be written into.
+    """Make a folder to write recordings into.
 
     Raises:
-        FileExistsError: it is a file or holds something already, which is left as it is.
+        FileExistsError: it is a file, or a folder that is not empty.
         OSError: it cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,12 +40,12 @@ def write_record(
     """Write a recording, rounded to 1000 ADC units per mV: NAME.mat, then NAME.hea.
 
     Args:
-        folder: where to.
-        recording: name, signal, leads, age, sex and diagnoses are written.
-        later_dialect: that of 2021's later release, else that of 2020.
-        unit: the header's spelling of mV.
-        date: the last words of the header's first line.
-        notes: comments that the header ends with.
+        folder: an existing folder.
+        recording: its name, signal, leads, age, sex and diagnoses are written.
+        later_dialect: write the dialect of 2021's later release, not that of 2020.
+        unit: how the header spells mV.
+        date: the end of the header's first line.
+        notes: further comments.
 
     Raises:
         RecordingError: a sample does not fit 16 bits.
@@ -60,27 +57,19 @@ def write_record(
     samples = units.astype(np.int16)
     first = f"{recording.name} {len(samples)} {recording.sampling_rate:g} {samples.shape[1]} {date}".rstrip()
     layout = f"16x1+24 {GAIN:.1f}(0)/{unit}" if later_dialect else f"16+24 {GAIN}/{unit}"
+    checksums = samples.sum(axis=1, dtype=np.int16)  # WFDB's: in 16 bits
     leads = [
-        f"{recording.name}.mat {layout} 16 0 {row[0]} {_checksum(row)} 0 {lead}"
-        for row, lead in zip(samples, recording.leads, strict=True)
+        f"{recording.name}.mat {layout} 16 0 {row[0]} {checksum} 0 {lead}"
+        for row, checksum, lead in zip(samples, checksums, recording.leads, strict=True)
     ]
+    age = "NaN" if math.isnan(recording.age) else f"{recording.age:g}"
+    patient = {"Age": age, "Sex": recording.sex or "NaN", "Dx": ",".join(recording.diagnoses)}
+    comments = patient | {"Rx": "Unknown", "Hx": "Unknown", "Sx": "Unknown"} | dict(notes or {})
     mark = "# " if later_dialect else "#"
-    comments = [f"{mark}{key}: {value}" for key, value in (_patient(recording) | dict(notes or {})).items()]
-    # Whole files, the header last: after a killed run there are no headers without their signals.
+    lines = [first, *leads, *(f"{mark}{key}: {value}" for key, value in comments.items())]
+    # The header last: a killed run leaves no header without its signal.
     replace_file(
         folder / f"{recording.name}.mat",
         lambda part: scipy.io.savemat(part, {"val": samples}, appendmat=False, format="4"),
     )
-    write_text(folder / f"{recording.name}.hea", "\n".join([first, *leads, *comments]) + "\n")
-
-
-def _checksum(samples: npt.NDArray[np.int16]) -> int:
-    """WFDB's checksum of a lead: the sum of its samples in 16 bits."""
-    return int(samples.sum(dtype=np.int16))
-
-
-def _patient(recording: Recording) -> dict[str, str]:
-    """The comments that every header of the Challenge has."""
-    age = "NaN" if math.isnan(recording.age) else f"{recording.age:g}"
-    patient = {"Age": age, "Sex": recording.sex or "NaN", "Dx": ",".join(recording.diagnoses)}
-    return patient | {"Rx": "Unknown", "Hx": "Unknown", "Sx": "Unknown"}
+    write_text(folder / f"{recording.name}.hea", "\n".join(lines) + "\n")
