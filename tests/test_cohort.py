@@ -9,9 +9,9 @@ from conftest import ecg
 
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.settings import CohortSettings, Settings
-from heartbeats.ecg.header import find_headers, parse_header
+from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
-from heartbeats.training.cohort import CohortError, Particulars, build_cohort, draw
+from heartbeats.training.cohort import CohortError, build_cohort, draw
 from heartbeats.training.description import describe_cohort
 
 SETTINGS = Settings()
@@ -142,21 +142,15 @@ def test_each_recording_is_on_the_side_that_it_draws_with_its_own_labels_and_par
         for recording, row in zip(recordings, labels, strict=True):
             assert (draw(recording.digest, seed=0) < 0.2) == validating
             assert [CLASSES[j] for j in np.flatnonzero(row)] == [dx.get(recording.name, "39732003")]
-    for name, particulars in zip(names, cohort.particulars, strict=True):
+    for name, header in zip(names, cohort.headers, strict=True):
         i = int(name[1:])
-        seconds = round(10 * (400 + i)) / (400 + i)
-        assert particulars == Particulars(400 + i, pytest.approx(seconds), 20 + i, "Male" if i % 3 else "Female")
+        assert (header.sampling_rate, header.age) == (400 + i, 20 + i)
     described = describe_cohort(cohort)
     for side, validating in (("training", False), ("validation", True)):
         count = len(sides[validating][0])
         assert described[side]["sources"] == {"georgia": count}
         assert sum(described[side]["classes"].values()) == count
     assert described["particulars"]["georgia"]["sexes"] == {"Female": 9, "Male": 20}
-
-
-def test_a_header_without_particulars_says_so():
-    assert Particulars.of(parse_header("E1 1\n#Dx: 426783006")) == Particulars(None, None, None, None)
-    assert Particulars.of(parse_header("E1 1 500\n#Age: NaN")) == Particulars(500, None, None, None)
 
 
 def test_a_cohort_of_which_all_validate_is_refused(write_record, tmp_path):

@@ -35,8 +35,8 @@ from heartbeats.datasets import DataSetError, Report, convert_hefei, hefei, ludb
 from heartbeats.datasets.__main__ import main
 from heartbeats.datasets.writer import Published, write_folder
 from heartbeats.ecg.header import find_headers, parse_header, source_of
-from heartbeats.ecg.writing import write_record
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
+from heartbeats.ecg.writing import write_record
 
 ROOT = Path(__file__).parents[1]
 SETS = (hefei.HEFEI, ptbxl.PTB_XL, ludb.LUDB)

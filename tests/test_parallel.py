@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from heartbeats.classification.model_folder import load_model
 from heartbeats.training import parallel
 
 ROOT = Path(__file__).parents[1]
@@ -32,20 +33,17 @@ seconds = 2.0
 # The first start's second process ends after so many calls of a function.
 ENDING = """
 import os, sys
-import {module} as place
-original, calls = place.{function}, []
+import heartbeats.training.loop as place
+original, calls = place.training_step, []
 def ending(*arguments):
-    if os.environ["RANK"] == "1":
-        with open("{calls}", "a") as file:
-            print(os.environ["TORCHELASTIC_RESTART_COUNT"], *arguments[:1], file=file)
     result = original(*arguments)
     calls.append(result)
     if (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"], len(calls)) == ("1", "0", {after}):
         {how}
     return result
-place.{function} = ending
-import {script}
-{script}.main()
+place.training_step = ending
+import train_model
+train_model.main()
 """
 
 DIFFERING = """
@@ -71,53 +69,49 @@ def losses(model: Path) -> list[tuple[str, int, float]]:
 
 
 @pytest.fixture(scope="module")
-def by_one(simulated, tmp_path_factory) -> Path:
-    """A model folder that one process trained, its settings beside it."""
-    folder = tmp_path_factory.mktemp("one")
-    (folder / "settings.toml").write_text(CONFIG)
-    command = [sys.executable, "train_model.py", simulated, folder / "model", "--config", folder / "settings.toml"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return folder / "model"
+def config(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "settings.toml"
+    path.write_text(CONFIG)
+    return path
 
 
-def assert_same_training(model: Path, other: Path) -> None:
-    assert [line[:2] for line in losses(model)] == [line[:2] for line in losses(other)]
-    assert [line[2] for line in losses(model)] == pytest.approx([line[2] for line in losses(other)], abs=1e-5)
-    one, two = (json.loads((folder / "model.json").read_text()) for folder in (model, other))
-    assert one["threshold"] == two["threshold"]
-    assert one["validation_scores"] == pytest.approx(two["validation_scores"], abs=1e-6)
+@pytest.fixture(scope="module")
+def by_two(simulated, config) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A model folder that two processes trained, and what they printed."""
+    return config.parent / "model", torchrun("train_model.py", simulated, config.parent / "model", "--config", config)
 
 
-def test_two_processes_train_as_one(by_one, simulated, tmp_path):
-    done = torchrun("train_model.py", simulated, tmp_path / "m", "--config", by_one.parent / "settings.toml")
+def test_two_processes_train_one_model(by_two):
+    model, done = by_two
     assert done.returncode == 0, done.stderr
     assert "FutureWarning" not in done.stderr
-    assert_same_training(tmp_path / "m", by_one)
     assert done.stdout.count("model written to") == 1, "only the first reports"
     assert done.stdout.count("report written to") == 1
-    training = [line for line in done.stdout.splitlines() if "recordings to train with" in line]
-    count = int(re.search(r"(\d+) recordings to train with", training[0])[1])
-    assert count % 7 == 1, "the case that a process has no part of a batch is not tested"
+    assert [line[:2] for line in losses(model)] == [(n, e) for n in ("relabelling", "2s") for e in (1, 2, 3)]
+    assert losses(model)[2][2] < losses(model)[0][2]
+    assert load_model(model).members
+    count = int(re.search(r"(\d+) recordings to train with", done.stdout)[1])
+    assert count % 7 == 1, "the case of a batch smaller than the number of processes is not tested"
 
 
 @pytest.mark.parametrize("how", ["os._exit(9)", "raise MemoryError('a fault of one process')"])
-def test_a_training_one_of_whose_processes_ends_goes_on_after_a_restart(by_one, simulated, tmp_path, how):
-    """Killed, or by an exception: the other process, which waits for it, keeps it from nothing."""
+def test_a_training_resumes_when_torchrun_restarts_a_process(by_two, config, simulated, tmp_path, how):
     script = tmp_path / "ending.py"
-    place = {"module": "heartbeats.training.loop", "function": "training_step", "script": "train_model"}
     # The relabelling network's three epochs take 12 steps; the 18th is in the second epoch of the other.
-    script.write_text(ENDING.format(**place, calls=os.devnull, after=18, how=how))
-    config = by_one.parent / "settings.toml"
+    script.write_text(ENDING.format(after=18, how=how))
     done = torchrun(script, simulated, tmp_path / "m", "--config", config, restarts=1)
     assert done.returncode == 0, done.stderr
-    assert "going on from" in done.stdout
-    assert_same_training(tmp_path / "m", by_one)
+    assert "continuing from" in done.stdout
+    assert [line[:2] for line in losses(tmp_path / "m")] == [line[:2] for line in losses(by_two[0])]
+    assert [x[2] for x in losses(tmp_path / "m")] == pytest.approx([x[2] for x in losses(by_two[0])], abs=1e-5)
+    described = [json.loads((folder / "model.json").read_text()) for folder in (tmp_path / "m", by_two[0])]
+    assert described[0]["threshold"] == described[1]["threshold"]
 
 
-def test_processes_that_see_different_recordings_train_nothing(by_one, simulated, tmp_path):
+def test_processes_that_see_different_recordings_train_nothing(config, simulated, tmp_path):
     script = tmp_path / "differing.py"
     script.write_text(DIFFERING)
-    done = torchrun(script, simulated, tmp_path / "m", "--config", by_one.parent / "settings.toml")
+    done = torchrun(script, simulated, tmp_path / "m", "--config", config)
     assert done.returncode
     assert "the processes see different recordings" in done.stderr
     assert not (tmp_path / "m/model.json").exists()

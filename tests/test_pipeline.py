@@ -132,21 +132,6 @@ def digests(model_directory: Path) -> dict[str, str]:
     return {p.name: sha256(p.read_bytes()).hexdigest() for p in model_directory.glob("*.safetensors")}
 
 
-def test_files_that_are_not_the_training_s_stay_where_they_are(simulated, tmp_path):
-    foreign = [tmp_path / "model" / name for name in (
-        "checkpoints/mine.pt", "checkpoints/best.safetensors", "se_resnet_backup.safetensors", ".draft.tmp",
-        "thesis/.page.0123456789abcdef.tmp",
-    )]  # fmt: skip
-    for path in foreign:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "model/.cache.0123456789abcdef.tmp").mkdir()
-    train_model(simulated, tmp_path / "model", TINY)
-    assert [path for path in foreign if not path.exists()] == []
-    assert (tmp_path / "model/.cache.0123456789abcdef.tmp").is_dir()
-    assert [path.name for path in (tmp_path / "model").rglob("checkpoints/*.safetensors")] == ["best.safetensors"]
-
-
 def test_a_training_that_diverges_in_its_last_step_is_none(simulated, tmp_path):
     """The loss is of before the step: what the networks answer tells."""
     one_step = dataclasses.replace(TINY.training, epochs=1, learning_rate=1e30, batch_size=64)

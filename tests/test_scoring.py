@@ -19,7 +19,7 @@ from heartbeats.challenge.diagnoses import (
     read_weights,
     snomed_codes,
 )
-from heartbeats.challenge.outputs import Prediction, OutputError, predictions, read_output, unclassified, write_output
+from heartbeats.challenge.outputs import OutputError, Prediction, predictions, read_output, unclassified, write_output
 from heartbeats.challenge.scoring import (
     Scores,
     merge_equivalent,

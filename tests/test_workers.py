@@ -1,6 +1,9 @@
 """Recordings are mapped in order, and one that ends its process costs no other."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from heartbeats.ecg.recording import RecordingError
 from heartbeats.preparation import workers
 from heartbeats.preparation.prepared import PreparedRecording, prepare_file
 from heartbeats.preparation.workers import Failure, attempt, map_recordings
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -48,6 +53,19 @@ def full_disk(header_file: Path) -> Failure:
 def test_an_error_of_the_run_ends_the_run(header_files):
     with pytest.raises(OSError, match="No space left on device"):
         list(map_recordings(full_disk, header_files))
+
+
+def test_workers_end_with_a_process_that_is_killed(header_files):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from heartbeats.preparation.prepared import prepare_file; "
+        "from heartbeats.preparation.workers import map_recordings; "
+        "list(map_recordings(prepare_file, map(Path, sys.argv[1:]))); print('read', flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    # Workers that live on hold stdout, and this would not return.
+    command = [sys.executable, "-c", code, *map(str, header_files)]
+    killed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=120, check=False)
+    assert (killed.stdout, killed.returncode) == (b"read\n", -signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

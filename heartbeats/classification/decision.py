@@ -1,9 +1,8 @@
 """From probabilities to labels (paper, section 2.3): threshold, bradycardia rule, sinus rhythm fallback."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ class Evidence:
     pvc: Labels | None = None
 
     @classmethod
-    def of(cls, recordings: Sequence[PreparedRecording], settings: DecisionSettings) -> Evidence:
+    def of(cls, recordings: Sequence[PreparedRecording], settings: DecisionSettings) -> Self:
         """Return the evidence of prepared recordings."""
         bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
         if settings.pvc == "networks":
@@ -40,7 +39,7 @@ class Evidence:
         signals = [recording.signal for recording in recordings]
         return cls(bradycardia, has_premature_beats(signals, all_leads=settings.pvc == "unet-all-leads"))
 
-    def part(self, rows: npt.NDArray[np.intp]) -> Evidence:
+    def part(self, rows: npt.NDArray[np.intp]) -> "Evidence":
         """Return the evidence of the recordings with these numbers."""
         return Evidence(self.bradycardia[rows], None if self.pvc is None else self.pvc[rows])
 

@@ -1,7 +1,5 @@
 """The trained entry: its networks, whose probabilities are averaged (paper, section 2.4), and their labels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

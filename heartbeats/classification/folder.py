@@ -1,7 +1,5 @@
 """Classify a folder of recordings into a folder of output files: what ``driver.py`` does."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Nothing in it is a pickle, and loading it runs no code from it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

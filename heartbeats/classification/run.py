@@ -1,7 +1,5 @@
 """Classify one recording that a harness has read: the organisers' ``run_model``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy.typing as npt

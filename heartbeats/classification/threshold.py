@@ -1,7 +1,5 @@
 """The search for the one threshold of all classes (paper, section 2.4)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -27,8 +27,8 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import csv_text, write_text
 from heartbeats.ecg.header import OLDEST
-from heartbeats.ecg.writing import make_empty_folder, write_record
 from heartbeats.ecg.recording import Recording, RecordingError
+from heartbeats.ecg.writing import make_empty_folder, write_record
 
 _README = """{title}, in the format of the PhysioNet/CinC Challenge 2020.
 

@@ -9,8 +9,6 @@ One batch is answered both ways when a network is loaded. If the probabilities d
 because a new layer looks at the whole signal, the plain network answers.
 """
 
-from __future__ import annotations
-
 import copy
 import logging
 from collections.abc import Sequence

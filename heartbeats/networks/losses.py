@@ -9,8 +9,6 @@ Each loss is a coefficient times the binary cross-entropy. With y in {0, 1}:
 So the sign loss is focal loss for labels that are already right and plain cross-entropy for wrong ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

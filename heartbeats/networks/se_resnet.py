@@ -1,7 +1,5 @@
 """The SE-ResNet of the paper's Figure 2 (section 2.3), in one dimension."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

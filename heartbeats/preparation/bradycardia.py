@@ -1,7 +1,5 @@
 """R peaks on lead I and the paper's bradycardia rule (section 2.3, Algorithms 1 and 2)."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import sleepecg

@@ -7,8 +7,6 @@ changes, the recording gets a new key and is prepared again. Files are written w
 processes and models can share a cache. Old files are never deleted; it is safe to delete the folder.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

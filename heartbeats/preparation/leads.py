@@ -1,7 +1,5 @@
 """The eight leads that the networks read, from whatever leads a recording has (paper, section 2.1)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Prepared recordings: all that classification needs of a recording."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A prepared signal is int16 in microvolts, shape (8, samples), 500 Hz, at most th
 have 1000 ADC units per mV, so that whole microvolts lose nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 

@@ -1,7 +1,8 @@
 """Worker processes: apply a function to many recordings, in order, on all cores."""
 
-from __future__ import annotations
-
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -50,8 +51,8 @@ def map_recordings(
     """
     left = iter(header_files)
     started: list[tuple[Sequence[Path], Iterator[Result | Failure]]] = []
-    while chunk := list(islice(left, CHUNK)):
-        started.append((chunk, _start(function, chunk)))
+    while ahead := list(islice(left, CHUNK)):
+        started.append((ahead, _start(function, ahead)))
         if len(started) == 2:
             yield from _finish(function, *started.pop(0))
     for chunk, results in started:
@@ -60,9 +61,21 @@ def map_recordings(
 
 def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
     """Start the work on a chunk. At least two workers: joblib would run a single one in this process."""
-    parallel = Parallel(n_jobs=max(2, cpu_count()), return_as="generator", pre_dispatch="all", batch_size=4)
+    cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
+    parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
     results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
     return results
+
+
+def _end_with_parent(parent: int) -> None:
+    """End a worker soon after the process that started it is killed; joblib would keep it for five minutes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _finish(

@@ -1,7 +1,5 @@
 """The batches of a training: prepared signals, cut or zero-padded, in mV, on the network's device."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,9 +1,6 @@
 """Checkpoints of a training: the weights, Adam's moments, and an identity; one safetensors file per network."""
 
-from __future__ import annotations
-
 import logging
-import re
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -57,22 +54,3 @@ def load_checkpoint(path: Path, identity: str, network: nn.Module, optimizer: Op
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     log.info("continuing from %s, epoch %s", path, metadata["epoch"])
     return int(metadata["epoch"])
-
-
-def checkpoint_files(directory: Path) -> list[Path]:
-    """Return the checkpoints of a model folder; other files in their folder do not count."""
-    files = (directory / CHECKPOINTS).glob("*.safetensors")
-    return [path for path in files if re.fullmatch(r"relabelling|[\d.e+-]+s", path.stem)]
-
-
-def remove_checkpoints(directory: Path) -> None:
-    """Remove the checkpoints of a model folder, and their folder if it is then empty.
-
-    Raises:
-        OSError: a file cannot be removed.
-    """
-    for checkpoint in checkpoint_files(directory):
-        checkpoint.unlink()
-    folder = directory / CHECKPOINTS
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()

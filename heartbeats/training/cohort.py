@@ -1,10 +1,7 @@
 """Which recordings train and which validate (paper, section 2.1)."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,37 +31,20 @@ class CohortError(HeartBeatsError):
 
 
 @dataclass(frozen=True)
-class Particulars:
-    """What a header says besides the diagnoses: Hz, s, years, sex; ``None`` where it says nothing."""
-
-    sampling_rate: float | None
-    seconds: float | None
-    age: float | None
-    sex: str | None
-
-    @classmethod
-    def of(cls, header: Header) -> Particulars:
-        """Return the particulars of a header."""
-        rate, samples = header.sampling_rate, header.samples
-        seconds = samples / rate if samples is not None and rate else None
-        return cls(rate, seconds, None if math.isnan(header.age) else header.age, header.sex)
-
-
-@dataclass(frozen=True)
 class Selection:
     """Recordings with at least one scored label, by their headers.
 
     Attributes:
         header_files: one per recording.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
-        particulars: of each recording.
+        headers: of each recording.
         left_out: the names of the other recordings by reason.
         unscored: how many of the other recordings have each diagnosis.
     """
 
     header_files: tuple[Path, ...]
     labels: npt.NDArray[np.bool_]
-    particulars: tuple[Particulars, ...]
+    headers: tuple[Header, ...]
     left_out: dict[str, list[str]]
     unscored: Counter[str]
 
@@ -77,14 +57,14 @@ class Cohort:
         recordings: in the order of their header files.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
         validation: bool, shape (recordings,): the paper's "offline test set". The others train.
-        particulars: of each recording.
+        headers: of each recording.
         left_out: the names of recordings outside the cohort, by reason.
     """
 
     recordings: tuple[PreparedRecording, ...]
     labels: npt.NDArray[np.bool_]
     validation: npt.NDArray[np.bool_]
-    particulars: tuple[Particulars, ...]
+    headers: tuple[Header, ...]
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def side(self, *, validating: bool) -> tuple[list[PreparedRecording], npt.NDArray[np.bool_]]:
@@ -122,8 +102,8 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
         raise CohortError(f"{data_directory}: no recordings to train with ({named})")
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
     kept = [isinstance(recording, PreparedRecording) for recording in prepared]
-    particulars = tuple(compress(selection.particulars, kept))
-    return Cohort(recordings, selection.labels[kept], validation, particulars, selection.left_out)
+    headers = tuple(compress(selection.headers, kept))
+    return Cohort(recordings, selection.labels[kept], validation, headers, selection.left_out)
 
 
 def select_recordings(header_files: Sequence[Path], settings: CohortSettings) -> Selection:
@@ -131,7 +111,7 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
 
     Excluded sources, recordings without a scored label and headers that cannot be read are left out.
     """
-    selected, diagnoses, particulars = [], [], []
+    selected, headers = [], []
     unscored: Counter[str] = Counter()
     left_out: dict[str, list[str]] = {}
     for path in header_files:
@@ -149,9 +129,9 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
             unscored.update(header.diagnoses)
             continue
         selected.append(path)
-        diagnoses.append(header.diagnoses)
-        particulars.append(Particulars.of(header))
-    return Selection(tuple(selected), label_matrix(diagnoses), tuple(particulars), left_out, unscored)
+        headers.append(header)
+    labels = label_matrix([header.diagnoses for header in headers])
+    return Selection(tuple(selected), labels, tuple(headers), left_out, unscored)
 
 
 def validates(digest: str, settings: Settings) -> bool:

@@ -1,7 +1,5 @@
 """What ``model.json`` says of a training, for its report: cohort, threshold, scores, versions."""
 
-from __future__ import annotations
-
 import math
 import platform
 from collections import Counter
@@ -49,12 +47,15 @@ def _describe_side(cohort: Cohort, chosen: npt.NDArray[np.bool_]) -> dict[str, A
 
 
 def _particulars(cohort: Cohort, source: str) -> dict[str, dict[str, int]]:
-    particulars = list(compress(cohort.particulars, cohort.sources == source))
+    headers = list(compress(cohort.headers, cohort.sources == source))
     return {
-        "sampling_rates": _counts(each.sampling_rate for each in particulars),
-        "seconds": _counts(each.seconds and round(each.seconds) for each in particulars),
-        "ages": _counts(each.age and int(each.age) for each in particulars),
-        "sexes": _counts(each.sex for each in particulars),
+        "sampling_rates": _counts(header.sampling_rate for header in headers),
+        "seconds": _counts(
+            round(header.samples / header.sampling_rate) if header.samples and header.sampling_rate else None
+            for header in headers
+        ),
+        "ages": _counts(None if math.isnan(header.age) else int(header.age) for header in headers),
+        "sexes": _counts(header.sex for header in headers),
     }
 
 

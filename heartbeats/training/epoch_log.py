@@ -1,7 +1,5 @@
 """The log of a training's epochs, ``training.jsonl`` in the model folder: a line of JSON per epoch."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Callable

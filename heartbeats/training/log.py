@@ -1,7 +1,5 @@
 """The log of a training: to stdout, and to ``training.log`` in the model folder."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ All random numbers of an epoch follow from the seed, the network's name and the 
 killed continues to the same weights as one that was not, on a CPU with the same number of threads.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -3,8 +3,6 @@
 Rank 0 prepares, writes and reports; the others wait for it. The model folder must be one that all processes see.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,20 +62,13 @@ def joined() -> Iterator[None]:
         if device().type == "cuda":
             torch.cuda.set_device(device())
         backend = "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        # torchrun keeps one store for all starts. Without a prefix, gloo finds the addresses of processes that ended.
+        store, number, size = next(distributed.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+        store = distributed.PrefixStore(f"start {_variable('TORCHELASTIC_RESTART_COUNT', 0)}", store)  # type: ignore[attr-defined]
+        distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=PATIENCE)
     yield
     if world_size() > 1:
         distributed.destroy_process_group()
-
-
-@contextmanager
-def first_before_others() -> Iterator[None]:
-    """Let rank 0 do something before the others do the same and find what it wrote."""
-    if not is_first():
-        broadcast(None)
-    yield
-    if is_first():
-        broadcast(None)
 
 
 def broadcast(value: Value) -> Value:

@@ -1,15 +1,14 @@
 """The training of the whole entry (paper, Figure 1): a folder of recordings becomes a model folder."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
 import logging
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,7 @@ from heartbeats.common.files import locked, remove_half_written
 from heartbeats.common.settings import Settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.training import parallel
-from heartbeats.training.checkpoints import CHECKPOINTS, checkpoint_files, remove_checkpoints
+from heartbeats.training.checkpoints import CHECKPOINTS
 from heartbeats.training.cohort import Cohort, CohortError, build_cohort
 from heartbeats.training.description import describe_cohort, describe_scores, describe_threshold, describe_versions
 from heartbeats.training.epoch_log import keep_epochs, read_epochs
@@ -45,7 +44,7 @@ def train_model(data_directory: Path, model_directory: Path, settings: Settings)
     """Train the entry on a folder of Challenge recordings and write a model folder.
 
     After a kill, the same call resumes from the cache and the checkpoints. If the model is complete already, nothing is
-    done. If only the decision has changed (its code or settings), the networks stay and the threshold is searched again.
+    done. If only the decision has changed (code or settings), the networks stay and the threshold is searched again.
 
     Args:
         data_directory: recordings with headers in the Challenge's format, sub-folders included.
@@ -78,18 +77,21 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
     if parallel.is_first():
         remove_half_written(model_directory)
         remove_half_written(model_directory / CHECKPOINTS)
-    with parallel.first_before_others():
-        cohort = build_cohort(data_directory, model_directory / settings.cohort.store, settings)
+    if not parallel.is_first():
+        parallel.broadcast(None)  # wait until rank 0 has filled the cache
+    cohort = build_cohort(data_directory, model_directory / settings.cohort.store, settings)
+    if parallel.is_first():
+        parallel.broadcast(None)
     identity = Identity.of(cohort, settings)
     if identity != parallel.broadcast(identity):
         raise CohortError(f"{data_directory}: the processes see different recordings; start again when none is added")
-    earlier = _earlier_model(model_directory, identity)
-    if parallel.broadcast(earlier.model_is_same):
+    members, earlier = _earlier_model(model_directory)
+    if parallel.broadcast(earlier.get("model") == identity.model):
         log.info("%s already holds the model of these recordings and settings", model_directory)
         return
-    if parallel.broadcast(earlier.networks_are_same):
+    if parallel.broadcast(earlier.get("networks") == identity.networks):
         log.info("%s already holds the networks of these recordings and settings", model_directory)
-        members, description = earlier.members, earlier.of_networks
+        description = {name: earlier.get(name) for name in ("relabelling", "training")}
     else:
         members, description = _train_networks(cohort, settings, model_directory)
     if parallel.is_first():
@@ -110,7 +112,7 @@ class Identity:
     model: str
 
     @classmethod
-    def of(cls, cohort: Cohort, settings: Settings) -> Identity:
+    def of(cls, cohort: Cohort, settings: Settings) -> Self:
         """Return the identity of the model that these recordings and settings give."""
         tables = settings.to_dict()
         del tables["cohort"]["store"]  # the place of the cache changes nothing
@@ -140,27 +142,12 @@ def _packed(answers: npt.ArrayLike) -> str:
     return np.packbits(np.asarray(answers, dtype=np.bool_)).tobytes().hex()
 
 
-@dataclass(frozen=True)
-class EarlierModel:
-    """The model that an earlier run left in the model folder, and whether it is still right."""
-
-    members: tuple[Member, ...] = ()
-    of_networks: dict[str, Any] = dataclasses.field(default_factory=dict)
-    networks_are_same: bool = False
-    model_is_same: bool = False
-
-
-def _earlier_model(model_directory: Path, identity: Identity) -> EarlierModel:
+def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str, Any]]:
+    """Return the networks that an earlier run left in the model folder, and its model.json; nothing if incomplete."""
     try:
-        members, described = (
-            load_model(model_directory, device=parallel.device()).members,
-            read_model_file(model_directory),
-        )
+        return load_model(model_directory, device=parallel.device()).members, read_model_file(model_directory)
     except ModelError:
-        return EarlierModel()
-    of_networks = {name: described.get(name) for name in ("relabelling", "training")}
-    same_model = described.get("model") == identity.model
-    return EarlierModel(members, of_networks, described.get("networks") == identity.networks, same_model)
+        return (), {}
 
 
 def _train_networks(
@@ -170,8 +157,7 @@ def _train_networks(
     names = [f"{seconds:g}s" for seconds in settings.training.seconds]
     if parallel.is_first():
         own = {*names, RELABELLING} if settings.relabelling.enabled else {*names}
-        resuming = bool(checkpoint_files(model_directory))
-        keep_epochs(model_directory, lambda line: resuming and line.network in own)  # others are of another model
+        keep_epochs(model_directory, lambda line: line.network in own)  # others are of another model
     recordings, labels = cohort.side(validating=False)
     added: dict[str, int] = {}
     if settings.relabelling.enabled:
@@ -210,7 +196,7 @@ def _write_model(
     (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it shows another model
     write_validation(model_directory / VALIDATION_FILE, validation)
     save_model(classifier, model_directory, report)
-    remove_checkpoints(model_directory)
+    shutil.rmtree(model_directory / CHECKPOINTS, ignore_errors=True)
     log.info("model written to %s", model_directory)
 
 

@@ -1,7 +1,5 @@
 """Relabelling of CPSC recordings: labels are added that a first network is sure of (paper, section 2.1)."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from itertools import compress

@@ -4,8 +4,6 @@ A row has: name, source, the bradycardia rule's answer, the U-Net's answer (empt
 labels, the ensemble's 27 probabilities.
 """
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path
