@@ -1,4 +1,4 @@
-"""One recording in a folder is wrong: what training, the driver and the scorer make of it (docs/bad-input.md)."""
+"""One recording in a folder is wrong: what the driver, training and the scorer do (docs/bad-input.md)."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from conftest import TINY, ecg
+from conftest import TINY, TINY_TOML, ecg
 
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import read_output
@@ -28,16 +28,16 @@ ECG = ecg()
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, what the driver says (``None``: nothing), and whether the recording is classified and trains."""
+    """A fault, a part of the driver's message (``None``: no message), and whether the recording is used."""
 
     spoil: Callable[[Path], object]
-    said: str | None
+    message: str | None = None
     classified: bool = True
     trains: bool = True
 
 
-def text(change: Callable[[str], str]) -> Callable[[Path], object]:
-    return lambda path: path.write_bytes(change(path.read_text()).encode("latin-1"))
+def header(old: str, new: str) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(path.read_text().replace(old, new).encode("latin-1"))
 
 
 def signal(values: object, **options: object) -> Callable[[Path], object]:
@@ -59,103 +59,99 @@ def leads(count: int) -> Callable[[Path], object]:
     return keep
 
 
-def with_missing(value: float, number: type) -> np.ndarray:
+def missing(value: float, number: type = float) -> Callable[[Path], object]:
     values = ECG.astype(number)
     values[:, 1000:1100] = value
-    return values
+    return signal(values)
+
+
+def without_mat(path: Path) -> None:
+    path.with_suffix(".mat").unlink()
+
+
+def both(*spoils: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda path: [spoil(path) for spoil in spoils]
 
 
 def expanding(path: Path) -> None:
-    """A MATLAB 5 file whose variable announces a matrix of a gigabyte of zeros."""
+    """Write a MATLAB 5 file whose variable announces a matrix of a gigabyte of zeros."""
     compressor = zlib.compressobj(1)
     zeros = b"".join(compressor.compress(bytes(2**20)) for _ in range(1024)) + compressor.flush()
-    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
-    path.with_suffix(".mat").write_bytes(header + struct.pack("<II", 15, len(zeros)) + zeros)
+    start = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    path.with_suffix(".mat").write_bytes(start + struct.pack("<II", 15, len(zeros)) + zeros)
 
 
 REFUSED = {"classified": False}
+USELESS = {"classified": False, "trains": False}
 UNLABELLED = {"trains": False}
+MISSING_LEADS = "leads missing, taken as 0 mV: "
 CASES = {
     # headers
-    "empty header": Case(content(lambda _: b"", ".hea"), "header describes no leads\n", **REFUSED, **UNLABELLED),
-    "binary header": Case(
-        content(lambda _: bytes(range(256)), ".hea"), "header describes no leads\n", **REFUSED, **UNLABELLED
+    "empty header": Case(content(lambda _: b"", ".hea"), "header describes no leads\n", **USELESS),
+    "binary header": Case(content(lambda _: bytes(range(256)), ".hea"), "header describes no leads\n", **USELESS),
+    "header cut in the middle": Case(content(lambda b: b[:200], ".hea"), "announces 12 leads", **USELESS),
+    "fewer leads announced": Case(header(" 12 ", " 8 "), "header has 8 leads, signal has 12", **REFUSED),
+    "more leads announced": Case(header(" 12 ", " 15 "), "announces 15 leads", **REFUSED),
+    "several segments": Case(header("A0003 12", "A0003/3 12"), "a record of 3 segments: give it in one", **REFUSED),
+    "no rate": Case(header("A0003 12 500 5000", "A0003 12"), "header states no sampling rate\n", **REFUSED),
+    "rate of 0": Case(header(" 500 5000", " 0 5000"), "sampling rate 0 Hz", **REFUSED),
+    "negative rate": Case(header(" 500 5000", " -500 5000"), "sampling rate -500 Hz", **REFUSED),
+    "no gain": Case(content(lambda b: re.sub(rb"16\+24 .* ", b"16+24 ", b), ".hea"), "no usable gain"),
+    "no gain and no lead name": Case(
+        content(lambda b: re.sub(rb" 1000/mV .*", b"", b), ".hea"), "none of the leads", **REFUSED
     ),
-    "header cut in the middle": Case(content(lambda b: b[:200], ".hea"), "announces 12 leads", **REFUSED, **UNLABELLED),
-    "fewer leads announced": Case(
-        text(lambda t: t.replace(" 12 ", " 8 ", 1)), "header has 8 leads, signal has 12", **REFUSED
-    ),
-    "more leads announced": Case(text(lambda t: t.replace(" 12 ", " 15 ", 1)), "announces 15 leads", **REFUSED),
-    "several segments": Case(
-        text(lambda t: t.replace("A0003 12", "A0003/3 12", 1)), "a record of 3 segments: give it in one", **REFUSED
-    ),
-    "no rate": Case(
-        text(lambda t: t.replace("A0003 12 500 5000", "A0003 12", 1)), "header states no sampling rate\n", **REFUSED
-    ),
-    "rate of 0": Case(text(lambda t: t.replace(" 500 5000", " 0 5000", 1)), "sampling rate 0 Hz", **REFUSED),
-    "negative rate": Case(text(lambda t: t.replace(" 500 5000", " -500 5000", 1)), "sampling rate -500 Hz", **REFUSED),
-    "no gain": Case(text(lambda t: re.sub(r"16\+24 .* ", "16+24 ", t)), "no usable gain"),
-    "no gain and no lead name": Case(text(lambda t: re.sub(r"16\+24 .*", "16+24", t)), "none of the leads", **REFUSED),
-    "resolution in the gain's place": Case(
-        text(lambda t: t.replace(" 1000/mV 16 0 ", " 16 0 ")), "the stated gain of 16 per mV gives no ECG's amplitudes"
-    ),
-    "gain in words": Case(text(lambda t: t.replace("1000/mV", "?/mV")), "no usable gain"),
-    "gain of 0": Case(text(lambda t: t.replace("1000/mV", "0/mV")), "no usable gain"),
-    "gain NaN": Case(text(lambda t: t.replace("1000/mV", "nan/mV")), "no usable gain"),
-    "NAME.mat as record name": Case(text(lambda t: t.replace("A0003 12", "A0003.mat 12", 1)), None),
-    "CRLF": Case(text(lambda t: t.replace("\n", "\r\n")), None),
-    "Latin-1": Case(text(lambda t: t + "#Hx: névralgie\n"), None),
-    "no newline at the end": Case(text(str.rstrip), None),
-    "no Dx": Case(text(lambda t: t.replace("#Dx: 426783006\n", "")), None, **UNLABELLED),
-    "empty Dx": Case(text(lambda t: t.replace("426783006", "")), None, **UNLABELLED),
-    "unknown Dx": Case(text(lambda t: t.replace("426783006", "1,x")), None, **UNLABELLED),
-    "Dx in words": Case(text(lambda t: t.replace("426783006", "LBBB")), None),
-    "trailing commas": Case(text(lambda t: t.replace("426783006", ",426783006,,")), None),
-    "repeated codes": Case(text(lambda t: t.replace("426783006", "426783006,426783006")), None),
-    "folders in the record name": Case(text(lambda t: t.replace("A0003 12", "../../x/A0003 12", 1)), None),
-    "absolute record name": Case(text(lambda t: t.replace("A0003 12", "/A0003 12", 1)), None),
+    "resolution in the gain's place": Case(header(" 1000/mV 16 0 ", " 16 0 "), "the stated gain of 16 per mV gives no"),
+    "gain in words": Case(header("1000/mV", "?/mV"), "no usable gain"),
+    "gain of 0": Case(header("1000/mV", "0/mV"), "no usable gain"),
+    "gain NaN": Case(header("1000/mV", "nan/mV"), "no usable gain"),
+    "NAME.mat as record name": Case(header("A0003 12", "A0003.mat 12")),
+    "CRLF": Case(header("\n", "\r\n")),
+    "Latin-1": Case(header("#Dx", "#Hx: névralgie\n#Dx")),
+    "no newline at the end": Case(content(bytes.rstrip, ".hea")),
+    "no Dx": Case(header("#Dx: 426783006\n", ""), **UNLABELLED),
+    "empty Dx": Case(header("426783006", ""), **UNLABELLED),
+    "unknown Dx": Case(header("426783006", "1,x"), **UNLABELLED),
+    "Dx in words": Case(header("426783006", "LBBB")),
+    "trailing commas": Case(header("426783006", ",426783006,,")),
+    "repeated codes": Case(header("426783006", "426783006,426783006")),
+    "folders in the record name": Case(header("A0003 12", "../../x/A0003 12")),
+    "absolute record name": Case(header("A0003 12", "/A0003 12")),
     # signals
-    "no .mat": Case(lambda p: p.with_suffix(".mat").unlink(), "no signal file", **REFUSED),
+    "no .mat": Case(without_mat, "no signal file", **REFUSED),
     "empty .mat": Case(content(lambda _: b""), "A0003.mat cannot be read", **REFUSED),
     "truncated .mat": Case(content(lambda b: b[:5000]), "A0003.mat cannot be read", **REFUSED),
     "another variable": Case(content(lambda b: b.replace(b"val", b"lav")), "no variable 'val'", **REFUSED),
     "text in .mat": Case(signal("ECG"), "not an array of real numbers", **REFUSED),
     "transposed": Case(signal(ECG.T), "signal has 5000", **REFUSED),
     "fewer samples than announced": Case(signal(ECG[:, :4000]), "announces 5000 samples, signal has 4000"),
-    "float with NaN": Case(signal(with_missing(math.nan, float)), "100 missing samples bridged"),
-    "float with infinity": Case(signal(with_missing(math.inf, float)), "100 missing samples bridged"),
-    "-32768": Case(signal(with_missing(-32768, np.int16)), "100 missing samples bridged"),
+    "float with NaN": Case(missing(math.nan), "100 missing samples bridged"),
+    "float with infinity": Case(missing(math.inf), "100 missing samples bridged"),
+    "-32768": Case(missing(-32768, np.int16), "100 missing samples bridged"),
     "all NaN": Case(signal(ECG * math.nan), "all leads are flat"),
     "all zero": Case(signal(ECG * 0), "all leads are flat"),
     "all constant": Case(signal(ECG * 0 + 1), "all leads are flat"),
-    "constant leads": Case(signal(np.where(np.arange(12)[:, None] < 3, 77, ECG)), None),
+    "constant leads": Case(signal(np.where(np.arange(12)[:, None] < 3, 77, ECG))),
     "one sample": Case(signal(ECG[:, :1]), "shorter than 1 s", **REFUSED),
     "no samples": Case(signal(ECG[:, :0]), "0 samples", **REFUSED),
     "three dimensions": Case(signal(ECG[..., None]), "not a table of numbers but 3-dimensional", **REFUSED),
-    "half an hour at 1000 Hz": Case(
-        lambda p: (
-            text(lambda t: t.replace(" 500 5000", " 1000 1800000", 1))(p),
-            signal(np.tile(ECG, 360), format="4")(p),
-        ),
-        None,
-    ),
-    "1 lead": Case(leads(1), "leads missing, taken as 0 mV: II, V1"),
-    "2 leads": Case(leads(2), "leads missing, taken as 0 mV: V1"),
-    "3 leads": Case(leads(3), "leads missing, taken as 0 mV: V1"),
-    "6 leads": Case(leads(6), "leads missing, taken as 0 mV: V1"),
-    "8 leads": Case(leads(8), "leads missing, taken as 0 mV: V3"),
-    "15 leads": Case(leads(15), None),
+    "half an hour at 1000 Hz": Case(both(header(" 500 5000", " 1000 1800000"), signal(np.tile(ECG, 360), format="4"))),
+    "1 lead": Case(leads(1), MISSING_LEADS + "II, V1"),
+    "2 leads": Case(leads(2), MISSING_LEADS + "V1"),
+    "3 leads": Case(leads(3), MISSING_LEADS + "V1"),
+    "6 leads": Case(leads(6), MISSING_LEADS + "V1"),
+    "8 leads": Case(leads(8), MISSING_LEADS + "V3"),
+    "15 leads": Case(leads(15)),
     "expands to gigabytes": Case(expanding, "expands to more than", **REFUSED),
     # files
-    "dangling link": Case(lambda p: (p.unlink(), p.symlink_to("nowhere")), "cannot be read", **REFUSED, **UNLABELLED),
+    "dangling link": Case(lambda path: (path.unlink(), path.symlink_to("nowhere")), "cannot be read", **USELESS),
     "a folder named .mat": Case(
-        lambda p: (p.with_suffix(".mat").unlink(), p.with_suffix(".mat").mkdir()), "not a file", **REFUSED
+        both(without_mat, lambda path: path.with_suffix(".mat").mkdir()), "not a file", **REFUSED
     ),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_one_wrong_recording_is_named_and_costs_no_other(case, classifier, write_record, tmp_path, capsys):
+def test_one_wrong_recording_is_named_and_the_others_are_classified(case, classifier, write_record, tmp_path, capsys):
     data, out = tmp_path / "data", tmp_path / "out"
     for i in range(5):
         write_record(f"A000{i}", folder=data)
@@ -163,10 +159,10 @@ def test_one_wrong_recording_is_named_and_costs_no_other(case, classifier, write
 
     outcome = classify_folder(classifier, data, out)
     assert outcome == (Outcome(5, 0, 0) if case.classified else Outcome(4, 1, 0))
-    told = capsys.readouterr().err
-    assert [line for line in told.splitlines() if not line.startswith("A0003: ")] == []
-    assert (case.said or "") in told
-    assert bool(told) == (case.said is not None)
+    printed = capsys.readouterr().err
+    assert [line for line in printed.splitlines() if not line.startswith("A0003: ")] == []
+    assert (case.message or "") in printed
+    assert bool(printed) == (case.message is not None)
     for i in range(5):
         answer = read_output(out / f"A000{i}.csv")
         assert answer.classes == CLASSES
@@ -192,9 +188,9 @@ def limited(script: str, *arguments: object, size: int) -> subprocess.CompletedP
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_a_full_disk_ends_training_with_the_reason_and_the_same_command_goes_on(simulated, tmp_path):
+def test_training_on_a_full_disk_ends_with_the_reason_and_can_resume(simulated, tmp_path):
     config = tmp_path / "tiny.toml"
-    config.write_text("[network]\nwidth = 4\nblocks = [1, 1]\nreduction = 2\n[training]\nseconds = [2.0]\nepochs = 1\n")
+    config.write_text(TINY_TOML)
     command = ("train_model.py", simulated, tmp_path / "model", "--config", config)
     full = limited(*command, size=100_000)
     assert full.returncode == 1
@@ -206,7 +202,7 @@ def test_a_full_disk_ends_training_with_the_reason_and_the_same_command_goes_on(
     assert (tmp_path / "model/model.json").exists()
 
 
-def test_a_full_disk_ends_the_driver_with_the_reason_and_leaves_whole_files(simulated, model_directory, tmp_path):
+def test_the_driver_on_a_full_disk_ends_with_the_reason(simulated, model_directory, tmp_path):
     full = limited("driver.py", model_directory, simulated, tmp_path / "out", size=300)
     assert full.returncode == 1
     assert re.search(r"driver.py: \[Errno 27\] File too large: '.*/out/A\d+.csv'", full.stderr)
@@ -214,7 +210,7 @@ def test_a_full_disk_ends_the_driver_with_the_reason_and_leaves_whole_files(simu
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_two_drivers_on_one_output_folder_do_no_harm(simulated, model_directory, tmp_path):
+def test_two_drivers_can_share_an_output_folder(simulated, model_directory, tmp_path):
     command = [sys.executable, "driver.py", model_directory, simulated, tmp_path / "out"]
     drivers = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [driver.wait(timeout=300) for driver in drivers] == [0, 0]
@@ -223,7 +219,7 @@ def test_two_drivers_on_one_output_folder_do_no_harm(simulated, model_directory,
     assert all(read_output(path).classes == CLASSES for path in written)
 
 
-def test_an_output_folder_inside_the_data_folder_is_no_data(classifier, write_record, tmp_path):
+def test_an_output_folder_inside_the_data_folder_is_not_read_as_data(classifier, write_record, tmp_path):
     write_record("A0001", folder=tmp_path)
     for _ in range(2):
         assert classify_folder(classifier, tmp_path, tmp_path / "out") == Outcome(1, 0, 0)

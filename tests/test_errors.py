@@ -1,4 +1,4 @@
-"""What the user can mend is one line; a fault of the program keeps its traceback."""
+"""An error that the user can correct is one line; a fault of the program keeps its traceback."""
 
 import importlib
 import pkgutil
@@ -13,39 +13,30 @@ from heartbeats.common.errors import HeartBeatsError, one_line_errors
 
 
 @pytest.mark.parametrize(
-    ("raised", "said"),
+    ("raised", "line"),
     [
-        (ModelError("model.json is missing"), "driver.py: model.json is missing"),
+        (HeartBeatsError("model.json is missing"), "driver.py: model.json is missing"),
         (FileNotFoundError(2, "No such file", "DATA"), "driver.py: [Errno 2] No such file: 'DATA'"),
-        (ModelError("line one\nline two, \x1b[2J"), r"driver.py: line one\nline two, \x1b[2J"),
+        (HeartBeatsError("line one\nline two, \x1b[2J"), r"driver.py: line one\nline two, \x1b[2J"),
         (KeyboardInterrupt(), "driver.py: interrupted; --resume goes on"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(raised, said):
+def test_an_error_that_the_user_can_correct_is_one_line(raised, line):
     with pytest.raises(SystemExit) as ended, one_line_errors("driver.py", interrupted="interrupted; --resume goes on"):
         raise raised
-    assert ended.value.code == said
+    assert ended.value.code == line
 
 
-def test_a_fault_of_the_program_keeps_its_traceback():
-    with pytest.raises(ValueError, match="a fault"), one_line_errors("driver.py"):
-        raise ValueError("a fault")
-
-
-def test_all_errors_of_the_package_are_told_to_the_user():
+def test_all_errors_of_the_package_are_shown_as_one_line():
     names = [module.name for module in pkgutil.walk_packages(heartbeats.__path__, "heartbeats.")]
     modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
-    errors = {
-        each
-        for module in modules
-        for each in vars(module).values()
-        if isinstance(each, type) and issubclass(each, Exception) and each.__module__.startswith("heartbeats")
-    }
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    errors = {each for each in found if issubclass(each, Exception) and each.__module__.startswith("heartbeats")}
     assert len(errors) > 10
     assert [error for error in errors if not issubclass(error, (HeartBeatsError, OSError))] == []
 
 
-def test_a_fault_while_scoring_is_no_error_of_the_user_s(monkeypatch):
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
     def fault(submission):
         raise ValueError("a fault")
 
@@ -62,10 +53,10 @@ def test_a_fault_while_scoring_is_no_error_of_the_user_s(monkeypatch):
         ("show", "find_headers", ["."]),
         ("simulation.__main__", "simulate_cohort", ["OUT"]),
         ("datasets.__main__", "convert_ludb", ["ludb", ".", "OUT"]),
-        ("experiments.pvc_unet", "read_records", [".", "OUT"]),
+        ("pvc_unet.train", "read_records", [".", "OUT"]),
     ],
 )
-def test_ctrl_c_is_a_line(module, work, arguments, monkeypatch, tmp_path):
+def test_ctrl_c_ends_a_command_with_one_line(module, work, arguments, monkeypatch, tmp_path):
     def interrupt(*arguments, **settings):
         raise KeyboardInterrupt
 
@@ -84,13 +75,13 @@ def test_ctrl_c_is_a_line(module, work, arguments, monkeypatch, tmp_path):
         ("simulation.__main__", [""]),
         ("datasets.__main__", ["ludb", "", "OUT"]),
         ("experiments.table1", ["", "OUT"]),
-        ("experiments.pvc_unet", ["MITDB", ""]),
-        ("experiments.pvc_challenge", ["DATA", "OUT", "", "MODEL"]),
+        ("pvc_unet.train", ["MITDB", ""]),
+        ("pvc_unet.challenge", ["DATA", "OUT", "", "MODEL"]),
     ],
 )
-def test_a_variable_that_is_not_set_names_no_folder(module, arguments, monkeypatch, tmp_path, capsys):
+def test_an_empty_argument_is_not_a_path(module, arguments, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         importlib.import_module(f"heartbeats.{module}").main(arguments)
-    assert "an empty name; is a variable not set?" in capsys.readouterr().err
+    assert "an empty path; is a shell variable not set?" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

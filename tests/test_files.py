@@ -1,4 +1,4 @@
-"""Whole files or none."""
+"""Files are written whole or not at all; folders are locked; code has a digest."""
 
 import os
 import subprocess
@@ -10,18 +10,13 @@ import pytest
 from heartbeats.common.digest import code_digest
 from heartbeats.common.files import InUseError, locked, remove_half_written, replace_file, write_text, write_to
 
+ROOT = Path(__file__).parents[1]
 
-def test_a_file_is_replaced_as_a_whole(tmp_path):
+
+def test_a_failed_write_leaves_the_earlier_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "before\n")
     write_text(path, "after: µV\n")
-    assert path.read_bytes() == "after: µV\n".encode()
-    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_a_writer_that_fails_half_way_leaves_the_earlier_file_and_nothing_else(tmp_path):
-    path = tmp_path / "a.txt"
-    write_text(path, "before")
 
     def fails(temporary):
         temporary.write_text("hal")
@@ -29,48 +24,27 @@ def test_a_writer_that_fails_half_way_leaves_the_earlier_file_and_nothing_else(t
 
     with pytest.raises(OSError, match="disk full"):
         replace_file(path, fails)
-    assert path.read_text() == "before"
-    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_bytes() == "after: µV\n".encode()
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_written_is_named_as_it_was_asked_for(tmp_path):
+def test_an_error_names_the_target_and_not_the_temporary_file(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         write_text(tmp_path / "absent/report.html", "")
     assert error.value.filename == str(tmp_path / "absent/report.html")
 
 
-def test_a_locked_folder_is_refused_until_it_is_let_go(tmp_path):
+def test_a_folder_can_be_locked_by_one_process_at_a_time(tmp_path):
     with locked(tmp_path), pytest.raises(InUseError, match="in use by another process"), locked(tmp_path):
         pass
     with locked(tmp_path):
-        assert list(tmp_path.iterdir()) == []
+        assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
 
 
-def test_of_a_link_that_the_user_named_what_it_leads_to_is_written(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder/real.csv").write_text("before")
-    (tmp_path / "link.csv").symlink_to("folder/real.csv")
-    write_to(tmp_path / "link.csv", "after")
-    assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "folder/real.csv").read_text() == "after"
-    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["real.csv"]
-
-
-def test_a_pipe_that_the_user_named_is_written_into_and_stays_one(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        write_to(tmp_path / "pipe", "through")
-        assert os.read(reading, 100) == b"through\n"
-    finally:
-        os.close(reading)
-    assert (tmp_path / "pipe").is_fifo()
-
-
-def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
+def test_only_files_that_a_killed_process_left_half_written_are_removed(tmp_path):
     killed = "from pathlib import Path; import os; from heartbeats.common.files import replace_file; "
     killed += "replace_file(Path('model.json'), lambda temporary: (temporary.write_text('half'), os._exit(9)))"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, env=environment, timeout=60, check=False)
     (left,) = tmp_path.iterdir()
     token = left.name.split(".")[-2]
@@ -84,30 +58,8 @@ def test_only_what_a_killed_process_left_half_written_is_removed(tmp_path):
     remove_half_written(tmp_path / "absent")
 
 
-def test_what_stdout_was_redirected_to_is_added_to(tmp_path):
-    """/dev/stdout leads to a file then, which is neither replaced nor cut."""
-    code = "import sys, pathlib; from heartbeats.common.files import write_to; "
-    code += "[write_to(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"
-    with (tmp_path / "log").open("w") as log:
-        log.write("earlier\n")
-        log.flush()
-        command = [sys.executable, "-c", code, "one", "two\n"]
-        subprocess.run(command, cwd=Path(__file__).parents[1], stdout=log, timeout=60, check=True)
-    assert (tmp_path / "log").read_text() == "earlier\none\ntwo\n"
-
-
-def test_a_file_in_a_device_s_folder_is_replaced_like_any_other():
-    path = Path(f"/dev/shm/heartbeats-{os.getpid()}.csv")
-    try:
-        for text in ("before", "after"):
-            write_to(path, text)
-        assert path.read_text() == "after"
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def test_processes_of_one_number_do_not_write_into_each_other_s_files(tmp_path, monkeypatch):
-    """In containers the first process is number 1, and archives' names may agree in their first fifty letters."""
+def test_processes_with_the_same_number_do_not_share_a_temporary_file(tmp_path, monkeypatch):
+    """In containers the first process is number 1, and names may agree in their first fifty letters."""
     monkeypatch.setattr("os.getpid", lambda: 1)
     one, other = (tmp_path / f"{'long' * 20}{i}.csv" for i in range(2))
 
@@ -120,18 +72,55 @@ def test_processes_of_one_number_do_not_write_into_each_other_s_files(tmp_path, 
     assert (one.read_text(), other.read_text()) == ("one", "other")
 
 
-def test_a_loop_of_links_is_told(tmp_path):
+def test_a_link_that_the_user_names_is_followed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/real.csv").write_text("before")
+    (tmp_path / "link.csv").symlink_to("folder/real.csv")
+    write_to(tmp_path / "link.csv", "after")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "folder/real.csv").read_text() == "after"
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
     with pytest.raises(OSError, match="loop of links"):
         write_to(tmp_path / "one", "")
 
 
-def test_code_is_another_when_it_does_another_thing_and_not_when_it_is_said_otherwise(monkeypatch, tmp_path):
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_to(tmp_path / "pipe", "through")
+        assert os.read(reading, 100) == b"through\n"
+    finally:
+        os.close(reading)
+
+
+def test_the_file_behind_dev_stdout_is_appended_to(tmp_path):
+    """/dev/stdout leads to a file if stdout is redirected; that file is not replaced or cut."""
+    code = "import sys, pathlib; from heartbeats.common.files import write_to; "
+    code += "[write_to(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"
+    with (tmp_path / "log").open("w") as log:
+        log.write("earlier\n")
+        log.flush()
+        subprocess.run([sys.executable, "-c", code, "one", "two\n"], cwd=ROOT, stdout=log, timeout=60, check=True)
+    assert (tmp_path / "log").read_text() == "earlier\none\ntwo\n"
+
+
+def test_a_regular_file_below_dev_is_replaced():
+    path = Path(f"/dev/shm/heartbeats-{os.getpid()}.csv")
+    try:
+        for text in ("before", "after"):
+            write_to(path, text)
+        assert path.read_text() == "after"
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_the_digest_of_code_ignores_comments_docstrings_and_layout(monkeypatch, tmp_path):
     monkeypatch.setattr("heartbeats.common.digest.PACKAGE", tmp_path)
+    (tmp_path / "room").mkdir()
 
     def digest(source: str) -> str:
-        (tmp_path / "room").mkdir(exist_ok=True)
         (tmp_path / "room" / "filter.py").write_text(source)
         code_digest.cache_clear()
         return code_digest("room")

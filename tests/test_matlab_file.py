@@ -1,4 +1,4 @@
-"""MATLAB files of every version are read or refused, and never harm the reader."""
+"""MATLAB files of versions 4 and 5 are read; damaged and hostile files are refused and do no harm."""
 
 import random
 import struct
@@ -28,7 +28,7 @@ def test_version_5_is_read_as_scipy_reads_it(path, number, compressed):
     np.testing.assert_array_equal(read_matlab_variable(path, "val"), scipy.io.loadmat(path)["val"])
 
 
-@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (1, 2), (12, 1), (2, 3, 4)])
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (12, 1), (2, 3, 4)])
 def test_shapes_survive(path, shape):
     values = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
     scipy.io.savemat(path, {"val": values})
@@ -47,13 +47,12 @@ def test_version_4_is_read(path, number):
 def test_version_4_of_the_other_byte_order_is_read(path):
     path.write_bytes(struct.pack(">5i", 1030, 3, 20, 0, 4) + b"val\0" + SIGNAL.astype(">i2").tobytes("F"))
     np.testing.assert_array_equal(read_matlab_variable(path, "val"), SIGNAL)
-    np.testing.assert_array_equal(scipy.io.loadmat(path)["val"], SIGNAL)
 
 
-def test_a_sample_of_version_4_that_spells_the_mark_of_version_5_is_a_sample(path):
+def test_samples_of_version_4_are_not_taken_for_the_mark_of_version_5(path):
     scipy.io.savemat(path, {"val": np.full((3, 40), 0x4D49, np.int16)}, format="4")
     assert path.read_bytes()[126:128] == b"IM"
-    np.testing.assert_array_equal(read_matlab_variable(path, "val"), scipy.io.loadmat(path)["val"])
+    assert set(read_matlab_variable(path, "val").ravel()) == {0x4D49}
 
 
 @pytest.mark.parametrize(
@@ -70,13 +69,13 @@ def test_a_file_without_such_an_array_is_refused(path, variable, versions):
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"\0" * 20, b"\0" * 10**7, b"not a MATLAB file" * 20, b"MATLAB 7.3 MAT-file" + b" " * 200]
 )
-def test_what_is_no_such_file_is_refused(path, content):
+def test_other_files_are_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(MatlabFileError):
         read_matlab_variable(path, "val")
 
 
-def test_a_variable_that_expands_beyond_the_limit_is_refused_before_it_does(path, monkeypatch):
+def test_a_variable_that_expands_beyond_the_limit_is_refused(path, monkeypatch):
     scipy.io.savemat(path, {"val": np.zeros((12, 100_000))}, do_compression=True)
     assert path.stat().st_size < 20_000
     monkeypatch.setattr(matlab_file, "LARGEST", 1_000_000)
@@ -92,8 +91,8 @@ def test_a_file_beyond_the_limit_is_refused_unread(path):
 
 
 @pytest.mark.parametrize(("version", "compressed"), [("4", False), ("5", False), ("5", True)])
-def test_every_single_damaged_byte_is_survived(path, version, compressed):
-    """scipy.io.loadmat ends the process on some of these."""
+def test_any_single_damaged_byte_gives_an_array_or_an_error(path, version, compressed):
+    """On some of these scipy.io.loadmat ends the process."""
     scipy.io.savemat(path, {"val": SIGNAL[:, :6]}, format=version, do_compression=compressed)
     whole = path.read_bytes()
     draws = random.Random(0)
@@ -108,7 +107,7 @@ def test_every_single_damaged_byte_is_survived(path, version, compressed):
 
 
 @pytest.mark.parametrize("version", ["4", "5"])
-def test_every_length_of_a_cut_file_is_refused(path, version):
+def test_a_file_cut_short_at_any_length_is_refused(path, version):
     scipy.io.savemat(path, {"val": SIGNAL}, format=version)
     whole = path.read_bytes()
     for length in range(len(whole)):

@@ -1,4 +1,4 @@
-"""Settings files: the paper's is the default, and nothing unknown passes."""
+"""Settings files: the paper's is the default, and a wrong setting is named."""
 
 from pathlib import Path
 
@@ -9,15 +9,12 @@ from heartbeats.common.settings import Settings, SettingsError, read_settings, s
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-def test_the_papers_file_is_the_default():
+def test_the_papers_file_spells_out_the_defaults():
     assert read_settings(CONFIGS / "paper.toml") == Settings()
-
-
-def test_the_papers_file_spells_out_every_setting():
     written = (CONFIGS / "paper.toml").read_text()
     for table, values in Settings().to_dict().items():
         assert f"[{table}]" in written
-        assert [key for key in values if f"\n{key} = " not in written] == []
+        assert [key for key in values if f"\n{key} = " not in written.split(f"[{table}]")[1].split("\n[")[0]] == []
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
@@ -26,13 +23,11 @@ def test_every_shipped_file_is_read(path):
     assert settings_from_dict(settings.to_dict()) == settings
 
 
-def test_a_file_names_only_what_it_changes(tmp_path):
-    path = tmp_path / "one.toml"
-    path.write_text("[training]\nepochs = 3\n")
-    settings = read_settings(path)
-    assert settings.training.epochs == 3
+def test_a_file_names_only_what_it_changes():
+    settings = settings_from_dict({"training": {"epochs": 3}, "cohort": {"seed": 1}})
+    assert (settings.training.epochs, settings.training.batch_size, settings.training.seed) == (3, 16, 0)
+    assert settings.cohort.seed == 1
     assert settings.network == Settings().network
-    assert settings.training.batch_size == 16
 
 
 @pytest.mark.parametrize(
@@ -47,7 +42,6 @@ def test_a_file_names_only_what_it_changes(tmp_path):
         ("[training]\nseconds = []", "training.seconds"),
         ("[training]\nseconds = [60]", "training.seconds"),
         ("[training]\nseconds = [10, 10]", "training.seconds"),
-        ("[training]\nseconds = [0.5]", "training.seconds"),
         ("[training]\nlearning_rate = 0", "training.learning_rate"),
         ("[training]\nlearning_rate = inf", "training.learning_rate"),
         ("[training]\nreduced_learning_rate = nan", "reduced_learning_rate"),
@@ -56,7 +50,8 @@ def test_a_file_names_only_what_it_changes(tmp_path):
         (f"a = {3000 * '['}", "TOML"),
         ('[cohort]\nstore = "a\\u0000b"', "cohort.store"),
         ('[cohort]\nstore = ""', "cohort.store"),
-        ("[network]\nwidth = 8", "network.reduction is 16 and must lie between 1 and network.width, 8"),
+        ("[network]\nwidth = 8", "network.reduction is 16 but must be between 1 and network.width, which is 8"),
+        ("[network]\nblocks = []", "network.blocks"),
         ("[network]\nblocks = [3, 0]", "network.blocks"),
         ("[network]\ndropout = 1.0", "network.dropout"),
         ("[network]\nleads = 3", "network.leads"),
@@ -64,23 +59,19 @@ def test_a_file_names_only_what_it_changes(tmp_path):
         ("[preparation]\ndenoising = 1", "preparation.denoising"),
         ("[cohort]\nvalidation_fraction = 1.5", "cohort.validation_fraction"),
         ("[cohort]\nexcluded_sources = [1]", "cohort.excluded_sources"),
-        ("[cohort]\nexcluded_sources = ['Incart']", "no source is called 'Incart'; there are cpsc"),
+        ("[cohort]\nexcluded_sources = ['Incart']", "unknown source 'Incart'; the sources are cpsc"),
         ("[relabelling]\nprobability = 80", "relabelling.probability"),
         ("[relabelling]\nseconds = 31", "relabelling.seconds"),
-        ("[relabelling]\nseconds = 0.5", "relabelling.seconds"),
         ("network = 3", "network"),
         ("[network", "TOML"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_file(tmp_path, text, named):
+def test_a_wrong_setting_is_named_with_its_file(tmp_path, text, named):
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(SettingsError) as raised:
         read_settings(path)
     assert str(path) in str(raised.value)
     assert named in str(raised.value)
-
-
-def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"absent\.toml"):
         read_settings(tmp_path / "absent.toml")

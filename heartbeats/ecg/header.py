@@ -23,8 +23,9 @@ STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4",
 _CANONICAL_LEAD = {lead.lower(): lead for lead in STANDARD_LEADS}
 
 # The Challenge's databases by the letters before a record's number (paper, section 2.1; JS came in 2021).
-SOURCES = {"A": "cpsc", "Q": "cpsc_extra", "I": "incart", "S": "ptb", "HR": "ptb_xl", "E": "georgia"}
-SOURCES["JS"] = "chapman_ningbo"
+SOURCES = {
+    "A": "cpsc", "Q": "cpsc_extra", "I": "incart", "S": "ptb", "HR": "ptb_xl", "E": "georgia", "JS": "chapman_ningbo",
+}  # fmt: skip
 
 _MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}  # µ is two characters: micro sign, Greek mu
 _GAIN = re.compile(r"(?P<gain>[^(/]*)(?:\((?P<baseline>[+-]?\d+)\))?(?:/(?P<unit>\S+))?")

@@ -70,9 +70,8 @@ class Recording:
         if self.signal.ndim != 2 or len(self.signal) != len(self.leads):
             raise RecordingError(f"{len(self.leads)} leads, but a signal of shape {self.signal.shape}")
         if not SLOWEST_RATE <= self.sampling_rate <= FASTEST_RATE:
-            raise RecordingError(
-                f"sampling rate {self.sampling_rate:g} Hz is not within {SLOWEST_RATE:g} to {FASTEST_RATE:g} Hz"
-            )
+            limits = f"{SLOWEST_RATE:g} to {FASTEST_RATE:g} Hz"
+            raise RecordingError(f"sampling rate {self.sampling_rate:g} Hz is not within {limits}")
         if (samples := self.signal.shape[1]) < SHORTEST * self.sampling_rate:
             raise RecordingError(f"{samples} samples at {self.sampling_rate:g} Hz are shorter than {SHORTEST:g} s")
         if not np.isfinite(self.signal).all():
@@ -84,12 +83,8 @@ class Recording:
             return self
         wanted = {canonical_lead(lead) for lead in leads}
         rows = [i for i, lead in enumerate(self.leads) if lead in wanted]
-        return dataclasses.replace(
-            self,
-            signal=self.signal[rows],
-            leads=tuple(self.leads[i] for i in rows),
-            missing=tuple(self.missing[i] for i in rows),
-        )
+        kept, missing = tuple(self.leads[i] for i in rows), tuple(self.missing[i] for i in rows)
+        return dataclasses.replace(self, signal=self.signal[rows], leads=kept, missing=missing)
 
 
 def read_recording(header_file: Path | str) -> Recording:
