@@ -75,7 +75,7 @@ def test_the_u_net_is_asked_only_if_it_decides(simulated):
 def test_the_u_net_is_asked_on_lead_ii_or_on_all_leads(simulated, monkeypatch):
     (recording,) = (prepare_file(path) for path in find_headers(simulated)[:1])
     asked = []
-    monkeypatch.setattr("heartbeats.pvc_unet.unet.mark", lambda _, leads: asked.append(leads) or np.zeros(9, bool))
+    monkeypatch.setattr("heartbeats.pvc_unet.marking.mark", lambda _, leads: asked.append(leads) or np.zeros(9, bool))
     for pvc in ("unet", "unet-all-leads"):
         Evidence.of([recording], DecisionSettings(pvc=pvc))
     np.testing.assert_array_equal(asked[0], recording.signal[[1]])

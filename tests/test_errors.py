@@ -62,7 +62,7 @@ def test_a_fault_while_scoring_is_no_error_of_the_user_s(monkeypatch):
         ("show", "find_headers", ["."]),
         ("simulation.__main__", "simulate_cohort", ["OUT"]),
         ("datasets.__main__", "convert_ludb", ["ludb", ".", "OUT"]),
-        ("experiments.pvc_unet", "read_records", [".", "OUT"]),
+        ("pvc_unet.__main__", "read_all", [".", "OUT"]),
     ],
 )
 def test_ctrl_c_is_a_line(module, work, arguments, monkeypatch, tmp_path):
@@ -84,8 +84,7 @@ def test_ctrl_c_is_a_line(module, work, arguments, monkeypatch, tmp_path):
         ("simulation.__main__", [""]),
         ("datasets.__main__", ["ludb", "", "OUT"]),
         ("experiments.table1", ["", "OUT"]),
-        ("experiments.pvc_unet", ["MITDB", ""]),
-        ("experiments.pvc_challenge", ["DATA", "OUT", "", "MODEL"]),
+        ("pvc_unet.__main__", ["MITDB", ""]),
     ],
 )
 def test_a_variable_that_is_not_set_names_no_folder(module, arguments, monkeypatch, tmp_path, capsys):

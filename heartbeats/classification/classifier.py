@@ -13,7 +13,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.heart_rate import final_bradycardia
 from heartbeats.preparation.prepared import Prepared, prepare_recording
-from heartbeats.pvc_unet import unet
 from heartbeats.training.checkpoints import save_tensors
 
 __all__ = [
@@ -151,20 +150,14 @@ class Evidence:
         bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
         if settings.pvc == "networks":
             return cls(bradycardia)
-        network = _marking_network()
-        rows = [unet.LEAD] if settings.pvc == "unet" else unet.ALL_LEADS
-        marked = [unet.mark(network, recording.signal[rows]).any() for recording in recordings]
-        return cls(bradycardia, np.array(marked, dtype=np.bool_))
+        from heartbeats.pvc_unet.marking import has_premature_beats  # noqa: PLC0415 - only if the setting asks for it
+
+        signals = [recording.signal for recording in recordings]
+        return cls(bradycardia, has_premature_beats(signals, all_leads=settings.pvc == "unet-all-leads"))
 
     def part(self, kept: npt.NDArray[np.intp]) -> Evidence:
         """The evidence of the recordings of these numbers."""
         return Evidence(self.bradycardia[kept], None if self.pvc is None else self.pvc[kept])
-
-
-@cache
-def _marking_network() -> unet.UNet:
-    """The U-Net with the weights that are kept, read once."""
-    return unet.load()
 
 
 def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings: DecisionSettings) -> Labels:

@@ -1,4 +1,4 @@
-"""The experiments: Table 1 (``table1``), its ablations (``ablations``), the U-Net (``pvc_unet``, ``pvc_challenge``).
+"""The experiments: Table 1 (``table1``) and its ablations (``ablations``).
 
 These are commands; the other modules are what they share.
 """
