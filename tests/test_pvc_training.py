@@ -101,13 +101,11 @@ def test_measures_are_those_of_all_counts_together():
 
 
 def test_the_report_has_a_row_for_each_set_and_its_leads():
-    rows = [Counts("DS2", str(i), 3, 1, 1, 4, 0, 0) for i in range(3)]
-    rows += [Counts("Challenge", "A1", 1, 0, 0, 0, 0, 1), Counts("Challenge", "A2", 0, 0, 0, 0, 1, 0)]
-    lines = report("2026.", rows).splitlines()
+    rows = [Counts("DS2", str(i), 3, 1, 1, 4, 0, 0) for i in range(3)] + [Counts("Challenge", "A1", 1, 0, 0, 0, 0, 1)]
+    text = report("2026.", rows)
     same = "0.750 (0.750 to 0.750)"
-    assert f"| DS2, lead II | 12 | 9 | 3 | {same} | {same} | {same} | - |" in lines
-    assert sum(line.startswith("| Challenge, ") for line in lines) == 2
-    assert "2026." in lines
+    assert f"| DS2, lead II | 12 | 9 | 3 | {same} | {same} | {same} | - |\n" in text
+    assert "| Challenge, all leads | 1 | 0 | 0 | 0.000 (0.000 to 0.000) |" in text
 
 
 def test_one_window_in_ten_is_a_lead_or_a_mixture_and_the_others_are_filtered():
@@ -119,15 +117,7 @@ def test_one_window_in_ten_is_a_lead_or_a_mixture_and_the_others_are_filtered():
     assert 0.05 < np.mean(unfiltered) < 0.15
     powers = [np.sqrt(np.mean(window**2)) for window, same in zip(windows, unfiltered, strict=True) if not same]
     np.testing.assert_allclose(powers, 300, rtol=1e-3)
-
-
-def test_a_varied_window_keeps_beats_in_place_and_flat_leads_flat():
-    t = np.arange(WINDOW) / 500
-    beat = (1000 * np.exp(-(((t - 5) / 0.02) ** 2))).astype(np.int16)
-    for seed in range(100):
-        power = varied_window(np.stack([beat, beat]), np.random.default_rng(seed)).astype(np.float64) ** 2
-        assert np.average(t, weights=power) == pytest.approx(5, abs=0.06)
-        assert np.ptp(varied_window(np.full((2, WINDOW), 700, np.int16), np.random.default_rng(seed))) < 0.01
+    assert np.ptp(varied_window(np.full((2, WINDOW), 700, np.int16), np.random.default_rng(0))) < 0.01
 
 
 def test_records_are_drawn_by_the_root_of_their_length_or_of_their_premature_beats(monkeypatch):
@@ -174,24 +164,14 @@ def test_only_the_kept_network_marks_what_it_was_trained_on(monkeypatch, recordi
 def test_neighbours_and_copies_of_one_signal_share_a_fold():
     assert folds_of_neighbours(list("abcdef")) == [0, 0, 1, 1, 2, 2]
     assert folds_of_neighbours(list("abcdea")) == [0, 0, 1, 1, 2, 0]
-    assert folds_of_neighbours([]) == []
 
 
-@pytest.mark.parametrize(
-    ("others", "threshold"),
-    [
-        ({}, 0.05),
-        ({0.5: 0.888, 0.55: 0.889}, 0.05),
-        ({0.1: 0.892, 0.15: 0.891, 0.2: 0.895, 0.25: 0.890}, 0.15),
-        ({0.85: 0.895, 0.9: 0.905, 0.95: 0.91}, 0.9),
-    ],
-)
-def test_the_threshold_is_the_middle_of_all_near_the_best(monkeypatch, others, threshold):
-    f1 = {0.05: 0.9} | others
+def test_the_threshold_is_the_middle_of_all_near_the_best(monkeypatch):
+    f1 = {0.05: 0.9, 0.1: 0.892, 0.15: 0.891, 0.2: 0.895, 0.25: 0.890, 0.8: 0.888}
     monkeypatch.setattr(marking, "marked_runs", lambda _, threshold: threshold)
     monkeypatch.setattr(training, "count_beats", lambda _, threshold: (threshold, 0, 0))
     monkeypatch.setattr(training, "measures", lambda counts: (0, 0, f1.get(counts[0, 0], 0.5)))
-    assert training.best_threshold([annotated(rhythm(30))], [UNet().eval()]) == threshold
+    assert training.best_threshold([annotated(rhythm(30))], [UNet().eval()]) == 0.15
 
 
 def test_the_command_writes_weights_report_and_counts(tmp_path, monkeypatch, capsys, write_record):

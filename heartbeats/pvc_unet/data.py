@@ -91,12 +91,7 @@ def read_all(folder: Path, header_files: Iterable[Path], read: Callable[[Path], 
 
 
 def read_mitdb(header_file: Path) -> Record:
-    """Read a MIT-BIH record with its annotations ``atr``.
-
-    Raises:
-        RecordingError: the record cannot be read, or it has no lead MLII.
-        OSError: the annotations cannot be read.
-    """
+    """Read a MIT-BIH record with its annotations ``atr``. Raises a RecordingError if it has no lead MLII."""
     recording = read_recording(header_file)
     if "MLII" not in recording.leads:
         raise RecordingError(f"its leads are {', '.join(recording.leads)}; MLII is missing")
@@ -113,11 +108,7 @@ def read_mitdb(header_file: Path) -> Record:
 
 
 def read_challenge(header_file: Path) -> Record:
-    """Read a Challenge recording, prepared for the networks; the R peaks of lead II are its beats, all "N".
-
-    Raises:
-        RecordingError: the recording cannot be used.
-    """
+    """Read a Challenge recording, prepared for the networks; the R peaks of lead II are its beats, all "N"."""
     recording = read_recording(header_file)
     leads = prepare(recording)[0][ALL_LEADS]
     beats = r_peaks(leads[0].astype(np.float64), sampling_rate=SAMPLING_RATE)

@@ -24,9 +24,9 @@ HEADER = """\
 
 {made}
 
-Brackets are 95 % intervals, by bootstrap over records. DS2 is marked by the kept network; DS1 and the Challenge's
-recordings are marked by networks of three folds, each trained without the records that it marks. Of MIT-BIH (DS1, DS2)
-beats are counted, of the Challenge recordings.
+DS1 and DS2 are the beats of MIT-BIH records with two leads, Challenge is recordings with eight. Networks of three folds
+mark DS1 and Challenge, each trained without the records that it marks; the kept network marks DS2. Brackets are 95 %
+intervals, by bootstrap over records.
 
 | marked | with PVC | found | falsely found | sensitivity | positive predictive value | F1 | specificity |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -34,10 +34,7 @@ beats are counted, of the Challenge recordings.
 
 
 class Counts(NamedTuple):
-    """What is found, falsely found and missed in a record, by lead II and by all its leads.
-
-    ``data`` is DS1 or DS2, where beats are counted, or Challenge, where the recording counts as one.
-    """
+    """What is found, falsely found and missed in a record of DS1 or DS2 (beats) or of the Challenge (itself)."""
 
     data: str
     record: str
@@ -50,7 +47,7 @@ class Counts(NamedTuple):
 
 
 def count_record(data: str, record: Record, network: UNet) -> Counts:
-    """Return the counts of what a network marks in a record."""
+    """Return the counts of what a network marks in a record by lead II, its first, and by all its leads."""
     count = count_recording if data == "Challenge" else count_beats
     lead_ii, all_leads = (count(record, marking.mark(network, leads)) for leads in (record.leads[:1], record.leads))
     return Counts(data, record.name, *lead_ii, *all_leads)
@@ -91,10 +88,9 @@ def measures(counts: Floats) -> Floats:
     """
     found, false, missed = counts.sum(axis=0)
     without = len(counts) - found - missed
-    with np.errstate(invalid="ignore", divide="ignore"):
-        measured: Floats = np.array([found, found, 2 * found, without - false]) / np.array(
-            [found + missed, found + false, 2 * found + false + missed, without]
-        )
+    right = np.array([found, found, 2 * found, without - false])
+    whole = np.array([found + missed, found + false, 2 * found + false + missed, without])
+    measured: Floats = np.divide(right, whole, out=np.full(4, np.nan), where=whole != 0)
     return measured
 
 

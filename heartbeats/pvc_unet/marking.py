@@ -129,7 +129,7 @@ def spans(marks: Bools) -> Spans:
 def write_annotations(found: Spans, lead: Leads, *, name: str, folder: Path, sampling_rate: float) -> Path:
     """Write spans as the WFDB annotation file ``folder/NAME.pvc`` and return its path.
 
-    Viewers show it over the recording NAME. Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``.
+    Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``.
 
     Args:
         found: as :func:`spans` returns them, in samples of ``lead``.

@@ -81,11 +81,7 @@ def _block(inputs: int, channels: int) -> nn.Sequential:
 
 @cache
 def load(path: Path = WEIGHTS_FILE) -> UNet:
-    """Return a network with its weights and threshold, in evaluation mode. Each file is read once.
-
-    Raises:
-        OSError, SafetensorError, RuntimeError: the file is missing, damaged, or of another network.
-    """
+    """Return a network with its weights and threshold, in evaluation mode. Each file is read once."""
     network = UNet()
     network.load_state_dict(load_file(path))
     return network.eval()
