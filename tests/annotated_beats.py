@@ -1,15 +1,15 @@
-"""Crude lead II signals with their beats, as MIT-BIH annotates them."""
+"""Simple lead II signals with annotated beats."""
 
 from pathlib import Path
 
 import numpy as np
 import wfdb
 
-from heartbeats.pvc_unet.mit_bih import AnnotatedRecord
+from heartbeats.pvc_unet.data import Record
 
 
 def lead_with(beats: dict[float, str], seconds: float, seed: int = 0) -> np.ndarray:
-    """A crude lead II in microvolts, 500 Hz: narrow beats N and wide, tall beats V at given times in s, plus noise."""
+    """Return lead II in microvolts, 500 Hz: narrow beats N and wide, tall beats V at given times in s, plus noise."""
     t = np.arange(round(seconds * 500)) / 500
     lead = np.random.default_rng(seed).normal(scale=20.0, size=len(t))
     for at, symbol in beats.items():
@@ -19,33 +19,23 @@ def lead_with(beats: dict[float, str], seconds: float, seed: int = 0) -> np.ndar
 
 
 def rhythm(seconds: float, premature: tuple[int, ...] = ()) -> dict[float, str]:
-    """A beat every 0.8 s; those with the numbers given are premature by 0.3 s."""
+    """Return a beat every 0.8 s; the beats of the given numbers are V and come 0.3 s early."""
     numbers = range(1, int(seconds / 0.8))
     return {0.8 * i - 0.3 * (i in premature): "V" if i in premature else "N" for i in numbers}
 
 
-def annotated(beats: dict[float, str], seconds: float = 30, name: str = "x", seed: int = 0) -> AnnotatedRecord:
+def annotated(beats: dict[float, str], seconds: float = 30, name: str = "x", seed: int = 0) -> Record:
+    """Return a record of two leads; the second is half the first."""
     lead = lead_with(beats, seconds, seed)
-    samples = np.array([round(500 * at) for at in beats])
-    return AnnotatedRecord(
-        name, np.stack([lead, lead // 2]), samples, np.array([*beats.values()]), np.zeros(len(lead), bool)
-    )
+    samples, symbols = np.array([round(500 * at) for at in beats]), np.array([*beats.values()])
+    return Record(name, name, np.stack([lead, lead // 2]), samples, symbols, np.zeros(len(lead), bool))
 
 
-def write_mitdb_record(folder: Path, name: str, beats: dict[float, str], seed: int) -> None:
-    """A record as of MIT-BIH: 360 Hz, two leads, annotations."""
+def write_mitdb_record(folder: Path, name: str, beats: dict[float, str], seed: int, lead: str = "MLII") -> None:
+    """Write a record like MIT-BIH's: 360 Hz, two leads, annotations."""
     t = np.arange(30 * 360) / 360
-    lead = np.interp(t, np.arange(15000) / 500, lead_with(beats, 30, seed) / 1000)
-    wfdb.wrsamp(
-        name,
-        360,
-        ["mV", "mV"],
-        ["V1", "MLII"],
-        np.stack([-lead, lead], 1),
-        fmt=["16", "16"],
-        adc_gain=[200, 200],
-        baseline=[0, 0],
-        write_dir=str(folder),
-    )
+    signal = np.interp(t, np.arange(15000) / 500, lead_with(beats, 30, seed) / 1000)
+    layout = {"fmt": ["16", "16"], "adc_gain": [200, 200], "baseline": [0, 0], "write_dir": str(folder)}
+    wfdb.wrsamp(name, 360, ["mV", "mV"], ["V1", lead], np.stack([-signal, signal], 1), **layout)
     samples = np.array([round(360 * at) for at in beats])
     wfdb.wrann(name, "atr", samples, symbol=[*beats.values()], write_dir=str(folder))

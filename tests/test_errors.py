@@ -5,7 +5,6 @@ import pkgutil
 import sys
 
 import pytest
-from heartbeats.classification.classifier import ModelError
 
 import heartbeats
 from heartbeats.challenge.scoring import Submission
@@ -53,7 +52,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
         ("show", "find_headers", ["."]),
         ("simulation.__main__", "simulate_cohort", ["OUT"]),
         ("datasets.__main__", "convert_ludb", ["ludb", ".", "OUT"]),
-        ("pvc_unet.train", "read_records", [".", "OUT"]),
+        ("pvc_unet.__main__", "read_all", [".", "OUT"]),
     ],
 )
 def test_ctrl_c_ends_a_command_with_one_line(module, work, arguments, monkeypatch, tmp_path):
@@ -75,8 +74,7 @@ def test_ctrl_c_ends_a_command_with_one_line(module, work, arguments, monkeypatc
         ("simulation.__main__", [""]),
         ("datasets.__main__", ["ludb", "", "OUT"]),
         ("experiments.table1", ["", "OUT"]),
-        ("pvc_unet.train", ["MITDB", ""]),
-        ("pvc_unet.challenge", ["DATA", "OUT", "", "MODEL"]),
+        ("pvc_unet.__main__", ["MITDB", ""]),
     ],
 )
 def test_an_empty_argument_is_not_a_path(module, arguments, monkeypatch, tmp_path, capsys):

@@ -1,0 +1,153 @@
+"""Marks premature ventricular beats: the network's log-odds, agreement of leads and of beats, spans.
+
+As in the paper, one marked sample makes a recording PVC. Two steps are not in the paper. Beats of one shape get the
+mean of their answers, because a heart repeats a few shapes and the network errs on single beats (so do Llamedo and
+Martínez 2012, IEEE Trans Biomed Eng 59:2312-2320). Runs of marks shorter than 0.2 s are removed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.spatial.distance import cdist
+from scipy.special import logit
+
+from heartbeats.preparation.bradycardia import r_peaks
+from heartbeats.preparation.leads import LEADS
+from heartbeats.preparation.signals import SAMPLING_RATE
+from heartbeats.pvc_unet import unet
+from heartbeats.pvc_unet.unet import WINDOW, UNet
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Leads = npt.NDArray[np.int16]
+Spans = npt.NDArray[np.intp]
+
+LEAD_II = LEADS.index("II")
+ALL_LEADS = [LEAD_II, *(row for row in range(len(LEADS)) if row != LEAD_II)]  # lead II first
+
+MARGIN = WINDOW // 4  # windows overlap: this much at either end is context only
+BATCH_SIZE = 64
+SUREST = logit(1 - 1e-4)  # log-odds are clipped to this size, so that no beat outweighs all others
+SHORTEST_RUN = SAMPLING_RATE // 5  # 0.2 s; a beat's span is shorter only above 250 beats a minute
+
+# The shape of a beat: 0.1 s before its R peak to 0.3 s after, a sample every 8 ms.
+SHAPE = np.arange(-SAMPLING_RATE // 10, 3 * SAMPLING_RATE // 10, 4)
+DIFFERENCE = 0.1  # two beats have one shape if their difference has at most this share of the larger one's energy
+COMPARED_BEATS = 2000  # at a time, a quarter of an hour or more: shapes in a long recording change with posture
+
+
+def has_premature_beats(signals: Sequence[Leads], *, all_leads: bool) -> Bools:
+    """Return whether the U-Net marks a premature ventricular beat in each recording, shape (recordings,).
+
+    Args:
+        signals: prepared signals, each int16 in microvolts, 500 Hz, shape (8, samples).
+        all_leads: read all eight leads instead of lead II alone.
+    """
+    rows = ALL_LEADS if all_leads else [LEAD_II]
+    return np.array([mark(unet.load(), signal[rows]).any() for signal in signals], dtype=np.bool_)
+
+
+def mark(network: UNet, leads: Leads) -> Bools:
+    """Return which samples lie in a premature ventricular beat, shape (samples,); see :func:`agreed_log_odds`."""
+    return marked_runs(agreed_log_odds(network, leads), network.threshold.item())
+
+
+def agreed_log_odds(network: UNet, leads: Leads) -> Floats:
+    """Return each sample's log-odds, shape (samples,): the mean of all leads that are not flat, then of like beats.
+
+    Args:
+        network: in evaluation mode.
+        leads: lead II, then others if they are to be read; int16 in microvolts, 500 Hz, shape (leads, samples).
+
+    Raises:
+        TypeError: the leads are not int16.
+    """
+    if leads.dtype != np.int16:
+        raise TypeError(f"leads are {leads.dtype}, not int16 in microvolts: make them by preprocessing.prepare_leads")
+    live = [lead for lead in leads if np.ptp(lead)] or [leads[0]]
+    return agree_by_shape(np.mean([_log_odds(network, lead) for lead in live], axis=0), live[0])
+
+
+@torch.inference_mode()
+def _log_odds(network: UNet, lead: Leads) -> Floats:
+    """Return the network's log-odds of one lead, shape (samples,), from the middles of windows of 10 s every 5 s."""
+    result = np.empty(len(lead))
+    last = max(0, len(lead) - WINDOW)
+    starts = [*range(0, last, WINDOW - 2 * MARGIN), last]
+    for first in range(0, len(starts), BATCH_SIZE):
+        batch = starts[first : first + BATCH_SIZE]
+        windows = unet.scaled(np.stack([lead[start : start + WINDOW] for start in batch]))
+        for start, row in zip(batch, network(torch.from_numpy(windows))[:, 0].numpy(), strict=True):
+            margin = MARGIN if start else 0
+            result[start + margin : start + len(row)] = row[margin:]
+    return result.clip(-SUREST, SUREST)
+
+
+def agree_by_shape(log_odds: Floats, lead: Leads) -> Floats:
+    """Return log-odds, shape (samples,), with the mean over the beats of one shape at the R peak of each of them.
+
+    The samples nearest to an R peak are shifted by the same amount. The R peaks are found on ``lead``.
+    """
+    peaks = r_peaks(lead.astype(np.float64), sampling_rate=SAMPLING_RATE)
+    if not len(peaks):
+        return log_odds
+    parts = np.array_split(peaks, -(-len(peaks) // COMPARED_BEATS))
+    shifts = np.concatenate([_shape_means(lead, part) @ log_odds[part] for part in parts]) - log_odds[peaks]
+    nearest = np.searchsorted((peaks[1:] + peaks[:-1]) // 2, np.arange(len(lead)))
+    agreed: Floats = log_odds + shifts[nearest]
+    return agreed
+
+
+def _shape_means(lead: Leads, peaks: Spans) -> Floats:
+    """Return a matrix, shape (beats, beats), that takes the mean over the beats of each beat's shape."""
+    shapes = lead[np.clip(peaks[:, None] + SHAPE, 0, len(lead) - 1)].astype(np.float64)
+    shapes -= shapes.mean(axis=1, keepdims=True)
+    energies = np.square(shapes).sum(axis=1)
+    alike = cdist(shapes, shapes, "sqeuclidean") <= DIFFERENCE * np.maximum.outer(energies, energies)
+    means: Floats = alike / alike.sum(axis=1, keepdims=True)
+    return means
+
+
+def marked_runs(log_odds: Floats, threshold: float) -> Bools:
+    """Return which samples, shape (samples,), have the probability ``threshold`` or more for at least 0.2 s."""
+    marks: Bools = log_odds >= logit(threshold)
+    for start, end in spans(marks):
+        marks[start:end] = end - start >= SHORTEST_RUN
+    return marks
+
+
+def spans(marks: Bools) -> Spans:
+    """Return the first sample of each run of marks and the sample after its last, shape (runs, 2)."""
+    return np.flatnonzero(np.diff(marks, prepend=False, append=False)).reshape(-1, 2)
+
+
+def write_annotations(found: Spans, lead: Leads, *, name: str, folder: Path, sampling_rate: float) -> Path:
+    """Write spans as the WFDB annotation file ``folder/NAME.pvc`` and return its path.
+
+    Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``.
+
+    Args:
+        found: as :func:`spans` returns them, in samples of ``lead``.
+        lead: the lead that was marked, 500 Hz, shape (samples,).
+        sampling_rate: the recording's own, in Hz; the file counts in its samples.
+
+    Raises:
+        ValueError: there are no spans; WFDB has no file without annotations.
+        OSError: the file cannot be written.
+    """
+    if not len(found):
+        raise ValueError(f"{name}: there are no spans to write")
+    import wfdb  # noqa: PLC0415 - it imports pandas, which classification does not need
+
+    peaks = [start + np.argmax(np.abs(lead[start:end].astype(np.int32))) for start, end in found]
+    samples = np.column_stack([found[:, 0], peaks, found[:, 1] - 1]).ravel()
+    samples = np.rint(samples * (sampling_rate / SAMPLING_RATE)).astype(np.int64)
+    with tempfile.TemporaryDirectory(dir=folder) as part:  # so that no reader sees half a file
+        wfdb.wrann(name, "pvc", samples, symbol=["(", "V", ")"] * len(found), write_dir=part)
+        return Path(part, f"{name}.pvc").replace(folder / f"{name}.pvc")
