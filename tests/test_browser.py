@@ -1,7 +1,7 @@
-"""Every page as a person would see it, in headless Chromium: wide and narrow, light and dark, and in print.
+"""Every kind of page in headless Chromium: wide and narrow, light and dark, and in print.
 
 `make test-browser` installs what this needs (Debian's chromium and chromium-driver, npm's axe-core) and runs it;
-without them the tests are skipped. Screenshots and PDFs are kept in build/screenshots, to be looked at.
+without them the tests are skipped. Look at the screenshots and PDFs in build/screenshots.
 """
 
 import base64
@@ -50,7 +50,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture(scope="module")
 def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every kind of page, of simulated recordings and of such as cannot be drawn well."""
+    """Return every kind of page, of good and of poor recordings."""
     folder = tmp_path_factory.mktemp("pages")
     outputs = folder / "outputs"
     classify_folder(load_model(model_directory), simulated, outputs)
@@ -110,13 +110,13 @@ def keep(browser: webdriver.Chrome, name: str) -> None:
 
 
 def overflow(browser: webdriver.Chrome) -> int:
-    """By how many pixels the page is wider than its window."""
+    """Return by how many pixels the page is wider than its window."""
     return int(browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_page_fits_says_nothing_and_fetches_nothing(browser, page, width, scheme):
+def test_a_page_fits_the_window_and_fetches_nothing(browser, page, width, scheme):
     name, path = page
     show(browser, path, width, scheme)
     keep(browser, f"{name}-{width}-{scheme}")
@@ -129,14 +129,14 @@ def test_a_page_fits_says_nothing_and_fetches_nothing(browser, page, width, sche
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_that_keeps_a_reader_out(browser, page, width, scheme):
+def test_axe_finds_no_barriers(browser, page, width, scheme):
     show(browser, page[1], width, scheme)
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     found: Any = browser.execute_async_script("axe.run().then(arguments[0])")
     assert [(v["id"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found["violations"]] == []
 
 
-def test_a_page_prints(browser, page):
+def test_a_page_can_be_printed(browser, page):
     name, path = page
     show(browser, path, A4, media="print")
     assert overflow(browser) <= 0
@@ -147,7 +147,7 @@ def test_a_page_prints(browser, page):
     assert content.startswith(b"%PDF")
 
 
-def test_text_can_be_selected_in_pictures_too(browser, page):
+def test_text_of_pictures_can_be_selected(browser, page):
     show(browser, page[1], WIDTHS[0])
     selected = browser.execute_script(
         "getSelection().selectAllChildren(document.body); return getSelection().toString()"
