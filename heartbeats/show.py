@@ -4,9 +4,8 @@
 
 RECORD is a header file, a recording's path without suffix, the signal file beside its header, or a folder of
 recordings, sub-folders included. One recording becomes one file, NAME.html by default. Several recordings, or a folder,
-need -o FOLDER: they become pages there, with index.html. FOLDER must be new, empty or written by this command; pages of
-an earlier run are removed. A recording that cannot be read gets a page with the reason. The exit status is 1 if
-nothing can be written, 2 if the arguments are wrong.
+need -o FOLDER: a new or empty folder, or one that this command wrote, whose pages are replaced. It gets a page for each
+recording, and index.html. The exit status is 1 if nothing can be written, 2 if the arguments are wrong.
 """
 
 from __future__ import annotations
@@ -63,11 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _header_files(record: Path) -> list[Path]:
-    """Return the header files that an argument names.
-
-    Raises:
-        FileNotFoundError: it names none.
-    """
+    """Return the header files that an argument names, at least one."""
     if record.is_dir():
         found = find_headers(record)
     else:

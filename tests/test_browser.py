@@ -8,13 +8,12 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import scipy.io
 from conftest import TWELVE, ecg
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -22,6 +21,8 @@ from selenium.webdriver.chrome.service import Service
 from heartbeats.challenge.scoring import read_submission
 from heartbeats.classification.folder import classify_folder
 from heartbeats.common.files import write_text
+from heartbeats.ecg.record_writer import write_record
+from heartbeats.ecg.recording import Recording
 from heartbeats.reports.score_report import score_report
 from heartbeats.show import main as show_records
 from team_code import load_model
@@ -60,24 +61,19 @@ def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempP
 
     records = folder / "records"
     shutil.copytree(simulated, records)
-    short, leads = records / "E90001.hea", ("I", "II")
-    write(records, "E90001", ecg(seconds=1), TWELVE)
-    write(records, "E90002", np.zeros((12, 5000), np.int16), TWELVE)
-    write(records, "E90003", ecg(leads=2), leads)
+    for name, signal, leads in (
+        ("E90001", ecg(seconds=1), TWELVE),
+        ("E90002", np.zeros((12, 5000)), TWELVE),
+        ("E90003", ecg(leads=2), ("I", "II")),
+    ):
+        write_record(records, Recording(name, signal / 1000, 500, leads, diagnoses=("426783006",)))
     (records / "E90004.hea").write_text("E90004 12 500 5000\n")
     show_records([str(records), "--model", str(model_directory), "-o", str(folder / "show")])
-    show_records([str(short), "-o", str(folder / "without-model.html")])
+    show_records([str(records / "E90001"), "-o", str(folder / "without-model.html")])
     shown = {path.stem: path for path in sorted((folder / "show").rglob("*.html"))}
     chosen = ("index", "E00001", "E90001", "E90002", "E90003", "E90004")
     named = {f"ecg-{name}": shown[name] for name in chosen}
     return named | {path.stem: path for path in folder.glob("*.html")}
-
-
-def write(folder: Path, name: str, signal: np.ndarray, leads: Sequence[str]) -> None:
-    lines = [f"{name} {len(leads)} 500 {signal.shape[1]}"]
-    lines += [f"{name}.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in leads]
-    (folder / f"{name}.hea").write_text("\n".join([*lines, "#Age: 60", "#Sex: Male", "#Dx: 426783006"]) + "\n")
-    scipy.io.savemat(folder / f"{name}.mat", {"val": signal}, format="4")
 
 
 PAGES = (

@@ -217,9 +217,10 @@ def test_a_folder_of_another_program_is_refused(tmp_path, write_record):
 
 def test_an_interrupted_run_can_be_repeated(tmp_path, write_record, monkeypatch):
     out, header_file = tmp_path / "out", write_record()
-    with monkeypatch.context() as interrupted, pytest.raises(SystemExit, match="interrupted"):
+    with monkeypatch.context() as interrupted:
         interrupted.setattr("heartbeats.reports.folder.read_ahead", interrupt)
-        main([str(header_file), "-o", str(out)])
+        with pytest.raises(SystemExit, match="interrupted"):
+            main([str(header_file), "-o", str(out)])
     main([str(header_file), "-o", str(out)])
     assert (out / "recordings" / "A0001.html").is_file()
 

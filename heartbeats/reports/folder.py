@@ -26,7 +26,7 @@ from heartbeats.reports.page import render
 INDEX = "index.html"
 HOME = f"../{INDEX}"
 PAGES = "recordings"
-OURS = '<meta name="generator" content="HeartBeats">'  # in every page, see page.html
+OURS = 'name="generator" content="HeartBeats"'  # in every page, see page.html
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,9 @@ def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[IndexLine
 def _index_line(reading: Reading) -> IndexLine:
     codes, answer = snomed_codes(reading.recording.diagnoses), reading.answer
     listed = answer.answered if answer else [code for code in CLASSES if code in codes]
-    return IndexLine(
-        patient=reading.patient,
-        heart_rate=reading.rhythm.heart_rate,
-        group=listed[0] if listed else "",
-        answered=_listed(abbreviation(code) for code in listed) if answer else "–",
-        header=_listed(map(abbreviation, codes)),
-        comparison=answer.comparison if answer else None,
-    )
+    answered, header = (_listed(map(abbreviation, some)) for some in (listed if answer else [], codes))
+    group, comparison = listed[0] if listed else "", answer.comparison if answer else None
+    return IndexLine(reading.patient, reading.rhythm.heart_rate, group, answered, header, comparison)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -56,7 +56,6 @@ def evaluation(submission: Submission) -> dict[str, Any]:
         "incomplete": int(submission.incomplete.sum()),
         "draws": DRAWS,
         "least": LEAST,
-        "nan_counts_as_0": any("|" in name for name in weights.names),
         "measures": [(title, *_in_words(row)) for title, row in zip(MEASURES.values(), whole, strict=True)],
         "classes": [(names[j], int(support[j]), *map(_in_words, of_classes[:, j])) for j in order],
         "class_charts": [

@@ -105,7 +105,7 @@ def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
     sources = cohort["particulars"]
     classes = []
     for name in ABBREVIATIONS.values():
-        by_source = [part["labels"].get(source, {}).get(name, 0) for source in sources for part in parts]
+        by_source = [part["labels"].get(source, {}).get(name) or "" for source in sources for part in parts]
         classes.append([name, *(part["classes"][name] for part in parts), *by_source])
     return {
         "counts": [sum(part["sources"].values()) for part in parts],
@@ -154,12 +154,9 @@ def _search(model: dict[str, Any]) -> Markup | None:
     thresholds, scores = (np.array(search[key], dtype=np.float64) for key in ("thresholds", "challenge_scores"))
     if np.isnan(scores).all():
         return None
-    best, near = np.nanmax(scores), thresholds[scores >= np.nanmax(scores) - 0.01]
-    description = (
-        f"Challenge score of each threshold: the highest is {number(best)} at {model['threshold']:.2f}; "
-        f"the scores from {near[0]:.2f} to {near[-1]:.2f} are within 0.01 of it."
-    )
-    return threshold_chart(thresholds, scores, model["threshold"], description)
+    chosen = model["threshold"]
+    description = f"Challenge score of each threshold: the highest is {number(np.nanmax(scores))} at {chosen:.2f}."
+    return threshold_chart(thresholds, scores, chosen, description)
 
 
 def _settings(settings: Settings) -> list[tuple[str, str, str]]:
