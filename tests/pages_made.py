@@ -1,4 +1,4 @@
-"""What tests make pages of: a recording, its sheet, random answers beside labels."""
+"""Make what the tests of pages need: a recording, its sheet, random answers with labels."""
 
 import numpy as np
 from conftest import TWELVE, ecg
@@ -6,9 +6,8 @@ from conftest import TWELVE, ecg
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, read_weights
 from heartbeats.challenge.scoring import Submission
 from heartbeats.ecg.recording import Recording
-from heartbeats.reports.findings import rhythm
-from heartbeats.reports.layout import lay_out
-from heartbeats.reports.sheet import Sheet, Track
+from heartbeats.reports.findings import Reading, rhythm
+from heartbeats.reports.sheet import Sheet
 
 WEIGHTS = read_weights()
 NAMES = ["|".join(ABBREVIATIONS[code] for code in codes) for codes in WEIGHTS.classes]
@@ -16,25 +15,25 @@ ABSENT = 4  # a class that no recording has
 
 
 def recording(signal: np.ndarray | None = None, leads: tuple[str, ...] = TWELVE, **more) -> Recording:
-    """A recording of a signal in mV, or else of a crude ECG."""
+    """Return a recording of a signal in mV, by default of a crude ECG."""
     signal = ecg(leads=len(leads)) / 1000 if signal is None else signal
     return Recording("A0001", signal, more.pop("sampling_rate", 500), leads, **more)
 
 
 def spikes(times: list[float], *, sampling_rate: float = 500, seconds: float = 10) -> np.ndarray:
-    """Twelve leads of 0 mV with spikes of 1 mV."""
+    """Return twelve leads of 0 mV with spikes of 1 mV."""
     lead = np.zeros(round(seconds * sampling_rate))
     lead[[round(t * sampling_rate) for t in times]] = 1.0
     return np.tile(lead, (12, 1))
 
 
-def sheet_of(shown: Recording, track: Track | None = None) -> Sheet:
-    """A recording's first sheet."""
-    return Sheet(shown, lay_out(shown), (("a", "b"),) * 3, rhythm(shown).peaks, track)
+def sheet_of(shown: Recording, start: float = 0.0, **more) -> Sheet:
+    """Return a sheet of a recording."""
+    return Sheet(Reading(shown, rhythm(shown), **more), start)
 
 
 def submission(recordings: int = 60, *, seed: int = 0, levels: int = 20) -> Submission:
-    """Random answers with ties, of recordings of two sources; one class is never true."""
+    """Return random answers with ties, of recordings of two sources; one class is never true."""
     rng = np.random.default_rng(seed)
     labels = rng.random((recordings, len(WEIGHTS.classes))) < 0.2
     labels[:, ABSENT] = False

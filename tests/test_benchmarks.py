@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import ecg
 
-from benchmarks import report_size, training_speed
+from benchmarks import training_speed
 from benchmarks.measuring import curve, interleaved, ratio, watch
 from benchmarks.without_rule import groups_without_rule
 from heartbeats.preparation import store
@@ -67,15 +67,3 @@ def test_the_speed_of_training_is_measured_on_any_device(tmp_path, monkeypatch, 
                 rf"^{length}, {name}: [\d.]+ recordings/s, \d+% of the matrix rate$", printed, re.MULTILINE
             )
     assert "43101 recordings, prepared, three networks of 19 epochs" in printed
-
-
-def test_the_size_of_reports_is_measured_and_hardly_grows_with_the_recordings(monkeypatch, capsys):
-    tags = []
-    for recordings in ("300", "3000"):
-        monkeypatch.setattr(sys, "argv", [os.devnull, "--recordings", recordings])
-        report_size.main()
-        printed = capsys.readouterr().out
-        pattern = rf"^(?:training|score) report, {recordings} recordings: [\d.]+ MB in [\d.]+ s, (\d+) tags$"
-        tags.append([int(count) for count in re.findall(pattern, printed, re.MULTILINE)])
-    assert len(tags[0]) == 2
-    assert all(many < 1.2 * few for few, many in zip(*tags, strict=True))

@@ -1,27 +1,28 @@
-"""Every page as a person would see it, in headless Chromium: wide and narrow, light and dark, and in print.
+"""Every kind of page in headless Chromium: wide and narrow, light and dark, and in print.
 
 `make test-browser` installs what this needs (Debian's chromium and chromium-driver, npm's axe-core) and runs it;
-without them the tests are skipped. Screenshots and PDFs are kept in build/screenshots, to be looked at.
+without them the tests are skipped. Look at the screenshots and PDFs in build/screenshots.
 """
 
 import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import scipy.io
 from conftest import TWELVE, ecg
+from heartbeats.ecg.record_writer import write_record
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from heartbeats.challenge.scoring import read_submission
 from heartbeats.classification.folder import classify_folder
 from heartbeats.common.files import write_text
+from heartbeats.ecg.recording import Recording
 from heartbeats.reports.score_report import score_report
 from heartbeats.show import main as show_records
 from team_code import load_model
@@ -50,7 +51,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture(scope="module")
 def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every kind of page, of simulated recordings and of such as cannot be drawn well."""
+    """Return every kind of page, of good and of poor recordings."""
     folder = tmp_path_factory.mktemp("pages")
     outputs = folder / "outputs"
     classify_folder(load_model(model_directory), simulated, outputs)
@@ -60,24 +61,19 @@ def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempP
 
     records = folder / "records"
     shutil.copytree(simulated, records)
-    short, leads = records / "E90001.hea", ("I", "II")
-    write(records, "E90001", ecg(seconds=1), TWELVE)
-    write(records, "E90002", np.zeros((12, 5000), np.int16), TWELVE)
-    write(records, "E90003", ecg(leads=2), leads)
+    for name, signal, leads in (
+        ("E90001", ecg(seconds=1), TWELVE),
+        ("E90002", np.zeros((12, 5000)), TWELVE),
+        ("E90003", ecg(leads=2), ("I", "II")),
+    ):
+        write_record(records, Recording(name, signal / 1000, 500, leads, diagnoses=("426783006",)))
     (records / "E90004.hea").write_text("E90004 12 500 5000\n")
     show_records([str(records), "--model", str(model_directory), "-o", str(folder / "show")])
-    show_records([str(short), "-o", str(folder / "without-model.html")])
+    show_records([str(records / "E90001"), "-o", str(folder / "without-model.html")])
     shown = {path.stem: path for path in sorted((folder / "show").rglob("*.html"))}
     chosen = ("index", "E00001", "E90001", "E90002", "E90003", "E90004")
     named = {f"ecg-{name}": shown[name] for name in chosen}
     return named | {path.stem: path for path in folder.glob("*.html")}
-
-
-def write(folder: Path, name: str, signal: np.ndarray, leads: Sequence[str]) -> None:
-    lines = [f"{name} {len(leads)} 500 {signal.shape[1]}"]
-    lines += [f"{name}.mat 16+24 1000/mV 16 0 0 0 0 {lead}" for lead in leads]
-    (folder / f"{name}.hea").write_text("\n".join([*lines, "#Age: 60", "#Sex: Male", "#Dx: 426783006"]) + "\n")
-    scipy.io.savemat(folder / f"{name}.mat", {"val": signal}, format="4")
 
 
 PAGES = (
@@ -110,13 +106,13 @@ def keep(browser: webdriver.Chrome, name: str) -> None:
 
 
 def overflow(browser: webdriver.Chrome) -> int:
-    """By how many pixels the page is wider than its window."""
+    """Return by how many pixels the page is wider than its window."""
     return int(browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_page_fits_says_nothing_and_fetches_nothing(browser, page, width, scheme):
+def test_a_page_fits_the_window_and_fetches_nothing(browser, page, width, scheme):
     name, path = page
     show(browser, path, width, scheme)
     keep(browser, f"{name}-{width}-{scheme}")
@@ -129,14 +125,14 @@ def test_a_page_fits_says_nothing_and_fetches_nothing(browser, page, width, sche
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_that_keeps_a_reader_out(browser, page, width, scheme):
+def test_axe_finds_no_barriers(browser, page, width, scheme):
     show(browser, page[1], width, scheme)
     browser.execute_script(AXE.read_text(encoding="utf-8"))
     found: Any = browser.execute_async_script("axe.run().then(arguments[0])")
     assert [(v["id"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found["violations"]] == []
 
 
-def test_a_page_prints(browser, page):
+def test_a_page_can_be_printed(browser, page):
     name, path = page
     show(browser, path, A4, media="print")
     assert overflow(browser) <= 0
@@ -147,7 +143,7 @@ def test_a_page_prints(browser, page):
     assert content.startswith(b"%PDF")
 
 
-def test_text_can_be_selected_in_pictures_too(browser, page):
+def test_text_of_pictures_can_be_selected(browser, page):
     show(browser, page[1], WIDTHS[0])
     selected = browser.execute_script(
         "getSelection().selectAllChildren(document.body); return getSelection().toString()"

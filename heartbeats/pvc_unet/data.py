@@ -15,8 +15,7 @@ from heartbeats.challenge.diagnoses import CPSC_PVC, PVC, snomed_codes
 from heartbeats.common.console import print_line
 from heartbeats.ecg.recording import RecordingError, read_recording
 from heartbeats.preparation.bradycardia import r_peaks
-from heartbeats.preparation.prepared import prepare
-from heartbeats.preparation.signals import SAMPLING_RATE, prepare_leads
+from heartbeats.preparation.signals import SAMPLING_RATE, prepare_leads, prepare_signal
 from heartbeats.preparation.workers import Failure, attempt
 from heartbeats.pvc_unet.marking import ALL_LEADS
 from heartbeats.pvc_unet.unet import WINDOW
@@ -111,7 +110,7 @@ def read_mitdb(header_file: Path) -> Record:
 def read_challenge(header_file: Path) -> Record:
     """Read a Challenge recording, prepared for the networks; the R peaks of lead II are its beats, all "N"."""
     recording = read_recording(header_file)
-    leads = prepare(recording)[0][ALL_LEADS]
+    leads = prepare_signal(recording)[0][ALL_LEADS]
     beats = r_peaks(leads[0].astype(np.float64), sampling_rate=SAMPLING_RATE)
     symbols, flutter = np.full(len(beats), "N"), np.zeros(leads.shape[1], dtype=np.bool_)
     codes = frozenset(snomed_codes(recording.diagnoses))

@@ -1,11 +1,11 @@
-"""What is to be said of a recording: its rhythm, what the entry answers and why, and whether the header agrees."""
+"""Read one recording for its page: rhythm, the model's answer and its reasons, comparison with the header."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,220 +14,194 @@ from heartbeats.challenge.diagnoses import (
     ABBREVIATIONS,
     BRADYCARDIA,
     CLASSES,
+    EQUIVALENT,
     SINUS_RHYTHM,
     label_matrix,
-    read_weights,
     snomed_codes,
 )
-from heartbeats.classification.classifier import Classifier, Evidence, decide
+from heartbeats.classification.decision import Evidence, decide
+from heartbeats.classification.ensemble import Classifier, ensemble
 from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings
-from heartbeats.ecg.recording import Recording
-from heartbeats.preparation.heart_rate import BRADY_INTERVAL, r_peaks
-from heartbeats.preparation.preprocessing import select_lead
+from heartbeats.ecg.recording import Recording, RecordingError, read_recording
+from heartbeats.preparation.bradycardia import BRADY_INTERVAL, r_peaks
+from heartbeats.preparation.leads import select_lead
 from heartbeats.reports.layout import rhythm_lead
+from heartbeats.reports.page import sentences
 from heartbeats.reports.saliency import Saliency, integrated_gradients
 
-__all__ = ["Answer", "Comparison", "Rhythm", "compare", "explain", "reasons", "rhythm"]
-
 Floats = npt.NDArray[np.float64]
+
+Comparison = dict[str, list[str]]  # agreed, missed (in the header only), extra (in the answer only), not scored
+
+# The 27 codes as they are scored: equivalent codes are one class.
+SCORED = tuple(dict.fromkeys(next((pair for pair in EQUIVALENT if code in pair), (code,)) for code in CLASSES))
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """R peaks of the whole recording, in s, shape (peaks,), and the lead in which they were found."""
+    """R peaks in s, shape (peaks,), and the lead in which they were found."""
 
     lead: str
     peaks: Floats
 
     @property
     def intervals(self) -> Floats:
-        """R-R intervals in s, shape (peaks - 1,)."""
+        """Return the R-R intervals in s, shape (peaks - 1,)."""
         return np.diff(self.peaks)
 
     @property
-    def heart_rate(self) -> float:
-        """Beats a minute, of the median R-R interval; NaN without one."""
-        return 60 / float(np.median(self.intervals)) if self.intervals.size else math.nan
-
-
-def rhythm(recording: Recording) -> Rhythm:
-    """R peaks in lead I, where the bradycardia rule looks for them; where it shows none, in the rhythm strip's lead."""
-    lead_i, _ = select_lead(recording.signal, recording.leads, "I")
-    rate = recording.sampling_rate
-    peaks = r_peaks(lead_i, sampling_rate=rate)
-    if peaks.size:
-        return Rhythm("I", peaks / rate)
-    lead = rhythm_lead(recording)
-    return Rhythm(lead, r_peaks(recording.signal[recording.leads.index(lead)], sampling_rate=rate) / rate)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """An answer beside the header's diagnoses, in the classes as they are scored (``CRBBB/RBBB`` is one).
-
-    Attributes:
-        agreed: answered and in the header.
-        missed: in the header only.
-        extra: answered only.
-        unscored: the header's diagnoses that are none of the 27, as written.
-        cross_entropy: mean over classes; a class of several codes has the mean of their probabilities, as in scoring.
-    """
-
-    agreed: tuple[str, ...]
-    missed: tuple[str, ...]
-    extra: tuple[str, ...]
-    unscored: tuple[str, ...]
-    cross_entropy: float
+    def heart_rate(self) -> str:
+        return f"{60 / np.median(self.intervals):.0f} /min" if self.intervals.size else "heart rate unknown"
 
     @property
-    def labelled(self) -> bool:
-        """Whether the header has a diagnosis that is scored: without one there is nothing to compare with."""
-        return bool(self.agreed or self.missed)
-
-    @property
-    def rows(self) -> list[tuple[str, tuple[str, ...]]]:
-        """What a page tells: diagnoses by how answer and header stand to one another, as far as there is a header's."""
-        compared = [
-            ("Agreed", self.agreed),
-            ("Missed: in the header only", self.missed),
-            ("Extra: answered only", self.extra),
-        ]
-        unscored = tuple(map(printable, self.unscored))
-        return [*(compared if self.labelled else ()), ("In the header, not one of the 27", unscored)]
-
-    @property
-    def disagreement(self) -> tuple[int, float]:
-        """What recordings are sorted by: classes missed and extra, then the cross-entropy."""
-        return len(self.missed) + len(self.extra), self.cross_entropy
-
-
-def compare(labels: npt.NDArray[np.bool_], probabilities: Floats, diagnoses: Sequence[str]) -> Comparison:
-    """Compare labels and probabilities, each of shape (27,), with a header's Dx entries."""
-    rewarded = [tuple(code for code in codes if code in ABBREVIATIONS) for codes in read_weights().classes]
-    classes = [codes for codes in rewarded if codes]  # later Challenges score codes that no output stands for
-    true = label_matrix([diagnoses], classes)[0]
-    columns = [[CLASSES.index(code) for code in codes] for codes in classes]
-    answered = np.array([labels[some].any() for some in columns])
-    p = np.clip([probabilities[some].mean() for some in columns], 1e-12, 1 - 1e-12)
-
-    def names(chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
-        return tuple("/".join(ABBREVIATIONS[c] for c in classes[i]) for i in np.flatnonzero(chosen))
-
-    return Comparison(
-        agreed=names(true & answered),
-        missed=names(true & ~answered),
-        extra=names(~true & answered),
-        unscored=tuple(code for code in snomed_codes(diagnoses) if code not in ABBREVIATIONS),
-        cross_entropy=float(-np.mean(np.log(np.where(true, p, 1 - p)))),
-    )
+    def intervals_in_words(self) -> str:
+        if not (rr := self.intervals).size:
+            return "no R-R intervals"
+        plural = "s" if rr.size > 1 else ""
+        return f"{rr.size} R-R interval{plural}: median {np.median(rr):.2f} s, {rr.min():.2f} to {rr.max():.2f} s"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the entry says of a recording.
+    """The model's answer for a recording.
 
     Attributes:
-        threshold: a class is answered at this probability or above.
-        probabilities: the ensemble's, shape (27,), in the order of ``CLASSES``.
-        labels: what is answered, shape (27,).
-        reasons: how the answer came about, in sentences.
-        warnings: what had to be assumed or mended before the networks read it.
-        saliency: where the networks looked.
-        comparison: with the header.
+        threshold: a class is positive at this probability or above.
+        probabilities: the ensemble's, shape (27,).
+        labels: after rule and fallback, shape (27,).
+        reasons: how the labels follow from the probabilities, in sentences.
+        warnings: what preparation had to assume.
     """
 
     threshold: float
     probabilities: Floats
     labels: npt.NDArray[np.bool_]
-    reasons: tuple[str, ...]
+    reasons: list[str]
     warnings: tuple[str, ...]
     saliency: Saliency
     comparison: Comparison
 
     @property
-    def answered(self) -> tuple[str, ...]:
-        """The codes that are answered, the most probable first."""
-        order = np.argsort(-self.probabilities, kind="stable")
-        return tuple(CLASSES[i] for i in order if self.labels[i])
+    def order(self) -> list[int]:
+        """Return the numbers of the classes, the most probable first."""
+        return list(np.argsort(-self.probabilities, kind="stable"))
+
+    @property
+    def answered(self) -> list[str]:
+        """Return the codes of the answer, the most probable first."""
+        return [CLASSES[i] for i in self.order if self.labels[i]]
 
 
-def explain(recording: Recording, found: Rhythm, classifier: Classifier) -> Answer:
-    """What a model answers for a recording, why, and what moved it there, by integrated gradients.
+@dataclass(frozen=True)
+class Reading:
+    """What a page shows of a recording; ``refusal`` is the reason if the model could not classify it."""
 
-    They are taken of the most probable class that is answered, or else of the most probable class.
+    recording: Recording
+    rhythm: Rhythm
+    answer: Answer | None = None
+    refusal: str = ""
 
-    Args:
-        recording: as recorded.
-        found: the recording's rhythm.
-        classifier: the model.
+    @property
+    def name(self) -> str:
+        return printable(self.recording.name)
+
+    @property
+    def seconds(self) -> float:
+        """Return the length of the recording in s."""
+        return int(self.recording.signal.shape[1]) / self.recording.sampling_rate
+
+    @property
+    def recorded(self) -> str:
+        leads = len(self.recording.leads)
+        return f"{leads} lead{'s' if leads > 1 else ''}, {self.recording.sampling_rate:g} Hz"
+
+    @property
+    def patient(self) -> str:
+        age, sex = self.recording.age, self.recording.sex
+        return f"{'age unknown' if math.isnan(age) else f'{age:g} years'}, {(sex or 'sex unknown').lower()}"
+
+
+def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
+    """Read a recording and, with a model, classify it. A recording that cannot be classified is drawn without answer.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+    """
+    recording = read_recording(header_file)
+    found = rhythm(recording)
+    if classifier is None:
+        return Reading(recording, found)
+    try:
+        return Reading(recording, found, explain(recording, classifier))
+    except RecordingError as error:
+        return Reading(recording, found, refusal=str(error))
+
+
+def rhythm(recording: Recording) -> Rhythm:
+    """Find the R peaks in lead I, as the bradycardia rule does, or in the rhythm strip's lead if lead I has none."""
+    rate, lead = recording.sampling_rate, "I"
+    peaks = r_peaks(select_lead(recording.signal, recording.leads, lead)[0], sampling_rate=rate)
+    if not peaks.size:
+        lead = rhythm_lead(recording)
+        peaks = r_peaks(recording.signal[recording.leads.index(lead)], sampling_rate=rate)
+    return Rhythm(lead, peaks / rate)
+
+
+def explain(recording: Recording, classifier: Classifier) -> Answer:
+    """Classify a recording and explain the answer. The saliency is that of the most probable class of the answer.
 
     Raises:
         RecordingError: the recording cannot be classified.
     """
     prepared = classifier.prepare(recording)
-    if classifier.leads is not None:
-        found = rhythm(recording.with_leads(classifier.leads))  # the rule reads no other leads either
-    intervals = found.intervals if found.lead == "I" else np.empty(0)
-    decision = classifier.settings.decision
-    probabilities = classifier.probabilities([prepared])
+    decision, threshold = classifier.settings.decision, classifier.threshold
+    probabilities = ensemble(classifier.members, [prepared])[0]
     evidence = Evidence.of([prepared], decision)
-    labels = decide(probabilities, evidence, classifier.threshold, decision)[0]
-    likely = np.where(labels, probabilities[0], -1.0) if labels.any() else probabilities[0]
+    labels = decide(probabilities[None], evidence, threshold, decision)[0]
+    likely = CLASSES[int(np.argmax(np.where(labels | ~labels.any(), probabilities, -1)))]
+    found = rhythm(recording.with_leads(classifier.leads))
+    intervals = found.intervals if found.lead == "I" else np.empty(0)
     return Answer(
-        threshold=classifier.threshold,
-        probabilities=probabilities[0],
+        threshold=threshold,
+        probabilities=probabilities,
         labels=labels,
-        reasons=reasons(probabilities[0], evidence, intervals, classifier.threshold, decision),
+        reasons=reasons(probabilities, evidence, intervals, threshold, decision),
         warnings=prepared.warnings,
-        saliency=integrated_gradients(classifier, prepared.signal, CLASSES[int(np.argmax(likely))]),
-        comparison=compare(labels, probabilities[0], recording.diagnoses),
+        saliency=integrated_gradients(classifier, prepared.signal, likely),
+        comparison=compare(labels, recording.diagnoses),
     )
 
 
+def compare(labels: npt.NDArray[np.bool_], diagnoses: Sequence[str]) -> Comparison:
+    """Compare an answer, shape (27,), with a header's Dx entries."""
+    true = label_matrix([diagnoses], SCORED)[0]
+    answered = np.array([labels[[CLASSES.index(code) for code in codes]].any() for codes in SCORED])
+    names = np.array(["/".join(ABBREVIATIONS[code] for code in codes) for codes in SCORED])
+    chosen = {"agreed": true & answered, "missed": true & ~answered, "extra": ~true & answered}
+    unscored = [printable(code) for code in snomed_codes(diagnoses) if code not in ABBREVIATIONS]
+    return {title: names[some].tolist() for title, some in chosen.items()} | {"not scored": unscored}
+
+
 def reasons(
-    probabilities: Floats, evidence: Evidence, intervals: Floats, threshold: float, settings: DecisionSettings
-) -> tuple[str, ...]:
-    """How :func:`heartbeats.classification.classifier.decide` comes from probabilities to labels, one sentence per step.
+    probabilities: Floats, evidence: Evidence, intervals: Floats, threshold: float, decision: DecisionSettings
+) -> list[str]:
+    """Say how the decision leads from one recording's probabilities to its labels, one sentence for each step.
 
-    Args:
-        probabilities: one recording's, shape (27,).
-        evidence: of that recording, each of shape (1,).
-        intervals: the R-R intervals in s that the bradycardia rule read.
+    ``intervals`` are the R-R intervals in lead I, in s.
     """
-    above = [CLASSES[i] for i in np.argsort(-probabilities, kind="stable") if probabilities[i] >= threshold]
-    named = ", ".join(ABBREVIATIONS[code] for code in above)
-    said = [f"{len(above)} of 27 probabilities reach the threshold of {threshold:.2f}{f': {named}' if above else ''}."]
-    if evidence.pvc is not None:
-        marks = "marks premature ventricular beats" if evidence.pvc[0] else "marks no premature ventricular beat"
-        answered = "are answered" if evidence.pvc[0] else "are not answered"
-        said.append(f"PVC and VPB are left to the U-Net, which {marks}: they {answered}, whatever their probabilities.")
-    brady = probabilities[CLASSES.index(BRADYCARDIA)]
-    said.append(_rule_in_words(brady, bool(evidence.bradycardia[0]), intervals, threshold, settings))
-    labels = decide(probabilities[None], evidence, threshold, settings)[0]
-    without = dataclasses.replace(settings, sinus_rhythm_fallback=False)
-    if not settings.sinus_rhythm_fallback:
-        said.append("This model has no sinus rhythm fallback.")
-    elif decide(probabilities[None], evidence, threshold, without).any():
-        said.append("The sinus rhythm fallback is not needed: a class is answered.")
-    else:
-        p = probabilities[CLASSES.index(SINUS_RHYTHM)]
-        said.append(f"No class is left, so the fallback answers sinus rhythm ({ABBREVIATIONS[SINUS_RHYTHM]} {p:.3f}).")
-    if not labels.any():
-        said.append("Nothing is answered.")
-    return tuple(said)
-
-
-def _rule_in_words(p: float, rule: bool, intervals: Floats, threshold: float, settings: DecisionSettings) -> str:
-    ensemble = f"Brady {p:.3f} {'≥' if p >= threshold else '<'} {threshold:.2f}"
-    if not settings.bradycardia_rule:
-        return f"{ensemble}; this model has no bradycardia rule."
     low, high = BRADY_INTERVAL
-    slow = int(np.count_nonzero((intervals >= low) & (intervals <= high)))
-    counted = "no R-R interval in lead I"
-    if intervals.size:
-        share = "half or more" if rule else "fewer than half"
-        counted = f"{slow} of {intervals.size} R-R intervals between {low:g} and {high:g} s, {share}"
-    if p < threshold:
-        return f"{ensemble}: not answered; the rule ({counted}) only takes back."
-    return f"{ensemble}, {'and' if rule else 'but'} the rule: {counted}: {'kept' if rule else 'taken back'}."
+    without_fallback = replace(decision, sinus_rhythm_fallback=False)
+    return sentences(
+        "reasons.txt",
+        threshold=threshold,
+        above=[ABBREVIATIONS[CLASSES[i]] for i in np.argsort(-probabilities) if probabilities[i] >= threshold],
+        marked=None if evidence.pvc is None else bool(evidence.pvc[0]),
+        decision=decision,
+        brady=float(probabilities[CLASSES.index(BRADYCARDIA)]),
+        rule=bool(evidence.bradycardia[0]),
+        slow=int(np.count_nonzero((intervals >= low) & (intervals <= high))),
+        intervals=intervals.size,
+        left=bool(decide(probabilities[None], evidence, threshold, without_fallback).any()),
+        sinus=float(probabilities[CLASSES.index(SINUS_RHYTHM)]),
+    )

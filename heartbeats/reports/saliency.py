@@ -1,110 +1,94 @@
-"""Where the networks looked: integrated gradients of one class's probability over time and leads.
+"""Find what moved the networks: integrated gradients of one class's probability over time and leads.
 
-Sundararajan, Taly and Yan, *Axiomatic Attribution for Deep Networks* (ICML 2017, https://arxiv.org/abs/1703.01365), by
-captum. Gradients of the probability are averaged on the straight way from a flat line, 0 mV in every lead, to the
-recording, and multiplied by the recording. They were chosen over occlusion, which covers one stretch after another,
-because they are complete: all parts together are the probability of this recording less that of a flat line, which can
-be checked. They also tell apart the waves of one beat, where a covered stretch must be wide and has edges of its own.
+Sundararajan, Taly and Yan, *Axiomatic Attribution for Deep Networks* (ICML 2017, https://arxiv.org/abs/1703.01365),
+equation 1: IG = x · ∫ ∂p(αx)/∂x dα for α from 0 to 1, where x is the signal and p the ensemble's probability. The
+baseline is a flat line, 0 mV in every lead. All parts add up to p(x) − p(0), which shows how exact the integral is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from captum.attr import IntegratedGradients
-from torch import Tensor
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.classification.classifier import Classifier, Member
-from heartbeats.preparation.preprocessing import LEADS, SAMPLING_RATE, fixed_length
+from heartbeats.classification.ensemble import Classifier, Member
+from heartbeats.preparation.leads import LEADS
+from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 
-__all__ = ["BIN", "Saliency", "integrated_gradients"]
-
-# Points of the Gauss-Legendre rule: from the fewest, doubled while they leave more than the tolerance open.
-STEPS, MOST_STEPS = 32, 256
-TOLERANCE = 0.01  # of the probability
-BATCH = 8  # steps at once, for the memory's sake
-BIN = 0.04  # s: a millimetre of paper
+POINTS = (32, 64, 128, 256)  # of the Gauss-Legendre rule; more are used while the residue is above the tolerance
+TOLERANCE = 0.01
+BIN = 0.04  # s: one millimetre of paper
 
 
 @dataclass(frozen=True)
 class Saliency:
-    """What each moment adds to the ensemble's probability of a class.
+    """What each part of a recording adds to the probability of a class.
 
     Attributes:
         code: the class.
-        probability: of this recording, from 0 to 1.
-        flat: of a flat line of its length.
-        track: shape (bins,) of :data:`BIN` seconds each from the start, summed over leads; negative where it speaks
-            against the class.
-        leads: the same sum by lead, shape (8,), in the order of ``preprocessing.LEADS``.
-        steps: points of the Gauss-Legendre rule.
+        probability: the ensemble's for the recording.
+        flat: the ensemble's for a flat line.
+        track: sum over leads in each bin of :data:`BIN` seconds, shape (bins,); negative if it lowers the probability.
+        leads: sum over time by lead, largest first.
+        points: of the Gauss-Legendre rule.
     """
 
     code: str
     probability: float
     flat: float
     track: npt.NDArray[np.float64]
-    leads: npt.NDArray[np.float64]
-    steps: int
+    leads: dict[str, float]
+    points: int
 
     @property
     def residue(self) -> float:
-        """What the steps leave unexplained: 0 for infinitely many."""
+        """Return the part that the approximation of the integral leaves open."""
         return self.probability - self.flat - float(self.track.sum())
 
     @property
-    def by_lead(self) -> dict[str, float]:
-        """What each lead adds, the strongest first."""
-        named = zip(LEADS, self.leads.tolist(), strict=True)
-        return dict(sorted(named, key=lambda item: -abs(item[1])))
+    def tallest(self) -> float:
+        """Return the largest size of a bin."""
+        return float(np.abs(self.track).max())
 
 
-def integrated_gradients(
-    classifier: Classifier, signal: npt.NDArray[np.int16], code: str, *, steps: int = STEPS
-) -> Saliency:
-    """Integrated gradients of the ensemble's probability of one class.
-
-    The ensemble's are the mean of its members', each over the seconds that it reads.
-
-    Args:
-        signal: prepared, int16 in microvolts, shape (8, samples), 500 Hz.
-        code: one of ``diagnoses.CLASSES``.
-        steps: points of the Gauss-Legendre rule to begin with.
-    """
-    target = CLASSES.index(code)
-    attributions = np.zeros(signal.shape)
-    ends = np.zeros(2)
-    for member in classifier.members:
-        x = _input(member, signal)
-        probability = _probability(member)
-        with torch.no_grad():
-            ends += [float(probability(y)[0, target]) for y in (torch.zeros_like(x), x)]
-        gradients = IntegratedGradients(probability)
-        parts = gradients.attribute(x, target=target, n_steps=steps, internal_batch_size=BATCH)
-        attributions[:, : x.shape[-1]] += parts[0].double().cpu().numpy()
-    attributions /= len(classifier.members)
-    flat, whole = ends / len(classifier.members)
-    edges = np.arange(0, signal.shape[1], round(BIN * SAMPLING_RATE))
-    track = np.add.reduceat(attributions.sum(axis=0), edges)
-    found = Saliency(code, float(whole), float(flat), track, attributions.sum(axis=1), steps)
-    if abs(found.residue) > TOLERANCE and steps < MOST_STEPS:
-        return integrated_gradients(classifier, signal, code, steps=2 * steps)
+def integrated_gradients(classifier: Classifier, signal: npt.NDArray[np.int16], code: str) -> Saliency:
+    """Return the saliency of a prepared signal, int16 in microvolts, shape (8, samples), 500 Hz, for one class."""
+    for points in POINTS:
+        found = _integrate(classifier, signal, code, points)
+        if abs(found.residue) <= TOLERANCE:
+            break
     return found
 
 
-def _input(member: Member, signal: npt.NDArray[np.int16]) -> Tensor:
-    """The part of a signal that a member reads, in mV, shape (1, 8, samples)."""
-    samples = min(round(member.seconds * SAMPLING_RATE), signal.shape[1])
-    weight = member.inference.head.weight
-    return torch.from_numpy(fixed_length([signal], samples)).to(weight.device, weight.dtype)
+def _integrate(classifier: Classifier, signal: npt.NDArray[np.int16], code: str, points: int) -> Saliency:
+    members = [_integrate_member(member, signal, CLASSES.index(code), points) for member in classifier.members]
+    attributions = np.mean([attribution for attribution, _ in members], axis=0)
+    flat, probability = np.mean([ends for _, ends in members], axis=0).tolist()
+    bins = np.arange(0, signal.shape[1], round(BIN * SAMPLING_RATE))
+    leads = sorted(zip(LEADS, attributions.sum(axis=1).tolist(), strict=True), key=lambda item: -abs(item[1]))
+    track = np.add.reduceat(attributions.sum(axis=0), bins)
+    return Saliency(code, probability, flat, track, dict(leads), points)
 
 
-def _probability(member: Member) -> Callable[[Tensor], Tensor]:
-    """A member's probabilities, shape (batch, 27), of signals in mV, shape (batch, 8, samples), zeros appended."""
-    length = round(member.seconds * SAMPLING_RATE)
-    return lambda x: torch.sigmoid(member.inference.logits(x, length))
+def _integrate_member(
+    member: Member, signal: npt.NDArray[np.int16], target: int, points: int
+) -> tuple[npt.NDArray[np.float64], tuple[float, float]]:
+    """Return attributions, shape (8, samples), and the probabilities of a flat line and of the signal."""
+    samples = round(member.seconds * SAMPLING_RATE)
+    device = next(member.network.parameters()).device
+    x = torch.from_numpy(fixed_length([signal], samples)).to(device)
+    gradient = torch.zeros_like(x)
+    nodes, weights = np.polynomial.legendre.leggauss(points)  # on -1 to 1
+    for node, weight in zip(nodes, weights, strict=True):
+        scaled = ((node + 1) / 2 * x).requires_grad_()
+        probability = member.network(scaled).sigmoid()[0, target]
+        gradient += weight / 2 * torch.autograd.grad(probability, scaled)[0]
+    with torch.no_grad():
+        flat, whole = (float(member.network(y).sigmoid()[0, target]) for y in (torch.zeros_like(x), x))
+    attributions = np.zeros(signal.shape)
+    read = (x * gradient)[0, :, : signal.shape[1]].double().cpu().numpy()
+    attributions[:, : read.shape[1]] = read
+    return attributions, (flat, whole)
