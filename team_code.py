@@ -10,7 +10,6 @@ from pathlib import Path
 from heartbeats.classification.model_folder import load_model
 from heartbeats.classification.run import run_classifier
 from heartbeats.common.settings import Settings
-from heartbeats.reports.training_report import write_training_report
 from heartbeats.training.log import training_log
 from heartbeats.training.parallel import is_first
 from heartbeats.training.pipeline import train_model
@@ -27,6 +26,9 @@ def training_code(data_directory: PathLike, model_directory: PathLike, settings:
 
     The default settings are the paper's. :func:`heartbeats.training.pipeline.train_model` lists the errors.
     """
+    # Drawing takes a second to load, which the driver need not wait for.
+    from heartbeats.reports.training_report import write_training_report  # noqa: PLC0415
+
     directory = Path(model_directory)
     with training_log(directory):
         train_model(Path(data_directory), directory, settings or Settings())
