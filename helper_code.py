@@ -4,8 +4,6 @@ Both header dialects give the same answers (see :mod:`heartbeats.ecg.header`). `
 :func:`load_header` returns.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterable, Sequence

@@ -4,7 +4,6 @@ A re-implementation of "Classification of Cardiac Abnormalities From ECG Signals
 Computing in Cardiology 2020). The README lists the file of each section of the paper.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,15 +13,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Recording": "heartbeats.ecg.recording",
-    "read_recording": "heartbeats.ecg.recording",
-    "load_model": "heartbeats.classification.model_folder",
-}
-
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is first used: ``import heartbeats`` must not load torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'heartbeats' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    """Import a name when it is first used, so that ``import heartbeats`` does not load torch."""
+    if name == "load_model":
+        from heartbeats.classification.model_folder import load_model  # noqa: PLC0415
+
+        return load_model
+    if name in ("Recording", "read_recording"):
+        from heartbeats.ecg import recording  # noqa: PLC0415
+
+        return getattr(recording, name)
+    raise AttributeError(f"module 'heartbeats' has no attribute {name!r}")

@@ -18,8 +18,7 @@ from hypothesis import settings
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.common.settings import Settings, settings_from_dict
 from heartbeats.simulation import simulate_cohort
-from heartbeats.training.pipeline import train_model
-from team_code import load_model
+from team_code import load_model, training_code
 
 # The same examples in every run; `pytest --hypothesis-profile=search` draws new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -111,7 +110,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model_directory(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder trained on the simulated recordings; tests must not change it."""
     folder = tmp_path_factory.mktemp("model")
-    train_model(simulated, folder, TINY)
+    training_code(simulated, folder, TINY)
     return folder
 
 

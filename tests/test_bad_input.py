@@ -194,7 +194,7 @@ def test_training_on_a_full_disk_ends_with_the_reason_and_can_resume(simulated, 
     command = ("train_model.py", simulated, tmp_path / "model", "--config", config)
     full = limited(*command, size=100_000)
     assert full.returncode == 1
-    assert re.search(r"train_model.py: \[Errno 27\] File too large: '.*/prepared.int16'", full.stderr)
+    assert re.search(r"train_model.py: \[Errno 27\] File too large: '.*.safetensors'", full.stderr)
     assert "Traceback" not in full.stderr
     assert not (tmp_path / "model/model.json").exists()
     again = limited(*command, size=2**40)

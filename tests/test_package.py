@@ -68,7 +68,5 @@ def test_importing_the_package_loads_neither_torch_nor_numpy(installed):
     assert not {"torch", "numpy", "scipy", "pandas", "matplotlib"} & set(loaded)
 
 
-
-
 def test_the_root_scripts_are_short():
     assert [path.name for path in ROOT.glob("*.py") if len(path.read_text().splitlines()) > 40] == ["helper_code.py"]

@@ -3,8 +3,6 @@
 ``dx_mapping_scored.csv`` and ``weights.csv`` are the organisers' tables of 2020, also in the repository's root.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 written ``0`` and ``1``: a label ``1.0`` is 0 to the scorer of 2020 and 1 to that of 2021.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

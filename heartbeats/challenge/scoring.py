@@ -7,8 +7,6 @@ Definitions: "Classification of 12-lead ECGs: the PhysioNet/Computing in Cardiol
 Physiol Meas 2020), and the organisers' evaluation page. Docstrings say where that scorer does something unexpected.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections import Counter
@@ -100,7 +98,7 @@ class Submission:
                 "scoring.submission takes all 27 classes and merges those that are scored as one"
             )
 
-    def at(self, rows: npt.NDArray[np.intp] | Labels) -> Submission:
+    def at(self, rows: npt.NDArray[np.intp] | Labels) -> "Submission":
         """Return the submission of some recordings, chosen by number (repeats allowed) or by a mask."""
         names = tuple(np.array(self.names, dtype=object)[rows])
         arrays = (self.labels[rows], self.binary[rows], self.scalar[rows], self.incomplete[rows])

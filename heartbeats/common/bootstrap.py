@@ -1,7 +1,5 @@
 """Bootstrap intervals: how far a figure would move with other recordings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What commands print: one line at a time, safe for a terminal."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from contextlib import suppress

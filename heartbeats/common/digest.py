@@ -1,7 +1,5 @@
 """The digest of a room's code: a result that is kept on disk says which code made it."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 from functools import cache

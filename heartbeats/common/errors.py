@@ -1,7 +1,5 @@
 """The base class of this package's errors, and one-line error messages for commands."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

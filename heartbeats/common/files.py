@@ -1,7 +1,5 @@
 """Read small files safely and write whole files or none."""
 
-from __future__ import annotations
-
 import csv
 import errno
 import io

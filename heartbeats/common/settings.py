@@ -3,8 +3,6 @@
 ``configs/paper.toml`` spells out the defaults. Another file names only what it changes.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import tomllib

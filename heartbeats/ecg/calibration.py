@@ -1,7 +1,5 @@
 """Convert ADC units to mV: bridge missing samples, and correct gains that are known or seen to be wrong."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -8,8 +8,6 @@ the WFDB header page (https://physionet.org/physiotools/wag/header-5.htm).
 Parsing never fails: a value that is absent or unreadable is ``None``, NaN or empty.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -5,8 +5,6 @@ flipped byte can end the process, and a compressed variable can fill the memory.
 Format" (MathWorks): chapter 1, and its appendix on MATLAB 4.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 import zlib

@@ -5,8 +5,6 @@ A recording that cannot be used raises :class:`RecordingError`.
 """
 # ruff: noqa: PTH110, PTH113 - Path.is_file raises if a name is too long or a folder may not be entered
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import math
@@ -14,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import exists, isfile
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +76,7 @@ class Recording:
         if not np.isfinite(self.signal).all():
             raise RecordingError("signal holds samples that are not finite: bridge them, as by numpy.interp")
 
-    def with_leads(self, leads: Sequence[str] | None) -> Recording:
+    def with_leads(self, leads: Sequence[str] | None) -> Self:
         """Return the recording with only those of its leads that ``leads`` names, in any case; ``None`` keeps all."""
         if leads is None:
             return self

@@ -1,7 +1,5 @@
 """Write recordings in the Challenge's format: NAME.mat (MATLAB 4, int16), and NAME.hea in either of its dialects."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path
