@@ -13,7 +13,6 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import torch
 from conftest import TINY, TINY_TOML, ecg
 
 import helper_code
@@ -131,27 +130,6 @@ def test_the_loops_of_2020_and_2021_give_what_the_driver_gives(classifier, simul
         np.testing.assert_allclose(probabilities, of_2021[2], atol=1e-6)
 
 
-def test_the_loop_over_the_lead_sets_of_2021(model_directory, simulated, tmp_path):
-    """With nothing but the contract: a model per lead set, a call per recording, an output file per answer."""
-    header_files, recording_files = helper_code.find_challenge_files(simulated)
-    for leads in helper_code.lead_sets:
-        model = team_code.load_model(model_directory, leads)
-        (folder := tmp_path / str(len(leads))).mkdir()
-        for header_file, recording_file in zip(header_files[:5], recording_files[:5], strict=True):
-            header = helper_code.load_header(header_file)
-            recording = helper_code.load_recording(recording_file)
-            classes, labels, probabilities = team_code.run_model(model, header, recording)
-            name = helper_code.get_recording_id(header)
-            helper_code.save_outputs(folder / f"{name}.csv", name, classes, labels, probabilities)
-            assert helper_code.load_outputs(folder / f"{name}.csv") == (
-                name, tuple(classes), tuple(labels), tuple(probabilities),
-            )  # fmt: skip
-            assert not any(map(math.isnan, probabilities))
-    answers = [sorted(path.read_text() for path in folder.iterdir()) for folder in sorted(tmp_path.iterdir())]
-    assert len(answers) == 5
-    assert answers[0] != answers[1]
-
-
 @pytest.mark.parametrize("leads", helper_code.lead_sets, ids=len)
 def test_a_folder_and_a_single_call_agree_for_every_lead_set(model_directory, simulated, tmp_path, leads):
     model = team_code.load_model(model_directory, leads)
@@ -224,38 +202,12 @@ def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, 
     assert "has the same name" in said
 
 
-def test_where_all_have_sinus_rhythm_the_threshold_is_the_paper_s(write_record, tmp_path):
-    for i in range(8):
-        write_record(f"A000{i}", ecg(rate=60 + i), folder=tmp_path / "data")
-    team_code.training_code(tmp_path / "data", tmp_path / "model", TINY)
-    assert team_code.load_model(tmp_path / "model").threshold == 0.36
-
-
-def test_two_trainings_give_byte_identical_weights(simulated, tmp_path):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        for model in ("one", "two"):
-            team_code.training_code(simulated, tmp_path / model, TINY)
-    finally:
-        torch.set_num_threads(threads)
-    for weights in sorted((tmp_path / "one").glob("*.safetensors")):
-        assert (tmp_path / "two" / weights.name).read_bytes() == weights.read_bytes()
-
-
 def test_the_same_command_on_a_finished_model_finds_nothing_to_do(simulated, model_directory, tmp_path, caplog):
     shutil.copytree(model_directory, tmp_path / "model")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "model").glob("*.*") if path.suffix != ".log"}
     team_code.training_code(simulated, tmp_path / "model", TINY)
     assert "already" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-def test_another_setting_on_a_finished_model_trains_it(simulated, model_directory, tmp_path):
-    shutil.copytree(model_directory, tmp_path / "model")
-    without_rule = dataclasses.replace(TINY, decision=dataclasses.replace(TINY.decision, bradycardia_rule=False))
-    team_code.training_code(simulated, tmp_path / "model", without_rule)
-    assert not team_code.load_model(tmp_path / "model").settings.decision.bradycardia_rule
 
 
 def test_two_trainings_into_one_folder_the_second_is_refused(simulated, tmp_path):
@@ -342,16 +294,6 @@ def test_the_log_says_why_a_training_ended(simulated, tmp_path):
     assert last.endswith("lower training.learning_rate")
 
 
-def test_the_log_says_that_a_training_was_interrupted(simulated, tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("heartbeats.training.pipeline.train_and_relabel", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        team_code.training_code(simulated, tmp_path / "model", TINY)
-    assert (tmp_path / "model/training.log").read_text().endswith("the training has ended: KeyboardInterrupt\n")
-
-
 def test_the_log_has_the_traceback_of_a_fault(simulated, tmp_path, monkeypatch):
     def faulty(*_):
         raise ZeroDivisionError("for once")
@@ -374,10 +316,6 @@ def test_an_empty_argument_is_no_folder(script, tmp_path):
     assert "an empty path" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lead_set_may_be_one_lead_s_name(model_directory):
-    assert team_code.load_model(model_directory, leads="II").leads == ("II",)
 
 
 def test_run_classifier_answers_where_the_program_fails(classifier, monkeypatch, capsys):

@@ -161,18 +161,6 @@ def test_no_network_is_trained_on_a_recording_that_validates(simulated, tmp_path
         assert not any(validates(digest, TINY) for digest in learned)
 
 
-def test_a_training_that_diverges_with_nobody_to_validate_is_none(simulated, tmp_path):
-    settings = dataclasses.replace(
-        TINY,
-        cohort=dataclasses.replace(TINY.cohort, validation_fraction=1e-300),
-        training=dataclasses.replace(TINY.training, epochs=1, learning_rate=1e30, batch_size=64),
-        relabelling=RelabellingSettings(enabled=False),
-    )
-    with pytest.raises(TrainingError, match=r"not finite: lower training.learning_rate"):
-        train_model(simulated, tmp_path / "model", settings)
-    assert not (tmp_path / "model/model.json").exists()
-
-
 def test_other_sides_and_other_answers_of_the_rule_are_another_model(simulated, finished, monkeypatch):
     """Both follow from all samples of a recording; of its signal the networks have 30 s."""
     monkeypatch.setattr(pipeline, "train_network", None)

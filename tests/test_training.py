@@ -54,11 +54,6 @@ def test_two_runs_give_the_same_weights_to_the_bit(uninterrupted, tmp_path):
     assert same(train(tmp_path), uninterrupted[0])
 
 
-def test_another_seed_or_name_gives_other_weights(uninterrupted, tmp_path):
-    assert not same(train(tmp_path / "seed", settings=with_seed(1)), uninterrupted[0])
-    assert not same(train(tmp_path / "name", name="other"), uninterrupted[0])
-
-
 @pytest.mark.parametrize("stopped_in", [1, 5, 12])
 def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, tmp_path, monkeypatch, stopped_in):
     """Stopped in a step of the first, the second or the last of four epochs of three steps."""
@@ -105,13 +100,6 @@ def test_a_line_cut_short_is_dropped(uninterrupted, tmp_path):
     assert same(train(tmp_path), uninterrupted[0])
     lines = [json.loads(line)["network"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
     assert lines == ["relabelling", "2s", "2s", "2s", "2s"]
-
-
-def test_a_checkpoint_of_other_code_is_not_continued(tmp_path, monkeypatch, caplog):
-    train(tmp_path)
-    monkeypatch.setattr(training, "code_digest", lambda *_modules: "changed")
-    train(tmp_path)
-    assert "of other data, settings or code" in caplog.text
 
 
 @pytest.mark.parametrize("damage", [lambda log: log.write_bytes(b"\xff\xfe{}\n" + log.read_bytes()), Path.unlink])
