@@ -25,7 +25,6 @@ from heartbeats.preparation.prepared import prepare_file
 from heartbeats.preparation.signals import fixed_length
 from heartbeats.training import pipeline, relabelling
 from heartbeats.training.cohort import build_cohort, validates
-from heartbeats.training.epoch_log import EpochLine, append_epoch, read_epochs
 from heartbeats.training.loop import TrainingError, train_network
 from heartbeats.training.pipeline import train_model
 from heartbeats.training.validation_table import read_validation
@@ -183,16 +182,3 @@ def test_other_sides_and_other_answers_of_the_rule_are_another_model(simulated, 
     monkeypatch.setattr(pipeline, "build_cohort", changed(validation=True))
     with pytest.raises(TypeError, match="NoneType"):  # it would train
         train_model(simulated, finished, TINY)
-
-
-def test_epochs_of_another_training_into_the_folder_are_not_this_one_s(simulated, tmp_path):
-    model = tmp_path / "model"
-    (model / "checkpoints").mkdir(parents=True)
-    for network in ("relabelling", "30s"):
-        (model / f"checkpoints/{network}.safetensors").touch()
-        append_epoch(model, EpochLine(network, 1, 0.5, 1e-3, 5000.0, 10.0, 0.0))
-    settings = dataclasses.replace(TINY, relabelling=RelabellingSettings(enabled=False))
-    train_model(simulated, model, settings)
-    lines = read_epochs(model)
-    assert {line.network for line in lines} == {f"{seconds:g}s" for seconds in settings.training.seconds}
-    assert described(model)["training"]["seconds"] == pytest.approx(sum(line.seconds for line in lines), abs=0.1)

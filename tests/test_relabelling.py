@@ -65,19 +65,19 @@ def test_each_cpsc_recording_gets_what_the_network_answers_for_it_and_no_other_g
             answers[[signal[0, 0] == 3 for signal in signals], one(LAD)] = 0.9
             return answers
 
-    def training(name, given, labels, settings, *, seconds, directory):
+    def training(name, given, labels, settings, *, seconds, directory, epochs):
         trained_on.append((name, [recording.name for recording in given], labels.any(), seconds, directory))
         return "the first network"
 
     monkeypatch.setattr(relabelling, "train_network", training)
     monkeypatch.setattr(relabelling, "InferenceNetwork", Answers)
     nothing = np.zeros((5, 27), bool)
-    labels, added = train_and_relabel(recordings, nothing, Settings(), tmp_path)
+    labels, added = train_and_relabel(recordings, nothing, Settings(), tmp_path, [])
     assert np.argwhere(labels).tolist() == [[1, one(BRADY)], [3, one(LAD)]]
     assert added == {"Brady": 1, "LAD": 1}
     assert trained_on == [("relabelling", [recording.name for recording in recordings], False, 30, tmp_path)]
     others = [recordings[i] for i in (0, 2, 4)]
-    labels, added = train_and_relabel(others, nothing[:3], Settings(), tmp_path)
+    labels, added = train_and_relabel(others, nothing[:3], Settings(), tmp_path, [])
     assert not labels.any()
     assert added == {}
     assert len(trained_on) == 1, "no network is trained where there is nothing to relabel"

@@ -61,8 +61,6 @@ def test_leads_are_selected_by_name_in_any_order() -> None:
         assert warnings == ()
 
 
-
-
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_any_two_limb_leads_give_i_and_ii_back(pair: tuple[str, str]) -> None:
     signal = twelve_leads()
@@ -98,10 +96,6 @@ def test_a_sine_is_the_same_sine_at_500_hz(rate: float) -> None:
     assert resampled.shape == (1, 5000)
     middle = slice(250, -250)
     np.testing.assert_allclose(resampled[:, middle], tone(5, seconds=10)[:, middle], atol=0.002)
-
-
-
-
 
 
 @pytest.mark.parametrize("seconds", [10, 30])

@@ -2,9 +2,7 @@
 
 import dataclasses
 import json
-import shutil
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +11,7 @@ from conftest import TINY
 
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.training import loop as training
-from heartbeats.training.checkpoints import save_checkpoint
-from heartbeats.training.epoch_log import EPOCH_LOG, EpochLine, append_epoch, read_epochs
+from heartbeats.training.epoch_log import EPOCH_LOG
 from heartbeats.training.loop import TrainingError, train_network, training_step
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
@@ -31,7 +28,7 @@ def labels(count: int = 10) -> np.ndarray:
 
 
 def train(directory, *, settings=SETTINGS, name="2s", labels=labels()):  # noqa: B008
-    return train_network(name, recordings(len(labels)), labels, settings, seconds=2.0, directory=directory)
+    return train_network(name, recordings(len(labels)), labels, settings, seconds=2.0, directory=directory, epochs=[])
 
 
 def same(one, other) -> bool:
@@ -76,41 +73,6 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, t
         assert [line[key] for line in lines] == [line[key] for line in whole]
 
 
-def test_an_exit_between_an_epochs_line_and_its_checkpoint_loses_no_line(uninterrupted, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "save_checkpoint", raising(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path)
-    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
-    assert same(train(tmp_path), uninterrupted[0])
-    lines = [json.loads(line)["epoch"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
-    assert lines == [1, 2, 3, 4]
-
-
-def raising(error):
-    def raises(*_arguments):
-        raise error
-
-    return raises
-
-
-def test_a_line_cut_short_is_dropped(uninterrupted, tmp_path):
-    append_epoch(tmp_path, EpochLine("relabelling", 1, 0.5, 1e-3, 2.0, 10.0, 0.0))
-    with (tmp_path / EPOCH_LOG).open("a") as log:
-        log.write('{"network": "2s", "ep')
-    assert same(train(tmp_path), uninterrupted[0])
-    lines = [json.loads(line)["network"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
-    assert lines == ["relabelling", "2s", "2s", "2s", "2s"]
-
-
-@pytest.mark.parametrize("damage", [lambda log: log.write_bytes(b"\xff\xfe{}\n" + log.read_bytes()), Path.unlink])
-def test_a_log_of_epochs_that_is_damaged_or_gone_ends_no_training(uninterrupted, tmp_path, damage):
-    shutil.copytree(uninterrupted[1], tmp_path / "model")
-    damage(tmp_path / "model" / EPOCH_LOG)
-    assert same(train(tmp_path / "model"), uninterrupted[0])
-    lines = read_epochs(tmp_path / "model")
-    assert lines == ([] if damage is Path.unlink else read_epochs(uninterrupted[1]))
-
-
 def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
     monkeypatch.setattr(training, "_train_epoch", lambda *_: pytest.fail("trained again"))
     assert same(train(uninterrupted[1]), uninterrupted[0])
@@ -147,7 +109,7 @@ def test_a_checkpoint_of_other_signals_under_the_same_names_is_not_continued(tmp
     def with_checksum(value):
         changed = recordings()
         changed[3] = dataclasses.replace(changed[3], checksum=value)
-        return train_network("2s", changed, labels(), SETTINGS, seconds=2.0, directory=tmp_path)
+        return train_network("2s", changed, labels(), SETTINGS, seconds=2.0, directory=tmp_path, epochs=[])
 
     with_checksum(5)
     with_checksum(9)

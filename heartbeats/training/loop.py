@@ -31,7 +31,7 @@ from heartbeats.preparation.signals import SAMPLING_RATE
 from heartbeats.training import parallel
 from heartbeats.training.batches import Batches
 from heartbeats.training.checkpoints import CHECKPOINTS, load_checkpoint, save_checkpoint
-from heartbeats.training.epoch_log import EpochLine, append_epoch, keep_epochs
+from heartbeats.training.epoch_log import Epoch, write_epochs
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +48,14 @@ def train_network(
     *,
     seconds: float,
     directory: Path,
+    epochs: list[Epoch],
 ) -> SEResNet:
-    """Train an SE-ResNet, or continue from its checkpoint. Each epoch ends with a line in the log and a checkpoint.
+    """Train an SE-ResNet on the first ``seconds`` of recordings, or continue from its checkpoint in ``directory``.
 
     Args:
-        name: distinguishes the networks of a model folder in file names, logs and random numbers.
-        recordings: prepared; the network reads their first ``seconds``, zero-padded.
+        name: of the network in the model folder; random numbers depend on it.
         labels: bool, shape (recordings, 27).
-        settings: of the network and the training.
-        seconds: the network's input length.
-        directory: the model folder.
+        epochs: of the networks before; this network's are appended, and all are written to ``training.jsonl``.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -69,27 +67,19 @@ def train_network(
     optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=device.type == "cuda")
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     identity = _identity(name, recordings, labels, settings, seconds)
-    done = _resume(checkpoint, identity, network, optimizer)
-    trained, batches = parallel.data_parallel(network), Batches(recordings, round(seconds * SAMPLING_RATE), device)
-    truth = torch.from_numpy(labels.astype(np.float32)).to(device)
-    for epoch in range(done + 1, training.epochs + 1):
-        line = _train_epoch(name, epoch, trained, optimizer, batches, truth, training)
-        if parallel.is_first():
-            _log_epoch(directory, line, training.epochs)
-            save_checkpoint(checkpoint, identity, epoch, network, optimizer)
-    return network
-
-
-def _resume(checkpoint: Path, identity: str, network: SEResNet, optimizer: torch.optim.Adam) -> int:
-    """Load the checkpoint if there is one, and return the number of epochs done."""
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     done = load_checkpoint(checkpoint, identity, network, optimizer)
-    if parallel.total(done) != parallel.world_size() * done:
+    if len(done) != parallel.broadcast(len(done)):
         raise OSError(f"{checkpoint}: the processes see different checkpoints; they must share the model folder")
-    if parallel.is_first():
-        name = checkpoint.stem
-        keep_epochs(checkpoint.parents[1], lambda line: line.network != name or line.epoch <= done)
-    return done
+    batches = Batches(recordings, round(seconds * SAMPLING_RATE), device)
+    trained, truth = parallel.data_parallel(network), torch.from_numpy(labels.astype(np.float32)).to(device)
+    for number in range(len(done) + 1, training.epochs + 1):
+        done.append(_train_epoch(name, number, trained, optimizer, batches, truth, training))
+        if parallel.is_first():
+            save_checkpoint(checkpoint, identity, done, network, optimizer)
+            _log_epoch(done[-1], training.epochs)
+            write_epochs(directory, [*epochs, *done])
+    epochs += done
+    return network
 
 
 def data_digest(recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.bool_]) -> str:
@@ -122,7 +112,7 @@ def _train_epoch(
     batches: Batches,
     labels: Tensor,
     settings: TrainingSettings,
-) -> EpochLine:
+) -> Epoch:
     """Train on all recordings once, in random order.
 
     All processes draw the same order. Each takes its part of a batch, which is first filled up to equal parts.
@@ -145,7 +135,7 @@ def _train_epoch(
     loss, took = parallel.total(losses.item()) / count, time.monotonic() - started
     if not math.isfinite(loss):
         raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
-    return EpochLine(name, epoch, loss, rate, took, count / took, (settings.epochs - epoch) * took)
+    return Epoch(name, epoch, loss, rate, took, count / took, (settings.epochs - epoch) * took)
 
 
 def _bar(batches: Sequence[Tensor], description: str) -> Iterator[Tensor]:
@@ -182,12 +172,10 @@ def _has_bfloat16() -> bool:
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-def _log_epoch(directory: Path, line: EpochLine, epochs: int) -> None:
-    """Log an epoch. This comes before its checkpoint: a line without one is removed when the training resumes."""
-    append_epoch(directory, line)
-    speed = f"{line.recordings_per_second:.1f} recordings/s, {line.seconds_left:.0f} s left for this network"
-    counted = f"{line.network}, epoch {line.epoch}/{epochs}"
-    log.info("%s: loss %.5f, rate %g, %s", counted, line.loss, line.learning_rate, speed)
+def _log_epoch(epoch: Epoch, epochs: int) -> None:
+    speed = f"{epoch.recordings_per_second:.1f} recordings/s, {epoch.seconds_left:.0f} s left for this network"
+    counted = f"{epoch.network}, epoch {epoch.epoch}/{epochs}"
+    log.info("%s: loss %.5f, rate %g, %s", counted, epoch.loss, epoch.learning_rate, speed)
 
 
 def _seed(seed: int, name: str, epoch: int) -> int:

@@ -29,9 +29,9 @@ from heartbeats.training import parallel
 from heartbeats.training.checkpoints import CHECKPOINTS
 from heartbeats.training.cohort import Cohort, CohortError, build_cohort
 from heartbeats.training.description import describe_cohort, describe_scores, describe_threshold, describe_versions
-from heartbeats.training.epoch_log import keep_epochs, read_epochs
+from heartbeats.training.epoch_log import Epoch, write_epochs
 from heartbeats.training.loop import TrainingError, data_digest, train_network
-from heartbeats.training.relabelling import RELABELLING, train_and_relabel
+from heartbeats.training.relabelling import train_and_relabel
 from heartbeats.training.validation_table import VALIDATION_FILE, Validation, write_validation
 
 log = logging.getLogger(__name__)
@@ -154,22 +154,22 @@ def _train_networks(
     cohort: Cohort, settings: Settings, model_directory: Path
 ) -> tuple[tuple[Member, ...], dict[str, Any]]:
     """Relabel and train the networks; return them and what model.json says of their training."""
-    names = [f"{seconds:g}s" for seconds in settings.training.seconds]
-    if parallel.is_first():
-        own = {*names, RELABELLING} if settings.relabelling.enabled else {*names}
-        keep_epochs(model_directory, lambda line: line.network in own)  # others are of another model
     recordings, labels = cohort.side(validating=False)
+    epochs: list[Epoch] = []
     added: dict[str, int] = {}
     if settings.relabelling.enabled:
-        labels, added = train_and_relabel(recordings, labels, settings, model_directory)
+        labels, added = train_and_relabel(recordings, labels, settings, model_directory, epochs)
     members = []
-    for name, seconds in zip(names, settings.training.seconds, strict=True):
-        network = train_network(name, recordings, labels, settings, seconds=seconds, directory=model_directory)
+    for seconds in settings.training.seconds:
+        network = train_network(
+            f"{seconds:g}s", recordings, labels, settings, seconds=seconds, directory=model_directory, epochs=epochs
+        )
         members.append(Member(seconds, network))
-    epochs = read_epochs(model_directory) if parallel.is_first() else []
+    if parallel.is_first():
+        write_epochs(model_directory, epochs)  # a kill may have come between the last checkpoint and its line
     training = {
-        "seconds": round(sum(line.seconds for line in epochs), 1),
-        "epochs": [dataclasses.asdict(line) for line in epochs],
+        "seconds": round(sum(epoch.seconds for epoch in epochs), 1),
+        "epochs": [dataclasses.asdict(epoch) for epoch in epochs],
         "device": _describe_device(),
         "processes": parallel.world_size(),
     }

@@ -14,6 +14,7 @@ from heartbeats.ecg.header import source_of
 from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.training import parallel
+from heartbeats.training.epoch_log import Epoch
 from heartbeats.training.loop import train_network
 
 log = logging.getLogger(__name__)
@@ -50,29 +51,28 @@ def relabel(
 
 
 def train_and_relabel(
-    recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.bool_], settings: Settings, directory: Path
+    recordings: Sequence[PreparedRecording],
+    labels: npt.NDArray[np.bool_],
+    settings: Settings,
+    directory: Path,
+    epochs: list[Epoch],
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
     """Train a first network on the training recordings, and return what :func:`relabel` returns.
 
     Validation recordings keep their labels as published, since the Challenge scores those. (The paper relabelled "the
     CPSC dataset" and does not say whether it spared its 20 %.)
 
-    Args:
-        recordings: that train.
-        labels: as published, bool, shape (recordings, 27).
-        settings: of the entry.
-        directory: the model folder, for the network's checkpoints.
-
-    Raises:
-        TrainingError: the network's loss is not finite.
-        OSError: the folder cannot be written.
+    Labels are as published, bool, shape (recordings, 27). The other arguments and the errors are those of
+    :func:`heartbeats.training.loop.train_network`.
     """
     is_cpsc = np.array([source_of(recording.name) == "cpsc" for recording in recordings])
     if not is_cpsc.any():
         log.info("relabelling: no CPSC recordings to relabel")
         return labels, {}
     seconds = settings.relabelling.seconds
-    network = train_network(RELABELLING, recordings, labels, settings, seconds=seconds, directory=directory)
+    network = train_network(
+        RELABELLING, recordings, labels, settings, seconds=seconds, directory=directory, epochs=epochs
+    )
     added: dict[str, int] = {}
     if parallel.is_first():
         signals = [recording.signal for recording in compress(recordings, is_cpsc)]

@@ -22,7 +22,6 @@ HEADING = [
     *(f"{kind}_{abbreviation}" for kind in ("label", "probability") for abbreviation in ABBREVIATIONS.values()),
 ]
 REMEDY = "delete model.json beside it and train again"
-FIRST_LABEL, FIRST_PROBABILITY = 4, 4 + len(ABBREVIATIONS)
 
 
 class ValidationError(HeartBeatsError):
@@ -61,19 +60,15 @@ def read_validation(path: Path) -> Validation:
         ValidationError: the file is damaged or another table.
         OSError: the file cannot be read.
     """
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = list(csv.reader(file))
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = list(csv.reader(file))
-    except csv.Error as error:
-        raise ValidationError(f"{path} is damaged ({error}): {REMEDY}") from error
-    if not rows or rows[0] != HEADING or any(len(row) != len(HEADING) for row in rows):
-        raise ValidationError(f"{path} is damaged or another table: {REMEDY}")
-    try:
+        if rows[0] != HEADING:
+            raise ValidationError(f"{path} is another table: {REMEDY}")
         table = np.array(rows[1:], dtype=object).reshape(-1, len(HEADING))
-        rule = table[:, 2].astype(np.int64).astype(np.bool_)
-        pvc = None if "" in table[:, 3] or not len(table) else table[:, 3].astype(np.int64).astype(np.bool_)
-        labels = table[:, FIRST_LABEL:FIRST_PROBABILITY].astype(np.int64).astype(np.bool_)
-        probabilities = table[:, FIRST_PROBABILITY:].astype(np.float64)
-    except (ValueError, OverflowError) as error:
+        numbers = np.where(table[:, 2:] == "", "0", table[:, 2:]).astype(np.float64)
+    except (ValueError, IndexError) as error:
         raise ValidationError(f"{path} is damaged ({error}): {REMEDY}") from error
-    return Validation(tuple(table[:, 0]), labels, probabilities, Evidence(rule, pvc))
+    pvc = None if "" in table[:, 3] or not len(table) else numbers[:, 1] == 1
+    labels, probabilities = numbers[:, 2 : 2 + len(ABBREVIATIONS)] == 1, numbers[:, 2 + len(ABBREVIATIONS) :]
+    return Validation(tuple(table[:, 0]), labels, probabilities, Evidence(numbers[:, 0] == 1, pvc))
