@@ -4,15 +4,15 @@ FROM ${BASE_IMAGE}
 RUN mkdir /physionet
 WORKDIR /physionet
 
-# Before the code: a change of the code does not install the packages (CUDA is in torch's) again.
+# The packages come before the code, so that a change of the code does not install them again.
 COPY requirements.txt constraints.txt ./
-# Neither downloads nor byte code are kept: 240 MB less, for some 5 s more when a container starts.
+# Downloads and byte code are not kept: the image is 240 MB smaller, and a container starts 5 s later.
 RUN pip install --no-cache-dir --no-compile -r requirements.txt
 
-# torch's optimisers ask for a folder that exists, and use it only to compile; else they need one in /tmp.
-ENV TORCHINDUCTOR_CACHE_DIR=/physionet
+# torch's optimisers and joblib ask for a temporary folder. They do not write to it here; without these they need /tmp.
+ENV TORCHINDUCTOR_CACHE_DIR=/physionet JOBLIB_TEMP_FOLDER=/physionet
 
-# Where a GPU is given to containers by these variables instead of by --gpus.
+# Some systems give a GPU to containers by these variables instead of --gpus.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 COPY . /physionet
