@@ -52,7 +52,7 @@ from heartbeats.common.settings import settings_from_dict
 from heartbeats.ecg.header import find_headers
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.prepared import PreparedRecording, prepare_file
-from heartbeats.preparation.workers import Failure, map_recordings
+from heartbeats.preparation.prepared import Failure, map_recordings
 
 FOLDER_SIZE = 400
 FOLDER_SECONDS = 180  # a folder of 400 takes some 10 s; one that takes this long hangs

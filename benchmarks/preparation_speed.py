@@ -43,7 +43,7 @@ from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
 from heartbeats.preparation import store
 from heartbeats.preparation.bradycardia import recording_has_bradycardia
-from heartbeats.preparation.cache import prepare_files
+from heartbeats.preparation.prepared import prepare_files
 from heartbeats.preparation.leads import LEADS
 from heartbeats.preparation.prepared import prepare, prepare_file
 from heartbeats.simulation import simulate_cohort
@@ -56,8 +56,8 @@ from pathlib import Path
 os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[4])]))
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import prepare_file
-from heartbeats.preparation.workers import map_recordings
-from heartbeats.preparation.cache import prepare_files
+from heartbeats.preparation.prepared import map_recordings
+from heartbeats.preparation.prepared import prepare_files
 files = find_headers(Path(sys.argv[1]))[: int(sys.argv[3])]
 list(map_recordings(prepare_file, files[:64]))  # the workers are up, all of them
 started = time.perf_counter()

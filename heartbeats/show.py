@@ -21,7 +21,7 @@ from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
 from heartbeats.common.files import write_text
 from heartbeats.ecg.header import find_headers
-from heartbeats.preparation.workers import Failure, attempt
+from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.reports import ecg_print
 from heartbeats.reports.ecg_page import ecg_page, read
 from heartbeats.reports.folder import INDEX, write_folder

@@ -11,7 +11,7 @@ from benchmarks import training_speed
 from benchmarks.measuring import curve, interleaved, ratio, watch
 from benchmarks.without_rule import groups_without_rule
 from heartbeats.preparation import store
-from heartbeats.preparation.cache import prepare_files
+from heartbeats.preparation.prepared import prepare_files
 
 
 def test_ratios_are_of_pairs_with_the_interval_of_their_median():

@@ -9,10 +9,8 @@ from conftest import ecg
 
 from heartbeats.common.settings import PreparationSettings
 from heartbeats.ecg.header import find_headers
-from heartbeats.preparation import cache
-from heartbeats.preparation.cache import prepare_files
-from heartbeats.preparation.prepared import prepare_file
-from heartbeats.preparation.workers import Failure
+from heartbeats.preparation import prepared
+from heartbeats.preparation.prepared import Failure, prepare_file, prepare_files
 from heartbeats.training.loop import data_digest
 
 
@@ -30,8 +28,8 @@ def prepared_again(monkeypatch) -> list[str]:
         names.append(header_file.stem)
         return prepare_file(header_file, settings)
 
-    monkeypatch.setattr(cache, "prepare_file", prepare)
-    monkeypatch.setattr(cache, "map_recordings", map)
+    monkeypatch.setattr(prepared, "prepare_file", prepare)
+    monkeypatch.setattr(prepared, "map_recordings", map)
     return names
 
 
@@ -86,7 +84,7 @@ def test_other_code_or_settings_have_files_of_their_own(header_files, tmp_path, 
     prepare_files(header_files, tmp_path / "cache")
     raw = prepare_files(header_files, tmp_path / "cache", PreparationSettings(denoising=False))
     with monkeypatch.context() as changed:
-        changed.setattr(cache, "code_digest", lambda *_rooms: "changed")
+        changed.setattr(prepared, "code_digest", lambda *_rooms: "changed")
         prepare_files(header_files, tmp_path / "cache")
     assert len(prepared_again) == 3 * len(header_files)
     denoised = prepare_files(header_files, tmp_path / "cache")

@@ -10,8 +10,7 @@ import pytest
 from benchmarks import mutations
 from benchmarks.damage import ODD_NAMES, Seed, mutate, real_seeds, simulated_seeds
 from benchmarks.mutations import Report, check_folder, run_campaign, tiny_classifier
-from heartbeats.preparation.prepared import PreparedRecording, prepare_file
-from heartbeats.preparation.workers import Failure
+from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_file
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pages_read import MILLIMETRES, Page, assert_sound
 
 from heartbeats.challenge.diagnoses import SINUS_RHYTHM
 from heartbeats.common.console import printable
-from heartbeats.preparation.workers import Failure
+from heartbeats.preparation.prepared import Failure
 from heartbeats.reports import ecg_print
 from heartbeats.reports.ecg_page import ecg_page, notes, read
 from heartbeats.reports.folder import IndexLine, index_page

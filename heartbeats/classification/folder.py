@@ -15,8 +15,7 @@ from heartbeats.challenge.outputs import Prediction, is_classified, unclassified
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.common.console import print_line
 from heartbeats.ecg.header import find_headers
-from heartbeats.preparation.prepared import PreparedRecording, prepare_file
-from heartbeats.preparation.workers import Failure, map_recordings
+from heartbeats.preparation.prepared import Failure, PreparedRecording, map_recordings, prepare_file
 
 BATCH_SIZE = 64  # recordings
 

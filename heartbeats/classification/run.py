@@ -11,7 +11,7 @@ from heartbeats.classification.folder import classify_prepared
 from heartbeats.common.console import print_line
 from heartbeats.ecg.header import parse_header
 from heartbeats.ecg.recording import recording_from_samples
-from heartbeats.preparation.workers import Failure, attempt
+from heartbeats.preparation.prepared import Failure, attempt
 
 
 def run_classifier(

@@ -22,9 +22,7 @@ from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings, Settings
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.plan import Plan
-from heartbeats.preparation.cache import prepare_files
-from heartbeats.preparation.prepared import PreparedRecording
-from heartbeats.preparation.workers import Failure
+from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_files
 from heartbeats.training.cohort import CohortError, draw, select_recordings, validates
 from heartbeats.training.pipeline import train_model
 

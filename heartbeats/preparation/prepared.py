@@ -1,21 +1,51 @@
-"""Prepared recordings: all that classification needs of a recording."""
+"""Prepared recordings: all that classification needs, made by worker processes and kept in a cache.
 
+:func:`prepare` and :func:`prepare_file` prepare one recording. :func:`map_recordings` applies a function to many, on
+all cores. :func:`prepare_files` uses both, with a cache that later trainings read.
+
+The cache is a folder with one file per recording, ``KEY.safetensors``. The file holds the prepared signal and, as its
+metadata, the other fields of a :class:`PreparedRecording`. KEY is a digest of all that the content depends on: the code
+of ``heartbeats/ecg`` and ``heartbeats/preparation``, the settings, the header's text, and the signal files' sizes and
+times. If one of them changes, the recording has a new key and is prepared again. Files are written whole or not at all,
+so that several processes and models can share a cache. Old files are never deleted; it is safe to delete the folder.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load_file
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+from tqdm import tqdm
 
+from heartbeats.common.digest import code_digest
+from heartbeats.common.files import read_bytes, replace_file
 from heartbeats.common.settings import PreparationSettings
-from heartbeats.ecg.recording import Recording, read_recording
+from heartbeats.ecg.recording import Recording, RecordingError, read_recording, signal_files
 from heartbeats.preparation.bradycardia import recording_has_bradycardia
 from heartbeats.preparation.signals import prepare_signal
-from heartbeats.preparation.workers import Failure, attempt
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 PAPER_PREPARATION = PreparationSettings()
+CHUNK = 64  # recordings; two chunks are in memory at most
 
 
 @dataclass(frozen=True)
@@ -51,6 +81,14 @@ class PreparedRecording:
         return self.samples
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A recording that cannot be used, and the reason."""
+
+    name: str
+    reason: str
+
+
 def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> PreparedRecording:
     """Return a recording prepared for the networks, with the answer of the bradycardia rule.
 
@@ -79,3 +117,143 @@ def prepare_file(
         leads: the only leads that may be read, or ``None`` for all.
     """
     return attempt(header_file.stem, lambda: prepare(read_recording(header_file).with_leads(leads), settings))
+
+
+def attempt(name: str, function: Callable[[], Result]) -> Result | Failure:
+    """Return what ``function`` returns, or a :class:`Failure` with the reason. Nothing is raised."""
+    try:
+        return function()
+    except RecordingError as error:
+        return Failure(name, str(error))
+    except Exception as error:  # a fault of this program must not stop the run either
+        return Failure(name, f"unforeseen {type(error).__name__}: {error}")
+
+
+def map_recordings(
+    function: Callable[[Path], Result | Failure], header_files: Iterable[Path]
+) -> Iterator[Result | Failure]:
+    """Yield what ``function`` returns for each header file, in order.
+
+    One process per core works on a chunk of recordings while the caller uses the chunk before. If a recording ends
+    its process (a fault in a library, or too little memory), it becomes a :class:`Failure` and the others go on.
+
+    Args:
+        function: can be pickled; returns a :class:`Failure` for a recording that it cannot use.
+        header_files: one per recording.
+    """
+    left = iter(header_files)
+    started: list[tuple[Sequence[Path], Iterator[Result | Failure]]] = []
+    while ahead := list(islice(left, CHUNK)):
+        started.append((ahead, _start(function, ahead)))
+        if len(started) == 2:
+            yield from _finish(function, *started.pop(0))
+    for chunk, results in started:
+        yield from _finish(function, chunk, results)
+
+
+def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
+    """Start the work on a chunk. At least two workers: joblib would run a single one in this process."""
+    cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
+    parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
+    results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
+    return results
+
+
+def _end_with_parent(parent: int) -> None:
+    """End a worker soon after the process that started it is killed; joblib would keep it for five minutes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _finish(
+    function: Callable[[Path], Result | Failure], chunk: Sequence[Path], results: Iterator[Result | Failure]
+) -> Sequence[Result | Failure]:
+    try:
+        return list(results)
+    except (BrokenProcessPool, ShutdownExecutorError):
+        return [_work_alone(function, path) for path in chunk]
+
+
+def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
+    """Work on one recording at a time, to find the one that ends its process."""
+    try:
+        return next(_start(function, [path]))
+    except (BrokenProcessPool, ShutdownExecutorError):
+        return Failure(path.stem, "reading it ended the process: its files are damaged or too large")
+
+
+def prepare_files(
+    header_files: Sequence[Path], cache: Path, settings: PreparationSettings = PAPER_PREPARATION
+) -> list[PreparedRecording | Failure]:
+    """Return recordings prepared, in order, from the cache where it has them.
+
+    A recording that cannot be used is tried again in each call.
+
+    Args:
+        header_files: one per recording.
+        cache: its folder, made if missing.
+        settings: how to prepare.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    prepared = map_recordings(partial(_from_cache, cache=cache, settings=settings), header_files)
+    log.info("preparing %d recordings, or reading them from %s", len(header_files), cache)
+    return list(tqdm(prepared, desc="preparing", total=len(header_files), unit="recording", disable=None))
+
+
+def _from_cache(header_file: Path, *, cache: Path, settings: PreparationSettings) -> PreparedRecording | Failure:
+    """Read a prepared recording from the cache, or prepare and write it. Runs in a worker process."""
+    path = cache / f"{_key(header_file, settings)}.safetensors"
+    if cached := _read(path):
+        return cached
+    prepared = prepare_file(header_file, settings)
+    return prepared if isinstance(prepared, Failure) else _write(path, prepared)
+
+
+def _key(header_file: Path, settings: PreparationSettings) -> str:
+    """Return the digest of all that the prepared recording depends on."""
+    parts = [code_digest("ecg", "preparation"), str(settings), header_file.stem]
+    try:
+        parts.append(hashlib.sha256(read_bytes(header_file)).hexdigest())
+        for path in signal_files(header_file):
+            status = path.stat()
+            parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    except (
+        OSError,
+        ValueError,
+        RecordingError,
+    ) as error:  # a file is missing or its name impossible: reading it gives the reason
+        parts.append(str(error))
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _write(path: Path, prepared: PreparedRecording) -> PreparedRecording:
+    """Write a file of the cache and return the recording with the file in place of the signal."""
+    in_cache = dataclasses.replace(prepared, samples=path)
+    fields = json.dumps(dataclasses.asdict(in_cache) | {"samples": None})
+    content = save({"signal": prepared.signal}, {"recording": fields})
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+    return in_cache
+
+
+def _read(path: Path) -> PreparedRecording | None:
+    """Read a file of the cache; ``None`` if it is missing or damaged."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            fields = json.loads(file.metadata()["recording"])
+            intact = zlib.crc32(file.get_tensor("signal").tobytes()) == fields["checksum"]
+    except (OSError, SafetensorError):
+        intact = False
+    if not intact:
+        log.warning("%s is damaged: the recording is prepared again", path)
+        return None
+    return PreparedRecording(**(fields | {"samples": path, "warnings": tuple(fields["warnings"])}))

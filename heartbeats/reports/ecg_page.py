@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
 from heartbeats.common.console import printable
+from heartbeats.preparation.prepared import Failure
 from heartbeats.preparation.signals import SECONDS
-from heartbeats.preparation.workers import Failure
 from heartbeats.reports.findings import Reading, read
 from heartbeats.reports.layout import lead_of
 from heartbeats.reports.page import render, sentences

@@ -15,7 +15,7 @@ from matplotlib.image import imread, imsave
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, NAMES
 from heartbeats.common.files import replace_file
-from heartbeats.preparation.workers import Failure
+from heartbeats.preparation.prepared import Failure
 from heartbeats.reports.ecg_page import method, notes
 from heartbeats.reports.findings import Answer, Reading
 from heartbeats.reports.layout import WIDTH

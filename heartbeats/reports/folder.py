@@ -18,7 +18,7 @@ from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.console import print_line, printable
 from heartbeats.common.files import write_text
-from heartbeats.preparation.workers import Failure, attempt, map_recordings
+from heartbeats.preparation.prepared import Failure, attempt, map_recordings
 from heartbeats.reports.ecg_page import abbreviation, ecg_page, read
 from heartbeats.reports.findings import Comparison, Reading
 from heartbeats.reports.page import render

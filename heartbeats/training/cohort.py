@@ -17,9 +17,7 @@ from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import Header, find_headers, source_of
 from heartbeats.ecg.recording import RecordingError, read_header
-from heartbeats.preparation.cache import prepare_files
-from heartbeats.preparation.prepared import PreparedRecording
-from heartbeats.preparation.workers import Failure
+from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_files
 
 log = logging.getLogger(__name__)
 
