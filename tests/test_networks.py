@@ -170,6 +170,7 @@ def test_signals_of_every_length_get_the_probabilities_of_forward(seconds, chang
 def test_networks_of_every_depth_give_the_probabilities_of_forward(blocks, samples, length):
     network = trained(NetworkSettings(width=2, blocks=tuple(blocks), reduction=1))
     inference = InferenceNetwork(network, seconds=samples / 500)
+    assert inference.exact
     expected = plain(network, [signal(length)], samples / 500)
     np.testing.assert_allclose(inference.probabilities([signal(length)]), expected, atol=1e-6, rtol=0)
 

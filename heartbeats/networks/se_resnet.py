@@ -24,7 +24,7 @@ class MeanOverTime(nn.Module):
         if self.cut is None:
             return x.mean(dim=-1)
         length, removed, place = self.cut
-        stride = round(length / x.shape[-1])
+        stride = -(-length // x.shape[-1])  # layers round lengths up
         cut = removed // stride
         return (x.sum(dim=-1) + cut * x[..., place // stride]) / (x.shape[-1] + cut)
 
