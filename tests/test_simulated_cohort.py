@@ -1,9 +1,5 @@
 """Simulated cohorts: their files, their labels, equal files for equal seeds, and the command."""
 
-from __future__ import annotations
-
-import itertools
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,23 +117,6 @@ def test_equal_seeds_give_equal_files_however_many_follow(tmp_path):
     assert len(five) == 10
     assert five.items() <= eight.items()
     assert set(eight.values()).isdisjoint(other.values())
-
-
-def test_a_killed_run_leaves_complete_files(tmp_path, monkeypatch):
-    simulate_cohort(tmp_path / "whole", records=6, seed=1)
-    calls = itertools.count()
-
-    def interrupted(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-        if next(calls) == 8:  # after README.txt, three records and the fourth .mat
-            raise KeyboardInterrupt
-        Path(source).rename(target)
-
-    monkeypatch.setattr("os.replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        simulate_cohort(tmp_path / "killed", records=6, seed=1)
-    killed = contents(tmp_path / "killed")
-    assert killed.items() <= contents(tmp_path / "whole").items()
-    assert sorted(Path(name).suffix for name in killed) == [".hea"] * 3 + [".mat"] * 4
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

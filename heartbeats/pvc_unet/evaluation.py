@@ -58,7 +58,7 @@ def count_beats(record: Record, marks: npt.NDArray[np.bool_]) -> tuple[int, int,
     marked = np.zeros(len(beats), dtype=np.bool_)
     strays = 0
     for start, end in marking.spans(marks & ~record.flutter):
-        distances = np.maximum(0, np.maximum(start - beats, beats - (end - 1)))  # 0 for the beats that it covers
+        distances = np.maximum(0.0, np.maximum(start - beats, beats - (end - 1)))  # 0 for the beats that it covers
         nearest = distances.min(initial=np.inf)
         if nearest == 0:
             marked[distances == 0] = True
