@@ -1,7 +1,5 @@
 """Small data sets in the form in which their owners publish them, and what tests read of a conversion."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from conftest import TWELVE, ecg
 
-from heartbeats.datasets import Report, hefei
+from heartbeats.datasets import hefei
+from heartbeats.datasets.writer import Report
 from heartbeats.ecg.header import find_headers, parse_header
 
 NORMAL, BRADY, LAD = "426783006", "426177001", "39732003"

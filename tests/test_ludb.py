@@ -1,7 +1,5 @@
 """LUDB becomes a folder in the Challenge's format."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from conftest import TWELVE, ecg
 from published_sets import BRADY, LAD, LUDB_COMMENTS, NORMAL, UNSCORED, diagnoses, ludb_set, problems
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.datasets import Report, convert_ludb, ludb
+from heartbeats.datasets.ludb import LUDB, convert_ludb, diagnoses_in_words
+from heartbeats.datasets.writer import Report
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
 
@@ -74,9 +73,9 @@ def test_there_are_as_many_of_each_class_as_the_headers_say(converted, ecg_data)
 
 def test_the_table_has_exactly_the_terms_of_ludb(converted, ecg_data):
     headers = find_headers(ecg_data / "ludb")
-    terms = {term for path in headers for term in ludb.diagnoses_in_words(path.read_text())}
-    assert terms == ludb.LUDB.terms.keys()
-    assert converted[1].unmapped.keys() == converted[1].reasons.keys()
+    terms = {term for path in headers for term in diagnoses_in_words(path.read_text())}
+    assert terms == LUDB.terms.keys()
+    assert "unknown" not in converted[1].reasons.values()
 
 
 def test_gains_and_baselines_are_read_and_bad_records_named(tmp_path):

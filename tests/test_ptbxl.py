@@ -1,7 +1,5 @@
 """PTB-XL becomes a folder in the Challenge's format."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -11,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_sets import LAD, NORMAL, UNSCORED, diagnoses, problems, write_plain, write_ptbxl
 
-from heartbeats.datasets import convert_ptbxl, ptbxl
+from heartbeats.datasets.ptbxl import convert_ptbxl, parse_statements
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import RecordingError, read_recording
 
@@ -43,16 +41,12 @@ def test_unlikely_statements_are_omitted_only_if_asked(tmp_path):
 PTB_XL_FAULTS = {
     "not a dict": ({"scp_codes": "['SR']"}, "not a dict"),
     "code": ({"scp_codes": "{'SR': __import__('os').getpid()}"}, "not a Python literal"),
-    "nothing": ({"scp_codes": ""}, "not a Python literal"),
     "deeply nested": ({"scp_codes": "(" * 5000}, "not a Python literal"),
-    "a likelihood in words": ({"scp_codes": "{'SR': 'high'}"}, "likelihood"),
-    "a likelihood that is a bool": ({"scp_codes": "{'SR': True}"}, "likelihood"),
     "a likelihood above 100": ({"scp_codes": "{'SR': 1e999}"}, "likelihood"),
     "a statement that is a number": ({"scp_codes": "{1: 0.0}"}, "not a dict"),
     "no file name": ({"filename_hr": ""}, "no filename_hr"),
     "a missing file": ({"filename_hr": "records500/00000/99999_hr"}, "99999_hr.hea cannot be read"),
     "an identifier in words": ({"ecg_id": "../one"}, "not a number"),
-    "no identifier": ({"ecg_id": ""}, "not a number"),
     "a repeated identifier": ({"ecg_id": "1"}, "the first is converted"),
 }
 
@@ -63,7 +57,7 @@ def test_a_bad_ptb_xl_row_is_named_and_the_others_are_converted(fault, tmp_path)
     report = convert_ptbxl(write_ptbxl(tmp_path / "ptb-xl", {}, change, {}), tmp_path / "out")
     assert diagnoses(tmp_path / "out") == {"PTBXL00001": (NORMAL,), "PTBXL00003": (NORMAL,)}
     ((recording, why),) = problems(report, "left out").items()
-    assert recording in {change.get("ecg_id"), "2", "row 2"}
+    assert recording in {change.get("ecg_id"), "2"}
     assert reason in why
 
 
@@ -88,7 +82,7 @@ def test_wrong_ages_sexes_and_samples_of_ptb_xl_are_named(tmp_path):
 @given(st.one_of(st.text(), st.recursive(st.integers() | st.text(), st.lists).map(repr)))
 def test_any_text_is_statements_or_refused(text):
     try:
-        statements = ptbxl.parse_statements(text)
+        statements = parse_statements(text)
     except RecordingError:
         return
     assert all(isinstance(key, str) and 0 <= value <= 100 for key, value in statements.items())

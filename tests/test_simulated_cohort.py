@@ -1,11 +1,5 @@
 """Simulated cohorts: their files, their labels, equal files for equal seeds, and the command."""
 
-from __future__ import annotations
-
-import itertools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +8,8 @@ import wfdb
 
 from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.ecg.recording import Recording, read_recording
-from heartbeats.simulation import cohort, simulate_cohort
-from heartbeats.simulation.rhythm import Code
+from heartbeats.simulation import simulate_cohort
+from heartbeats.simulation.__main__ import main
 
 CPSC_CODES = {
     *("426783006", "164889003", "270492004", "164909002", "59118001", "284470004", "164884008", "429622005"),
@@ -104,15 +98,6 @@ def test_sources_write_their_own_codes(recordings):
     assert len(set.union(*written.values())) >= 20
 
 
-def test_cpsc_does_not_write_every_simulated_diagnosis():
-    cpsc, ptb_xl = (next(s for s in cohort._SOURCES if s.prefix == prefix) for prefix in ("A", "HR"))
-    simulated = {Code.SINUS_TACHYCARDIA, Code.RBBB, Code.LEFT_AXIS}
-    assert cohort._labels(cpsc, simulated) == ("59118001",)
-    assert cohort._labels(ptb_xl, simulated) == tuple(sorted(simulated))
-    assert cohort._labels(cpsc, {Code.SINUS_RHYTHM, Code.LOW_VOLTAGE}) == (Code.SINUS_RHYTHM,)
-    assert cohort._labels(cpsc, {Code.SINUS_TACHYCARDIA}) == ()
-
-
 def test_equal_seeds_give_equal_files_however_many_follow(tmp_path):
     for name, records, seed in (("eight", 8, 7), ("again", 8, 7), ("five", 5, 7), ("other", 8, 8)):
         simulate_cohort(tmp_path / name, records=records, seed=seed)
@@ -123,42 +108,20 @@ def test_equal_seeds_give_equal_files_however_many_follow(tmp_path):
     assert set(eight.values()).isdisjoint(other.values())
 
 
-def test_a_killed_run_leaves_complete_files(tmp_path, monkeypatch):
-    simulate_cohort(tmp_path / "whole", records=6, seed=1)
-    calls = itertools.count()
-
-    def interrupted(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-        if next(calls) == 8:  # after README.txt, three records and the fourth .mat
-            raise KeyboardInterrupt
-        Path(source).rename(target)
-
-    monkeypatch.setattr("os.replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        simulate_cohort(tmp_path / "killed", records=6, seed=1)
-    killed = contents(tmp_path / "killed")
-    assert killed.items() <= contents(tmp_path / "whole").items()
-    assert sorted(Path(name).suffix for name in killed) == [".hea"] * 3 + [".mat"] * 4
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m heartbeats.simulation``."""
-    command = [sys.executable, "-m", "heartbeats.simulation", *map(str, arguments)]
-    return subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
-
-
-def test_the_command_writes_the_same_as_the_function(tmp_path):
+def test_the_command_writes_the_same_as_the_function(tmp_path, capsys):
     simulate_cohort(tmp_path / "function", records=4, seed=9)
-    done = run(tmp_path / "command", "--records", "4", "--seed", "9")
-    assert (done.returncode, done.stderr) == (0, "")  # no progress bar without a terminal
-    assert "simulated" in done.stdout
+    main([str(tmp_path / "command"), "--records", "4", "--seed", "9"])
+    said = capsys.readouterr()
+    assert "4 simulated recordings" in said.out
+    assert said.err == ""  # no progress bar without a terminal
     assert contents(tmp_path / "command") == contents(tmp_path / "function")
 
 
 @pytest.mark.parametrize("arguments", [("new", "--records", "0"), ("new", "--seed", "-1"), ("full",), ("full/file",)])
-def test_the_command_refuses_bad_arguments_in_one_line(tmp_path, arguments):
+def test_the_command_refuses_bad_arguments(tmp_path, arguments):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")
-    refused = run(tmp_path / arguments[0], *arguments[1:])
-    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (1, "", 1)
+    with pytest.raises(SystemExit, match=r"heartbeats\.simulation: "):
+        main([str(tmp_path / arguments[0]), *arguments[1:]])
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
     assert contents(tmp_path / "full") == {"file": b"mine"}

@@ -7,10 +7,3 @@
 An entry can then be tested on these recordings, or trained on them. The tables of terms (``hefei.csv``, ``ptbxl.csv``,
 ``ludb.csv``) give each term a SNOMED CT code, or no code and the reason. See docs/external-sets.md.
 """
-
-from heartbeats.datasets.hefei import convert_hefei
-from heartbeats.datasets.ludb import convert_ludb
-from heartbeats.datasets.ptbxl import convert_ptbxl
-from heartbeats.datasets.writer import DataSetError, Report
-
-__all__ = ["DataSetError", "Report", "convert_hefei", "convert_ludb", "convert_ptbxl"]

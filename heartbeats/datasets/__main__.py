@@ -1,7 +1,5 @@
 """Convert a data set to the Challenge's format: python -m heartbeats.datasets hefei|ptbxl|ludb SOURCE OUT."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
@@ -13,7 +11,7 @@ from heartbeats.common.errors import one_line_errors
 from heartbeats.datasets.hefei import HEFEI, convert_hefei
 from heartbeats.datasets.ludb import LUDB, convert_ludb
 from heartbeats.datasets.ptbxl import PTB_XL, convert_ptbxl
-from heartbeats.datasets.writer import Report
+from heartbeats.datasets.writer import UNKNOWN, Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +47,7 @@ def _print(report: Report, out: Path) -> None:
     if report.unmapped:
         print_line("terms without a code, and in how many recordings (unmapped.csv has the reasons):")
     for term, count in report.unmapped.most_common():
-        print_line(f"{count:7d}  {term}{'' if term in report.reasons else '  (unknown)'}")
+        print_line(f"{count:7d}  {term}{'  (unknown)' if report.reasons[term] == UNKNOWN else ''}")
 
 
 if __name__ == "__main__":

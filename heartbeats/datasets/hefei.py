@@ -6,8 +6,6 @@ or FEMALE) and one or more Chinese terms. Age and sex can be empty. The two roun
 names of folders and files, so text files are searched below SOURCE and the label file is known by its lines.
 """
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from pathlib import Path

@@ -4,8 +4,6 @@
 in the header's comments after ``#<diagnoses>:``, one per line. The marks of P, QRS and T are not converted.
 """
 
-from __future__ import annotations
-
 import math
 from functools import partial
 from pathlib import Path

@@ -11,8 +11,6 @@ Axis deviations are not among the statements. The values of ``heart_axis`` are t
 ``heart_axis=LAD``.
 """
 
-from __future__ import annotations
-
 import ast
 import csv
 from functools import partial
@@ -87,13 +85,12 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         # The reports are in several languages and may be damaged; they are not used.
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.DictReader(file)
-            if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
-                raise DataSetError(f"{path} has no column {missing[0]}")
-            columns = (*_COLUMNS, "heart_axis")
-            return [{column: (row.get(column) or "").strip() for column in columns} for row in reader]
+            rows = list(csv.DictReader(file))
     except csv.Error as error:
         raise DataSetError(f"{path} is not a CSV table: {error}") from error
+    if not rows or not rows[0].keys() >= set(_COLUMNS):
+        raise DataSetError(f"{path} has no rows with the columns {', '.join(_COLUMNS)}")
+    return [{column: (row.get(column) or "").strip() for column in (*_COLUMNS, "heart_axis")} for row in rows]
 
 
 def _read(source: Path, row: dict[str, str], file_column: str, likelihood: float) -> Published:

@@ -8,8 +8,6 @@ An adapter lists the recordings of its set, and :func:`write_folder` reads each 
     README.txt           where the recordings come from; it is written last, so a folder with it is complete
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import math
@@ -44,6 +42,9 @@ unmapped.csv lists the terms without a code, problems.csv the recordings that we
 """
 
 
+UNKNOWN = "unknown"  # the reason of a term that is not in the set's table
+
+
 class DataSetError(HeartBeatsError):
     """A folder is not the data set that the user named, or an option does not fit the set."""
 
@@ -55,8 +56,7 @@ class DataSet:
     Attributes:
         key: its name in the command and of its table of terms.
         title, page, licence: what its owner states.
-        prefix, digits: a recording's name here is the prefix and its name in the set, with at least so many digits. No
-            source of the Challenge has such names.
+        prefix, digits: of the recordings' names here, which no source of the Challenge has.
         sexes: the set's words for ``"Male"`` and ``"Female"``.
     """
 
@@ -68,28 +68,11 @@ class DataSet:
     digits: int
     sexes: Mapping[str, str]
 
-    def record_name(self, published: str) -> str:
-        """Return the name of a recording in the Challenge's format.
-
-        Raises:
-            RecordingError: the name in the set has other characters than letters, digits and underscores.
-        """
-        if not re.fullmatch(r"[A-Za-z0-9_]+", published):
-            raise RecordingError(f"'{published}' is not a record name: use letters, digits and underscores")
-        return self.prefix + published.zfill(self.digits)
-
     @cached_property
-    def terms(self) -> dict[str, Counterpart]:
-        """The table of terms: a CSV with the columns term, SNOMED CT code, note."""
+    def terms(self) -> dict[str, tuple[str, str]]:
+        """The SNOMED CT code, empty if none says the same, and a note for each term: the set's CSV table."""
         with Path(__file__).with_name(f"{self.key}.csv").open(encoding="utf-8", newline="") as file:
-            return {row["term"]: Counterpart(row["SNOMED CT code"], row["note"]) for row in csv.DictReader(file)}
-
-
-class Counterpart(NamedTuple):
-    """The SNOMED CT code of a term, empty if no code says the same, and a note."""
-
-    code: str
-    note: str
+            return {row["term"]: (row["SNOMED CT code"], row["note"]) for row in csv.DictReader(file)}
 
 
 class Published(NamedTuple):
@@ -100,9 +83,6 @@ class Published(NamedTuple):
     terms: tuple[str, ...]
     age: str
     sex: str
-
-
-Reader = Callable[[], Published]
 
 
 class Problem(NamedTuple):
@@ -120,7 +100,7 @@ class Report:
     Attributes:
         written, scored: number of recordings, and of those with at least one of the 27 scored codes.
         codes, unmapped: number of recordings with each code, and with each term that has no code.
-        reasons: why these terms have no code; a term that is not in the table has no reason.
+        reasons: why these terms have no code.
         problems: recordings left out or warned about.
     """
 
@@ -145,7 +125,11 @@ class Report:
 
 
 def write_folder(
-    data_set: DataSet, recordings: Iterable[tuple[str, Reader]], out: Path, report: Report, options: str = ""
+    data_set: DataSet,
+    recordings: Iterable[tuple[str, Callable[[], Published]]],
+    out: Path,
+    report: Report,
+    options: str = "",
 ) -> Report:
     """Write recordings, complete the report and write it. A bad recording never stops the conversion.
 
@@ -166,7 +150,7 @@ def write_folder(
             _write(data_set, label, read(), out, report)
         except RecordingError as error:
             report.problems.append(Problem(label, "left out", str(error)))
-    rows = [(term, count, report.reasons.get(term, "unknown")) for term, count in report.unmapped.most_common()]
+    rows = [(term, count, report.reasons[term]) for term, count in report.unmapped.most_common()]
     write_text(out / "unmapped.csv", csv_text(("term", "count", "reason"), rows))
     write_text(out / "problems.csv", csv_text(Problem._fields, report.problems))
     text = _README.format(**dataclasses.asdict(data_set), options=options, summary=report.summary())
@@ -176,22 +160,23 @@ def write_folder(
 
 def _write(data_set: DataSet, label: str, published: Published, out: Path, report: Report) -> None:
     """Write a recording and count its terms."""
-    name = data_set.record_name(published.name)
+    if not re.fullmatch(r"[A-Za-z0-9_]+", published.name):
+        raise RecordingError(f"'{published.name}' is not a record name: use letters, digits and underscores")
+    name = data_set.prefix + published.name.zfill(data_set.digits)
     if (out / f"{name}.hea").exists():
         raise RecordingError("another recording has this name: the first is converted")
-    codes_of = {term: data_set.terms[term].code if term in data_set.terms else "" for term in published.terms}
-    codes = tuple(dict.fromkeys(filter(None, codes_of.values())))
+    mapped = {term: data_set.terms.get(term, ("", UNKNOWN)) for term in published.terms}
+    codes = tuple(dict.fromkeys(code for code, _ in mapped.values() if code))
     age, sex = _age(published.age), data_set.sexes.get(published.sex)
     write_record(out, dataclasses.replace(published.signal, name=name, age=age, sex=sex, diagnoses=codes))
-    if published.age and math.isnan(age):
-        report.warn(label, f"'{published.age}' is not an age: NaN is written")
-    if published.sex and not sex:
-        report.warn(label, f"'{published.sex}' is not one of the set's words for a sex: NaN is written")
+    for word, known in ((published.age, not math.isnan(age)), (published.sex, sex)):
+        if word and not known:
+            report.warn(label, f"'{word}' is not an age or a sex of this set: NaN is written")
     for warning in published.signal.warnings:
         report.warn(label, warning)
-    unmapped = [term for term, code in codes_of.items() if not code]
-    report.unmapped.update(unmapped)
-    report.reasons.update({term: data_set.terms[term].note for term in unmapped if term in data_set.terms})
+    reasons = {term: note for term, (code, note) in mapped.items() if not code}
+    report.unmapped.update(reasons.keys())
+    report.reasons.update(reasons)
     report.written += 1
     report.codes.update(codes)
     report.scored += not set(CLASSES).isdisjoint(codes)

@@ -1,28 +1,24 @@
 """What each of the paper's choices brings: train without it, and compare with a training that has them all.
 
-    python -m heartbeats.experiments.ablations DATA OUT [--only NAME]... [--compare FILE]... [--external FOLDER]...
-        [--leave-out SOURCE] [--config FILE] [--seeds N] [--set TABLE.KEY=VALUE]...
-
-The baseline is the paper's entry, or that of --config and --set. The baseline and each ablation train into their own
-folders (OUT/baseline, OUT/bce, ...), as in heartbeats.experiments.table1. --compare takes a settings file of your own
-instead of the ablations.
+The baseline is the paper's entry, or that of --config and --set. --compare takes the name of an ablation (bce, focal,
+no-denoising, 12-leads, no-relabelling, no-se) or a settings file of your own; without it, all ablations are made. Each
+entry trains into its own folder (OUT/baseline, OUT/bce, ...), as in heartbeats.experiments.table1.
 
 Scores are of whole entries, at thresholds from recordings that are not scored. Differences are taken seed by seed on
 the same recordings. It writes OUT/ablations.md and OUT/ablations.csv.
 """
 
-from __future__ import annotations
-
 import argparse
-import dataclasses
+import logging
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from heartbeats.common.console import path_argument
-from heartbeats.common.files import csv_text, write_text
+from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, SettingsError, read_settings
-from heartbeats.experiments.plan import Plan, experiment, heading, of_experiment, options_parser, plan_of, with_changes
-from heartbeats.experiments.trainings import ENTRY, FULL, UNSEEN, Answers, Estimate, estimate, scored_seeds
+from heartbeats.experiments import command
+from heartbeats.experiments.trainings import FULL, UNSEEN, Answers, answers_by_set, estimate, train_seeds
 
 BASELINE = "baseline"
 ABLATIONS = {
@@ -33,102 +29,62 @@ ABLATIONS = {
     "no-relabelling": "relabelling.enabled=false",
     "no-se": "network.squeeze_excitation=false",
 }
-
-
-@dataclass(frozen=True)
-class Arm:
-    """An entry to compare: its settings, and in words how they differ from the baseline's."""
-
-    change: str
-    settings: Settings
-
-
-@dataclass(frozen=True)
-class Line:
-    """The score of an entry on one set, and its difference from the baseline's."""
-
-    name: str
-    change: str
-    set_name: str
-    score: Estimate
-    difference: Estimate
+MADE = """\
+challenge scores of whole entries at thresholds from recordings that are not scored: means over the seeds,
+and differences from the baseline's. In brackets 95 % intervals of a bootstrap over seeds and recordings."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, compare, and write the table."""
-    parser = options_parser("ablations", __doc__)
-    parser.add_argument("--only", choices=list(ABLATIONS), action="append", default=[], help="this one; default: all")
-    parser.add_argument(
-        "--compare", type=path_argument, action="append", default=[], metavar="FILE", help="settings to compare (TOML)"
-    )
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = command.options_parser("ablations", __doc__)
+    said = "an ablation or a settings file (TOML); default: all ablations"
+    parser.add_argument("--compare", type=path_argument, action="append", metavar="NAME|FILE", help=said)
     options = parser.parse_args(arguments)
-    with experiment("ablations"):
-        plan = plan_of(options)
-        arms = _arms(plan.settings, options)
-        found = {name: _answers(plan, name, arm.settings) for name, arm in arms.items()}
-        lines = [
-            Line(name, arms[name].change, set_name, estimate(runs), estimate(runs, found[BASELINE][set_name]))
-            for name, sets in found.items()
-            for set_name, runs in sets.items()
-        ]
-        more = "".join(f" --only {name}" for name in options.only)
-        more += "".join(f" --compare {file.name}" for file in options.compare)
-        first = heading("Ablations", "ablations", options, plan.settings, more)
-        text = "\n".join([*first, *_tables(lines)]) + "\n"
-        write_text(plan.out / "ablations.csv", _csv(lines))
-        write_text(plan.out / "ablations.md", text)
-        print(text, end="")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with one_line_errors("ablations", interrupted=command.RESUME):
+        entries = _entries(command.baseline_settings(options), options)
+        answers = {name: _answers(options, name, settings) for name, (_, settings) in entries.items()}
+        csv: list[dict[str, object]] = []
+        tables = {}
+        for set_name, baseline in answers[BASELINE].items():
+            rows = [["ablation", "settings", "challenge score", "difference"]]
+            for name, (change, _) in entries.items():
+                runs = answers[name][set_name]
+                score, difference = estimate(runs), estimate(runs, baseline)
+                columns = score.columns("challenge score", "challenge score low", "challenge score high")
+                columns |= difference.columns("difference", "difference low", "difference high")
+                csv.append({"ablation": name, "set": set_name, "recordings": score.recordings} | columns)
+                rows.append([name, change, str(score), "" if name == BASELINE else str(difference)])
+            tables[f"{set_name}: {score.recordings}"] = rows
+        command.write_results("Ablations", arguments, options.out, MADE, csv, tables)
 
 
-def _arms(baseline: Settings, options: argparse.Namespace) -> dict[str, Arm]:
-    """Return the baseline and the entries to compare with it, by name.
+def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple[str, Settings]]:
+    """Return the baseline and the entries to compare with it: in words how they differ, and their settings.
 
     Raises:
         SettingsError: a file cannot be read, has another cohort, or has the name of another entry.
     """
-    arms = {BASELINE: Arm("", baseline)}
-    for name in options.only or (() if options.compare else ABLATIONS):
-        arms[name] = Arm(f"`{ABLATIONS[name]}`", with_changes(baseline, [ABLATIONS[name]]))
-    for file in options.compare:
-        settings = of_experiment(read_settings(file), options.leave_out)
+    entries = {BASELINE: ("", baseline)}
+    for file in options.compare or map(Path, ABLATIONS):
+        if file.stem in entries:
+            raise SettingsError(f"{file}: another entry to compare is called {file.stem}: rename the file")
+        if change := ABLATIONS.get(str(file)):
+            entries[file.stem] = f"`{change}`", command.with_changes(baseline, [change])
+            continue
+        settings = command.leaving_out(options.leave_out, read_settings(file))
         if settings.cohort != baseline.cohort:
             raise SettingsError(f"{file}: [cohort] must be the baseline's, because the same recordings are compared")
-        if file.stem in arms:
-            raise SettingsError(f"{file}: another entry to compare is called {file.stem}: rename the file")
-        arms[file.stem] = Arm(file.name, settings)
-    return arms
+        entries[file.stem] = file.name, settings
+    return entries
 
 
-def _answers(plan: Plan, name: str, settings: Settings) -> dict[str, list[Answers]]:
+def _answers(options: argparse.Namespace, name: str, settings: Settings) -> dict[str, list[Answers]]:
     """Return the answers of an entry on each set without training recordings, one per seed."""
-    seeds = scored_seeds(dataclasses.replace(plan, out=plan.out / name, settings=settings))
-    answers = [sets.answers(ENTRY) for sets in seeds]
-    return {set_name: [sets[set_name][UNSEEN] for sets in answers] for set_name in answers[0] if set_name != FULL}
-
-
-def _csv(lines: Sequence[Line]) -> str:
-    columns = [f"{what}{end}" for what in ("challenge score", "difference") for end in ("", " low", " high")]
-    rows = []
-    for line in lines:
-        figures = [f"{value:.4f}" for e in (line.score, line.difference) for value in (e.mean, e.low, e.high)]
-        rows.append([line.name, line.set_name, line.score.recordings, *figures])
-    return csv_text(["ablation", "set", "recordings", *columns], rows)
-
-
-def _tables(lines: Sequence[Line]) -> list[str]:
-    """Return the lines of one Markdown table per set."""
-    text = [
-        "Challenge scores of whole entries at thresholds from recordings that are not scored: means over the seeds,",
-        "and differences from the baseline's. In brackets 95 % intervals of a bootstrap over seeds and recordings.",
-    ]
-    for set_name in dict.fromkeys(line.set_name for line in lines):
-        of_set = [line for line in lines if line.set_name == set_name]
-        text += ["", f"## {set_name[0].upper()}{set_name[1:]}: {of_set[0].score.recordings} recordings", ""]
-        text += ["| ablation | settings | challenge score | difference |", "|" + " --- |" * 4]
-        for line in of_set:
-            difference = "" if line.name == BASELINE else str(line.difference)
-            text.append(f"| {line.name} | {line.change} | {line.score} | {difference} |")
-    return text
+    seeds = [answers_by_set(sets) for sets in train_seeds(options, settings, options.out / name)]
+    unseen = [name for name, threshold in seeds[0] if threshold == UNSEEN and name != FULL]
+    return {name: [answers[name, UNSEEN] for answers in seeds] for name in unseen}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ MITDB is the MIT-BIH Arrhythmia Database 1.0.0, DATA a folder of Challenge recor
 pvc_unet.md (the figures) and pvc_unet.csv (the counts of each record). It takes a quarter of an hour on one core.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import logging
@@ -18,8 +16,8 @@ from heartbeats.common.console import path_argument
 from heartbeats.common.errors import one_line_errors
 from heartbeats.common.files import csv_text, replace_file, write_text
 from heartbeats.ecg.header import find_headers
-from heartbeats.pvc_unet.data import DS1, DS2, read_all, read_challenge, read_mitdb
-from heartbeats.pvc_unet.evaluation import Counts, count_record, report
+from heartbeats.pvc_unet.data import DS1, DS2, Record, read_all, read_challenge, read_mitdb
+from heartbeats.pvc_unet.evaluation import COLUMNS, count_record, report
 from heartbeats.pvc_unet.training import train_by_folds
 from heartbeats.pvc_unet.unet import WEIGHTS_FILE
 
@@ -47,23 +45,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
             challenge = read_all(options.challenge, find_headers(options.challenge), read_challenge)
         kept, for_ds1, for_challenge = train_by_folds(ds1, challenge)
 
-        split = f"trained on {' '.join(sorted(record.name for record in ds1))}"
-        if teaching := sum(record.teaches for record in challenge):
-            split += f" and {teaching} Challenge recordings without premature ventricular beats"
-        command = "python -m heartbeats.pvc_unet MITDB OUT" + " --challenge DATA" * bool(teaching)
-        date = datetime.datetime.now(datetime.UTC).date().isoformat()
-        metadata = {"data": DATA + CHALLENGE_DATA * bool(teaching), "split": split, "command": command, "date": date}
+        metadata = _metadata(ds1, challenge)
         weights = save(kept.state_dict(), metadata)
         replace_file(options.out / WEIGHTS_FILE.name, lambda temporary: temporary.write_bytes(weights))
 
-        counts = [count_record("DS1", *pair) for pair in zip(ds1, for_ds1, strict=True)]
-        counts += [count_record("DS2", record, kept) for record in ds2]
-        counts += [count_record("Challenge", *pair) for pair in zip(challenge, for_challenge, strict=True)]
-        made = f"{date}, `{command}`, {split}, torch {torch.__version__}. Threshold {kept.threshold.item():g}."
-        text = report(made, counts)
+        marked = [("DS1", *pair) for pair in zip(ds1, for_ds1, strict=True)]
+        marked += [("DS2", record, kept) for record in ds2]
+        marked += [("Challenge", *pair) for pair in zip(challenge, for_challenge, strict=True)]
+        counts = [count_record(*each) for each in marked]
+        made = "{date}, `{command}`, {split}".format(**metadata)
+        text = report(f"{made}, torch {torch.__version__}. Threshold {kept.threshold.item():g}.", counts)
         print(text, end="")
         write_text(options.out / "pvc_unet.md", text)
-        write_text(options.out / "pvc_unet.csv", csv_text(Counts._fields, counts))
+        write_text(options.out / "pvc_unet.csv", csv_text(COLUMNS, counts))
+
+
+def _metadata(ds1: Sequence[Record], challenge: Sequence[Record]) -> dict[str, str]:
+    """Return the metadata of the weights: where they come from."""
+    data, split = DATA, f"trained on {' '.join(sorted(record.name for record in ds1))}"
+    command = "python -m heartbeats.pvc_unet MITDB OUT"
+    if teaching := sum(record.teaches for record in challenge):
+        data += CHALLENGE_DATA
+        split += f" and {teaching} Challenge recordings without premature ventricular beats"
+        command += " --challenge DATA"
+    return {"data": data, "split": split, "command": command, "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Recordings that the U-Net learns from: MIT-BIH records with annotated beats, Challenge recordings without PVC."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -47,10 +45,10 @@ OTHER_VENTRICULAR = frozenset({
 
 @dataclass(frozen=True)
 class Record:
-    """PreparedRecording leads with their beats.
+    """Prepared leads with their beats.
 
     Attributes:
-        digest: SHA-256 of the samples as stored.
+        name, digest: of the recording.
         leads: int16 in microvolts, 500 Hz, shape (leads, samples), at least two; the first is lead II or MLII.
         beats: samples of the R marks, shape (beats,).
         symbols: their annotations, shape (beats,).
@@ -73,7 +71,7 @@ class Record:
 
 
 def read_all(folder: Path, header_files: Iterable[Path], read: Callable[[Path], Record]) -> list[Record]:
-    """Return the records of a folder's header files. A record that cannot be used is left out, with a line on stderr.
+    """Return the records of a folder's header files; print which ones cannot be used.
 
     Raises:
         FileNotFoundError: none can be used.

@@ -1,9 +1,6 @@
 """How often the U-Net is right: counts of beats and of recordings, their measures, and the report."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +10,6 @@ from heartbeats.preparation.signals import SAMPLING_RATE
 from heartbeats.pvc_unet import marking
 from heartbeats.pvc_unet.data import PVC_CODES, Record
 from heartbeats.pvc_unet.unet import UNet
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 0.150 * SAMPLING_RATE  # samples (ANSI/AAMI EC57)
 
@@ -33,33 +27,28 @@ intervals, by bootstrap over records.
 """
 
 
-class Counts(NamedTuple):
-    """What is found, falsely found and missed in a record of DS1 or DS2 (beats) or of the Challenge (itself)."""
-
-    data: str
-    record: str
-    lead_ii_found: int
-    lead_ii_false: int
-    lead_ii_missed: int
-    all_leads_found: int
-    all_leads_false: int
-    all_leads_missed: int
+# The columns of the counts; each row is a record of DS1 or DS2 (its beats), or of the Challenge (itself).
+COLUMNS = (
+    *("data", "record", "lead_ii_found", "lead_ii_false", "lead_ii_missed"),
+    *("all_leads_found", "all_leads_false", "all_leads_missed"),
+)
+Row = tuple[str, str, *tuple[int, ...]]
 
 
-def count_record(data: str, record: Record, network: UNet) -> Counts:
+def count_record(data: str, record: Record, network: UNet) -> Row:
     """Return the counts of what a network marks in a record by lead II, its first, and by all its leads."""
     count = count_recording if data == "Challenge" else count_beats
     lead_ii, all_leads = (count(record, marking.mark(network, leads)) for leads in (record.leads[:1], record.leads))
-    return Counts(data, record.name, *lead_ii, *all_leads)
+    return (data, record.name, *lead_ii, *all_leads)
 
 
-def count_recording(record: Record, marks: Bools) -> tuple[int, int, int]:
+def count_recording(record: Record, marks: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
     """Return whether a recording is found, falsely found and missed, each 0 or 1, by its codes."""
     has_pvc, marked = bool(record.codes & PVC_CODES), bool(marks.any())
     return int(marked and has_pvc), int(marked and not has_pvc), int(has_pvc and not marked)
 
 
-def count_beats(record: Record, marks: Bools) -> tuple[int, int, int]:
+def count_beats(record: Record, marks: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
     """Return how many beats V are found, other beats or places falsely found, and beats V missed.
 
     A span of marks finds all beats whose R mark it covers; if it covers none, the nearest beat within 150 ms. Marks in
@@ -69,11 +58,11 @@ def count_beats(record: Record, marks: Bools) -> tuple[int, int, int]:
     marked = np.zeros(len(beats), dtype=np.bool_)
     strays = 0
     for start, end in marking.spans(marks & ~record.flutter):
-        first, after = np.searchsorted(beats, [start, end])
-        distances = np.maximum(start - beats, beats - (end - 1))
-        if first < after:
-            marked[first:after] = True
-        elif len(beats) and distances.min() <= TOLERANCE:
+        distances = np.maximum(0.0, np.maximum(start - beats, beats - (end - 1)))  # 0 for the beats that it covers
+        nearest = distances.min(initial=np.inf)
+        if nearest == 0:
+            marked[distances == 0] = True
+        elif nearest <= TOLERANCE:
             marked[distances.argmin()] = True
         else:
             strays += 1
@@ -81,7 +70,7 @@ def count_beats(record: Record, marks: Bools) -> tuple[int, int, int]:
     return int((marked & premature).sum()), int((marked & ~premature).sum()) + strays, int((~marked & premature).sum())
 
 
-def measures(counts: Floats) -> Floats:
+def measures(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return sensitivity, positive predictive value, F1 and specificity, shape (4,), of counts, shape (records, 3).
 
     Specificity is that of counts of recordings. A measure of nothing is NaN.
@@ -90,20 +79,20 @@ def measures(counts: Floats) -> Floats:
     without = len(counts) - found - missed
     right = np.array([found, found, 2 * found, without - false])
     whole = np.array([found + missed, found + false, 2 * found + false + missed, without])
-    measured: Floats = np.divide(right, whole, out=np.full(4, np.nan), where=whole != 0)
+    measured: npt.NDArray[np.float64] = np.divide(right, whole, out=np.full(4, np.nan), where=whole != 0)
     return measured
 
 
-def report(made: str, counts: Sequence[Counts]) -> str:
+def report(made: str, counts: Sequence[Row]) -> str:
     """Return all measures as Markdown; ``made`` says when, how and on what the networks were trained."""
     text = HEADER.format(made=made)
-    for data in dict.fromkeys(row.data for row in counts):
-        table = np.array([row[2:] for row in counts if row.data == data], dtype=np.float64)
+    for data in dict.fromkeys(row[0] for row in counts):
+        table = np.array([row[2:] for row in counts if row[0] == data], dtype=np.float64)
         text += _row(f"{data}, lead II", table[:, :3]) + _row(f"{data}, all leads", table[:, 3:])
     return text
 
 
-def _row(name: str, counts: Floats) -> str:
+def _row(name: str, counts: npt.NDArray[np.float64]) -> str:
     low, high = bootstrap_interval(lambda rows: measures(counts[rows]), len(counts))
     cells = [f"{m:.3f} ({a:.3f} to {b:.3f})" for m, a, b in zip(measures(counts), low, high, strict=True)]
     if not name.startswith("Challenge"):

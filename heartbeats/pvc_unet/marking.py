@@ -5,9 +5,6 @@ mean of their answers, because a heart repeats a few shapes and the network errs
 Martínez 2012, IEEE Trans Biomed Eng 59:2312-2320). Runs of marks shorter than 0.2 s are removed.
 """
 
-from __future__ import annotations
-
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +29,6 @@ LEAD_II = LEADS.index("II")
 ALL_LEADS = [LEAD_II, *(row for row in range(len(LEADS)) if row != LEAD_II)]  # lead II first
 
 MARGIN = WINDOW // 4  # windows overlap: this much at either end is context only
-BATCH_SIZE = 64
 SUREST = logit(1 - 1e-4)  # log-odds are clipped to this size, so that no beat outweighs all others
 SHORTEST_RUN = SAMPLING_RATE // 5  # 0.2 s; a beat's span is shorter only above 250 beats a minute
 
@@ -69,7 +65,7 @@ def agreed_log_odds(network: UNet, leads: Leads) -> Floats:
         TypeError: the leads are not int16.
     """
     if leads.dtype != np.int16:
-        raise TypeError(f"leads are {leads.dtype}, not int16 in microvolts: make them by preprocessing.prepare_leads")
+        raise TypeError(f"leads are {leads.dtype}, not int16 in microvolts: use preparation.signals.prepare_leads")
     live = [lead for lead in leads if np.ptp(lead)] or [leads[0]]
     return agree_by_shape(np.mean([_log_odds(network, lead) for lead in live], axis=0), live[0])
 
@@ -79,13 +75,10 @@ def _log_odds(network: UNet, lead: Leads) -> Floats:
     """Return the network's log-odds of one lead, shape (samples,), from the middles of windows of 10 s every 5 s."""
     result = np.empty(len(lead))
     last = max(0, len(lead) - WINDOW)
-    starts = [*range(0, last, WINDOW - 2 * MARGIN), last]
-    for first in range(0, len(starts), BATCH_SIZE):
-        batch = starts[first : first + BATCH_SIZE]
-        windows = unet.scaled(np.stack([lead[start : start + WINDOW] for start in batch]))
-        for start, row in zip(batch, network(torch.from_numpy(windows))[:, 0].numpy(), strict=True):
-            margin = MARGIN if start else 0
-            result[start + margin : start + len(row)] = row[margin:]
+    for start in (*range(0, last, WINDOW - 2 * MARGIN), last):
+        window = unet.scaled(lead[None, start : start + WINDOW])
+        margin = MARGIN if start else 0
+        result[start + margin : start + WINDOW] = network(torch.from_numpy(window))[0, 0, margin:].numpy()
     return result.clip(-SUREST, SUREST)
 
 
@@ -98,19 +91,18 @@ def agree_by_shape(log_odds: Floats, lead: Leads) -> Floats:
     if not len(peaks):
         return log_odds
     parts = np.array_split(peaks, -(-len(peaks) // COMPARED_BEATS))
-    shifts = np.concatenate([_shape_means(lead, part) @ log_odds[part] for part in parts]) - log_odds[peaks]
+    shifts = np.concatenate([_shape_means(lead, log_odds, part) for part in parts]) - log_odds[peaks]
     nearest = np.searchsorted((peaks[1:] + peaks[:-1]) // 2, np.arange(len(lead)))
-    agreed: Floats = log_odds + shifts[nearest]
-    return agreed
+    return log_odds + shifts[nearest]
 
 
-def _shape_means(lead: Leads, peaks: Spans) -> Floats:
-    """Return a matrix, shape (beats, beats), that takes the mean over the beats of each beat's shape."""
+def _shape_means(lead: Leads, log_odds: Floats, peaks: Spans) -> Floats:
+    """Return for each beat the mean log-odds, shape (beats,), over the R peaks of all beats of its shape."""
     shapes = lead[np.clip(peaks[:, None] + SHAPE, 0, len(lead) - 1)].astype(np.float64)
     shapes -= shapes.mean(axis=1, keepdims=True)
     energies = np.square(shapes).sum(axis=1)
     alike = cdist(shapes, shapes, "sqeuclidean") <= DIFFERENCE * np.maximum.outer(energies, energies)
-    means: Floats = alike / alike.sum(axis=1, keepdims=True)
+    means: Floats = alike @ log_odds[peaks] / alike.sum(axis=1)
     return means
 
 
@@ -130,24 +122,18 @@ def spans(marks: Bools) -> Spans:
 def write_annotations(found: Spans, lead: Leads, *, name: str, folder: Path, sampling_rate: float) -> Path:
     """Write spans as the WFDB annotation file ``folder/NAME.pvc`` and return its path.
 
-    Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``.
+    Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``. WFDB has no file without annotations.
 
     Args:
-        found: as :func:`spans` returns them, in samples of ``lead``.
+        found: as :func:`spans` returns them, in samples of ``lead``; at least one.
         lead: the lead that was marked, 500 Hz, shape (samples,).
+        name, folder: of the file.
         sampling_rate: the recording's own, in Hz; the file counts in its samples.
-
-    Raises:
-        ValueError: there are no spans; WFDB has no file without annotations.
-        OSError: the file cannot be written.
     """
-    if not len(found):
-        raise ValueError(f"{name}: there are no spans to write")
     import wfdb  # noqa: PLC0415 - it imports pandas, which classification does not need
 
     peaks = [start + np.argmax(np.abs(lead[start:end].astype(np.int32))) for start, end in found]
-    samples = np.column_stack([found[:, 0], peaks, found[:, 1] - 1]).ravel()
-    samples = np.rint(samples * (sampling_rate / SAMPLING_RATE)).astype(np.int64)
-    with tempfile.TemporaryDirectory(dir=folder) as part:  # so that no reader sees half a file
-        wfdb.wrann(name, "pvc", samples, symbol=["(", "V", ")"] * len(found), write_dir=part)
-        return Path(part, f"{name}.pvc").replace(folder / f"{name}.pvc")
+    samples = np.column_stack([found[:, 0], peaks, found[:, 1] - 1]).ravel() * (sampling_rate / SAMPLING_RATE)
+    symbols = ["(", "V", ")"] * len(found)
+    wfdb.wrann(name, "pvc", np.rint(samples).astype(np.int64), symbol=symbols, write_dir=str(folder))
+    return folder / f"{name}.pvc"

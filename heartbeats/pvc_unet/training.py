@@ -5,8 +5,6 @@ window's lead and shapes vary and its labels stay. Then only the difference from
 of a beat say that it is premature.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 
@@ -135,13 +133,13 @@ def draw_windows(
     for i in range(size):
         shares = by_beats if i % 2 else by_length
         chosen = int(draws.choice(len(records), p=shares / shares.sum()))
-        samples = records[chosen].leads.shape[1]
+        leads = records[chosen].leads
         if i % 2:
             start = int(draws.choice(premature[chosen])) - int(draws.integers(WINDOW))
         else:
-            start = int(draws.integers(samples))
-        start = min(max(start, 0), samples - WINDOW)
-        windows.append(varied_window(records[chosen].leads[:, start : start + WINDOW], draws))
+            start = int(draws.integers(leads.shape[1]))
+        start = min(max(start, 0), leads.shape[1] - WINDOW)
+        windows.append(varied_window(leads[:, start : start + WINDOW], draws))
         y.append(answers[chosen][:, start : start + WINDOW])
     gain = draws.uniform(0.7, 1.4, (size, 1))
     noise = draws.integers(2, size=(size, 1)) * draws.uniform(0, 0.1, (size, 1))

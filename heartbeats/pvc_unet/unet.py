@@ -5,8 +5,6 @@ is 10 s at 500 Hz, and the network's lowest level, at 3.9 Hz, sees all its beats
 its own beats, which differs between patients. A second output marks all other beats; only training uses it.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from itertools import pairwise
 from pathlib import Path

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from heartbeats import simulation
 from heartbeats.common.console import path_argument
 from heartbeats.common.errors import one_line_errors
 from heartbeats.simulation.cohort import simulate_cohort
@@ -10,11 +11,7 @@ from heartbeats.simulation.cohort import simulate_cohort
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate a cohort."""
-    parser = argparse.ArgumentParser(
-        prog="python -m heartbeats.simulation",
-        description="Write simulated 12-lead ECG recordings in the format of the PhysioNet/CinC Challenge 2020.",
-        epilog="They are of no patients: they show that a program works, not how well it reads real ECGs.",
-    )
+    parser = argparse.ArgumentParser(prog="python -m heartbeats.simulation", description=simulation.__doc__)
     parser.add_argument("out", type=path_argument, metavar="OUT", help="a new or empty folder")
     parser.add_argument("--records", type=int, default=300, help="number of recordings (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal files (default: %(default)s)")

@@ -9,11 +9,8 @@ As in the real folders, CPSC (A) writes only its own nine labels, and sinus rhyt
 something to find.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +18,17 @@ import numpy as np
 from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import CPSC_PVC
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import write_text
 from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.ecg.recording import Recording
 from heartbeats.ecg.writing import make_empty_folder, write_record
 from heartbeats.simulation.heart_vector import simulate_recording
-from heartbeats.simulation.rhythm import Code, SimulationError, contradiction
+from heartbeats.simulation.rhythm import Code
+
+
+class SimulationError(HeartBeatsError):
+    """The number of records or the seed is too small."""
 
 
 class Source(NamedTuple):
@@ -87,6 +89,18 @@ _OTHERS = {
     Code.ST_DEPRESSION: 0.06,
     Code.ST_ELEVATION: 0.03,
 }
+_OF_SINUS_NODE = {Code.AV_BLOCK, Code.PAC}
+_OF_WIDE_QRS = {Code.T_INVERSION, Code.ST_DEPRESSION, Code.ST_ELEVATION}  # ST and T follow from the wide QRS
+# The other diagnoses that a diagnosis excludes.
+_EXCLUDED: dict[Code, set[Code]] = {
+    Code.FIBRILLATION: _OF_SINUS_NODE,
+    Code.FLUTTER: _OF_SINUS_NODE,
+    Code.BRADYCARDIA: _OF_SINUS_NODE,
+    Code.PACING: _OTHERS.keys() - {Code.PVC},
+    Code.LBBB: {Code.RBBB, Code.RIGHT_AXIS, *_OF_WIDE_QRS},
+    Code.LEFT_AXIS: {Code.RIGHT_AXIS},
+    Code.ST_DEPRESSION: {Code.ST_ELEVATION},
+}
 _README = """Simulated ECG recordings. None of them is of a patient.
 
 They were computed by HeartBeats (python -m heartbeats.simulation . --records {records} --seed {seed}) in the format of
@@ -122,6 +136,7 @@ def simulate_cohort(directory: Path, *, records: int, seed: int) -> None:
 
 
 def _write_recording(rng: np.random.Generator, directory: Path, source: Source, name: str) -> None:
+    """Draw a patient whom the source has a label for, and write the recording."""
     diagnoses = _draw_diagnoses(rng)
     while not (labels := _labels(source, diagnoses)):
         diagnoses = _draw_diagnoses(rng)
@@ -143,19 +158,18 @@ def _write_recording(rng: np.random.Generator, directory: Path, source: Source, 
 
 def _draw_diagnoses(rng: np.random.Generator) -> set[Code]:
     """Draw a rhythm and other diagnoses; repeat until no two exclude each other."""
-    rhythms, odds = list(_RHYTHMS), np.array(list(_RHYTHMS.values()))
     while True:
-        rhythm = rhythms[rng.choice(len(rhythms), p=odds / odds.sum())]
-        present = rng.random(len(_OTHERS)) < np.array(list(_OTHERS.values()))
+        rhythm = list(_RHYTHMS)[rng.choice(len(_RHYTHMS), p=list(_RHYTHMS.values()))]
+        present = rng.random(len(_OTHERS)) < list(_OTHERS.values())
         diagnoses = {*rhythm, *(code for code, is_present in zip(_OTHERS, present, strict=True) if is_present)}
-        if not contradiction(diagnoses):
+        if not any(diagnoses & _EXCLUDED.get(code, set()) for code in diagnoses):
             return diagnoses
 
 
-def _labels(source: Source, diagnoses: Collection[Code]) -> tuple[str, ...]:
+def _labels(source: Source, diagnoses: set[Code]) -> tuple[str, ...]:
     """Return the codes that a source writes for these diagnoses; none if CPSC has a label for none of them."""
     if source.prefix == "A":
-        diagnoses = _CPSC_CODES.intersection(diagnoses)
+        diagnoses = diagnoses & _CPSC_CODES
         diagnoses = diagnoses - {Code.SINUS_RHYTHM} or diagnoses
     own = _SOURCE_CODES.get(source.prefix, {})
     return tuple(sorted(own.get(code, str(code)) for code in diagnoses))

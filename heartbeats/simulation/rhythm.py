@@ -1,6 +1,4 @@
-"""Simulate a rhythm: which diagnoses go together, and when the atria and the ventricles are activated."""
-
-from __future__ import annotations
+"""Simulate a rhythm: the times at which the atria and the ventricles are activated."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -9,17 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.diagnoses import CPSC_PVC
-from heartbeats.common.errors import HeartBeatsError
-
 Floats = npt.NDArray[np.float64]
 
 _BEFORE = 2.0  # s; the rhythm starts before the recording, so that the first waves can belong to an earlier beat
 _NONE = np.empty(0)
-
-
-class SimulationError(HeartBeatsError, ValueError):
-    """The simulation cannot make what the caller asks for."""
 
 
 class Code(StrEnum):
@@ -46,49 +37,6 @@ class Code(StrEnum):
     ST_ELEVATION = "164931005"
 
 
-# Other codes of the same diagnoses.
-_SYNONYMS = {"59118001": Code.RBBB, "17338001": Code.PVC, CPSC_PVC: Code.PVC}
-_SINUS_RATES = {Code.SINUS_RHYTHM, Code.SINUS_BRADYCARDIA, Code.SINUS_TACHYCARDIA}
-_NOT_SINUS = {Code.FIBRILLATION, Code.FLUTTER, Code.BRADYCARDIA, Code.PACING}
-_ST_AND_T = {Code.T_INVERSION, Code.ST_DEPRESSION, Code.ST_ELEVATION}
-# A diagnosis of the first set excludes every other diagnosis of the second set.
-_CONFLICTS: tuple[tuple[set[Code], set[Code]], ...] = (
-    (_SINUS_RATES, _SINUS_RATES),
-    ({Code.SINUS_ARRHYTHMIA}, {Code.SINUS_TACHYCARDIA}),
-    ({*_SINUS_RATES, Code.SINUS_ARRHYTHMIA, Code.AV_BLOCK, Code.PAC}, _NOT_SINUS),
-    ({Code.FLUTTER}, {Code.FIBRILLATION, Code.PACING}),
-    ({Code.PACING}, {Code.BRADYCARDIA, Code.RBBB, Code.LEFT_AXIS, Code.RIGHT_AXIS, Code.LOW_VOLTAGE}),
-    ({Code.LBBB, Code.PACING}, {Code.LBBB, Code.PACING, *_ST_AND_T}),  # ST and T follow from the wide QRS
-    ({Code.LBBB}, {Code.RBBB, Code.RIGHT_AXIS}),
-    ({Code.LEFT_AXIS}, {Code.RIGHT_AXIS}),
-    ({Code.ST_DEPRESSION}, {Code.ST_ELEVATION}),
-)
-
-
-def contradiction(codes: Collection[Code]) -> tuple[Code, Code] | None:
-    """Return two diagnoses that exclude each other, or None."""
-    for some, others in _CONFLICTS:
-        for code in sorted(some.intersection(codes)):
-            for other in sorted(others.intersection(codes) - {code}):
-                return code, other
-    return None
-
-
-def checked_codes(diagnoses: Collection[str]) -> set[Code]:
-    """Return the diagnoses as codes.
-
-    Raises:
-        SimulationError: a code cannot be simulated, or two codes exclude each other.
-    """
-    unknown = sorted(set(diagnoses) - set(Code) - set(_SYNONYMS))
-    if unknown:
-        raise SimulationError(f"cannot simulate {', '.join(unknown)}: choose from {', '.join(Code)}")
-    codes = {_SYNONYMS.get(code) or Code(code) for code in diagnoses}
-    if pair := contradiction(codes):
-        raise SimulationError(" and ".join(f"{code} ({code.name})" for code in pair) + " exclude each other")
-    return codes
-
-
 class Rhythm(NamedTuple):
     """Times of all activations in s from the start of the recording, ascending.
 
@@ -104,7 +52,7 @@ class Rhythm(NamedTuple):
     fibrillation: Floats = _NONE
 
 
-def simulate_rhythm(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
+def simulate_rhythm(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
     """Simulate the rhythm of these diagnoses, with ventricular premature beats if they are among them."""
     if Code.PACING in codes:
         rhythm = _paced(rng, codes, seconds)
@@ -131,7 +79,7 @@ def _regular(rng: np.random.Generator, interval: float, seconds: float, jitter: 
     return _onsets(rng, interval * (1 + jitter * rng.standard_normal(count).clip(-3, 3)), seconds)
 
 
-def _sinus(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
+def _sinus(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
     """Let the sinus node lead: breathing changes R-R, atrial premature beats reset the node, the AV node delays."""
     arrhythmia = Code.SINUS_ARRHYTHMIA in codes
     if Code.SINUS_BRADYCARDIA in codes:
@@ -159,7 +107,7 @@ def _sinus(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm
     return Rhythm(conducted=atria[inside] + pr, sinus=atria[inside & ~premature], premature=atria[inside & premature])
 
 
-def _flutter(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
+def _flutter(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
     """Let a circuit in the right atrium lead at about 300 per minute; the AV node conducts every n-th wave."""
     slow = Code.BRADYCARDIA in codes
     cycle = rng.uniform(0.208, 0.24) if slow else rng.uniform(0.185, 0.235)
@@ -171,7 +119,7 @@ def _flutter(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhyt
     return Rhythm(conducted=atria[through[through < len(atria)]] + rng.uniform(0.13, 0.2), flutter=atria)
 
 
-def _fibrillation(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
+def _fibrillation(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
     """Let the atria fibrillate; the AV node conducts at random after its refractory period of 0.34 s."""
     if Code.BRADYCARDIA in codes:
         intervals = rng.uniform(1.02, 1.58, int(seconds + 3 * _BEFORE))
@@ -189,7 +137,7 @@ def _fibrillatory_waves(rng: np.random.Generator, seconds: float) -> Floats:
     return _onsets(rng, 1 / (rate + 0.5 * rng.standard_normal(count)).clip(4, 9), seconds)
 
 
-def _paced(rng: np.random.Generator, codes: set[Code], seconds: float) -> Rhythm:
+def _paced(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
     """Let a pacemaker drive the ventricles: in fibrillation, after each P wave, or in complete AV block."""
     interval = 60 / rng.uniform(60, 80)
     if Code.FIBRILLATION in codes:

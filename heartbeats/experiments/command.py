@@ -1,0 +1,101 @@
+"""What the experiments' commands share: options, settings, and the files that they write."""
+
+import argparse
+import dataclasses
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from heartbeats.common.console import path_argument
+from heartbeats.common.files import csv_text, write_text
+from heartbeats.common.settings import Settings, SettingsError, read_settings, settings_from_dict
+
+RESUME = "interrupted; run the same command again to resume"
+
+
+def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that all experiments have."""
+    raw = argparse.RawDescriptionHelpFormatter
+    program = f"python -m heartbeats.experiments.{module}"
+    parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=raw)
+    parser.add_argument("data", type=path_argument, metavar="DATA", help="folder of Challenge recordings")
+    parser.add_argument("out", type=path_argument, metavar="OUT", help="folder for models and results")
+    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
+    parser.add_argument(
+        "--external", type=path_argument, action="append", default=[], metavar="FOLDER", help="recordings to score"
+    )
+    parser.add_argument("--config", type=path_argument, help="settings that differ from the paper's (TOML)")
+    parser.add_argument("--seeds", type=int, default=1, help="number of trainings (default: 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
+    return parser
+
+
+def baseline_settings(options: argparse.Namespace) -> Settings:
+    """Return the settings of ``--config`` with the changes of ``--set`` and ``--leave-out``.
+
+    Raises:
+        SettingsError: the settings are wrong.
+    """
+    settings = with_changes(read_settings(options.config) if options.config else Settings(), options.set)
+    return leaving_out(options.leave_out, settings)
+
+
+def leaving_out(source: str | None, settings: Settings) -> Settings:
+    """Return settings that do not train on a source.
+
+    Raises:
+        SettingsError: there is no such source, or the settings name a seed.
+    """
+    if settings.training.seed or settings.cohort.seed:
+        raise SettingsError("training.seed, cohort.seed: an experiment uses the seeds 0, 1, ...; give --seeds instead")
+    excluded = (*settings.cohort.excluded_sources, *([source] if source else []))
+    return dataclasses.replace(settings, cohort=dataclasses.replace(settings.cohort, excluded_sources=excluded))
+
+
+def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:
+    """Return settings with changes, each written as in TOML: TABLE.KEY=VALUE.
+
+    Raises:
+        SettingsError: a change is not TOML or not a setting.
+    """
+    tables = settings.to_dict()
+    for text in changes:
+        try:
+            changed = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(f"--set {text}: {error}; give TABLE.KEY=VALUE, words in quotes") from error
+        for table, values in changed.items():
+            tables[table] = tables.get(table, {}) | values if isinstance(values, dict) else values
+    return settings_from_dict(tables)
+
+
+def write_results(
+    title: str,
+    arguments: Sequence[str],
+    out: Path,
+    made: str,
+    csv: Sequence[Mapping[str, object]],
+    tables: Mapping[str, Sequence[Sequence[str]]],
+) -> None:
+    """Write the CSV file of an experiment and its Markdown file, and print the latter.
+
+    Args:
+        title: the module's name, spaced and with a capital.
+        arguments: of the command. They are written without the folders before a file's name.
+        out: where to write.
+        made: what the figures are, in words.
+        csv: its rows, with the same columns.
+        tables: for each set of recordings, the heading row and the other rows of a table.
+    """
+    module = title.lower().replace(" ", "")
+    words = shlex.join([Path(word).resolve().name if Path(word).exists() else word for word in arguments])
+    lines = [f"# {title}", "", f"    python -m heartbeats.experiments.{module} {words}", ""]
+    lines += [f"{datetime.now(UTC):%Y-%m-%d}; {made}"]
+    for name, rows in tables.items():
+        heading, *others = (f"| {' | '.join(row)} |" for row in rows)
+        lines += ["", f"## {name[0].upper()}{name[1:]} recordings", "", heading, "|" + " --- |" * len(rows[0]), *others]
+    write_text(out / f"{module}.csv", csv_text([*csv[0]], [[*row.values()] for row in csv]))
+    write_text(out / f"{module}.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
