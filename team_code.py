@@ -1,4 +1,4 @@
-"""The contract with the Challenge's organisers: how to train, load and run this entry.
+"""The functions that the Challenge's organisers call to train, load and run this entry.
 
 The organisers' harness of 2021 calls ``training_code``, then ``load_model`` once per lead set, then ``run_model`` per
 recording. A loop of 2020 calls ``load_model`` once and ``run_classifier``, the same function, per recording.
@@ -26,7 +26,7 @@ def training_code(data_directory: PathLike, model_directory: PathLike, settings:
 
     The default settings are the paper's. :func:`heartbeats.training.pipeline.train_model` lists the errors.
     """
-    # Drawing takes a second to load, which the driver need not wait for.
+    # Imported here because it is slow to load, and the driver does not need it.
     from heartbeats.reports.training_report import write_training_report  # noqa: PLC0415
 
     directory = Path(model_directory)

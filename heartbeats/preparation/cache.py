@@ -1,10 +1,10 @@
-"""The cache of prepared recordings: one file per recording, which later trainings read instead of preparing again.
+"""The cache of prepared recordings: one file per recording, which later trainings read.
 
 A file ``KEY.safetensors`` holds the prepared signal and, as its metadata, the other fields of a
-:class:`PreparedRecording`. KEY is a digest of all that the content depends on: the code of ``heartbeats/ecg`` and
+:class:`PreparedRecording`. KEY is a digest of all inputs: the code of ``heartbeats/ecg`` and
 ``heartbeats/preparation``, the settings, the header's text, and the signal files' sizes and times. If one of them
-changes, the recording gets a new key and is prepared again. Files are written whole or not at all, so several
-processes and models can share a cache. Old files are never deleted; it is safe to delete the folder.
+changes, the recording gets a new key and is prepared again. Files are written atomically, so several
+processes and models can share a cache. Old files are never deleted. You can delete the folder at any time.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 def prepare_files(
     header_files: Sequence[Path], cache: Path, settings: PreparationSettings = PAPER_PREPARATION
 ) -> list[PreparedRecording | Failure]:
-    """Return recordings prepared, in order, from the cache where it has them.
+    """Prepare recordings, or read them from the cache. Return them in order.
 
-    A recording that cannot be used is tried again in each call.
+    A :class:`Failure` is not cached: each call tries the recording again.
 
     Args:
         header_files: one per recording.
-        cache: its folder, made if missing.
+        cache: the folder of the cache, made if missing.
         settings: how to prepare.
 
     Raises:
@@ -61,24 +61,20 @@ def _from_cache(header_file: Path, *, cache: Path, settings: PreparationSettings
 
 
 def _key(header_file: Path, settings: PreparationSettings) -> str:
-    """Return the digest of all that the prepared recording depends on."""
+    """Return the digest of all inputs of a prepared recording."""
     parts = [code_digest("ecg", "preparation"), str(settings), header_file.stem]
     try:
         parts.append(hashlib.sha256(read_bytes(header_file)).hexdigest())
         for path in signal_files(header_file):
             status = path.stat()
             parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
-    except (
-        OSError,
-        ValueError,
-        RecordingError,
-    ) as error:  # a file is missing or its name impossible: reading it gives the reason
+    except (OSError, ValueError, RecordingError) as error:  # the later reading gives the reason
         parts.append(str(error))
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _write(path: Path, prepared: PreparedRecording) -> PreparedRecording:
-    """Write a file of the cache and return the recording with the file in place of the signal."""
+    """Write a file of the cache. Return the recording with this file instead of the signal."""
     described: dict[str, Any] = {
         "name": prepared.name,
         "bradycardia": prepared.bradycardia,

@@ -1,4 +1,4 @@
-"""Prepared recordings: all that classification needs of a recording."""
+"""Prepare one recording: its signal for the networks and the bradycardia rule."""
 
 import zlib
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ PAPER_PREPARATION = PreparationSettings()
 
 @dataclass(frozen=True)
 class PreparedRecording:
-    """All that classification needs of a recording.
+    """Everything that classification needs from a recording.
 
     Attributes:
         name: the recording's name.
         samples: the prepared signal, or the file in the cache that holds it.
         bradycardia: the answer of the bradycardia rule (Algorithm 1).
-        digest: SHA-256 of the samples as they are in the recording's file.
-        warnings: what was assumed or repaired, in words.
+        digest: SHA-256 of the samples in the recording's file.
+        warnings: what was assumed or repaired, as text.
         checksum: CRC-32 of the prepared signal.
     """
 
@@ -52,7 +52,7 @@ class PreparedRecording:
 
 
 def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> PreparedRecording:
-    """Return a recording prepared for the networks, with the answer of the bradycardia rule.
+    """Prepare a recording for the networks, and apply the bradycardia rule.
 
     Raises:
         RecordingError: the recording has none of the leads that the networks read.
@@ -71,11 +71,11 @@ def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARAT
 def prepare_file(
     header_file: Path, settings: PreparationSettings = PAPER_PREPARATION, leads: Sequence[str] | None = None
 ) -> PreparedRecording | Failure:
-    """Read and prepare a recording.
+    """Read and prepare a recording. No exception is raised.
 
     Args:
         header_file: its ``NAME.hea``.
         settings: how to prepare it.
-        leads: the only leads that may be read, or ``None`` for all.
+        leads: use only these leads, or all if ``None``.
     """
     return attempt(header_file.stem, lambda: prepare(read_recording(header_file).with_leads(leads), settings))

@@ -1,4 +1,4 @@
-"""Worker processes: apply a function to many recordings, in order, on all cores."""
+"""Apply a function to many recordings in worker processes, on all cores."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ from heartbeats.ecg.recording import RecordingError
 
 Result = TypeVar("Result")
 
-CHUNK = 64  # recordings; two chunks are in memory at most
+CHUNK = 64  # recordings; at most two chunks are in memory
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Failure:
 
 
 def attempt(name: str, function: Callable[[], Result]) -> Result | Failure:
-    """Return what ``function`` returns, or a :class:`Failure` with the reason. Nothing is raised."""
+    """Return the result of ``function``, or a :class:`Failure` with the reason. No exception is raised."""
     try:
         return function()
     except RecordingError as error:
         return Failure(name, str(error))
-    except Exception as error:  # a fault of this program must not stop the run either
+    except Exception as error:  # a bug must not stop the run either
         return Failure(name, f"unforeseen {type(error).__name__}: {error}")
 
 
 def map_recordings(
     function: Callable[[Path], Result | Failure], header_files: Iterable[Path]
 ) -> Iterator[Result | Failure]:
-    """Yield what ``function`` returns for each header file, in order.
+    """Yield the result of ``function`` for each header file, in order.
 
-    One process per core works on a chunk of recordings while the caller uses the chunk before. If a recording ends
-    its process (a fault in a library, or too little memory), it becomes a :class:`Failure` and the others go on.
+    One process per core works on the next chunk while the caller uses the current one. If a recording crashes its
+    process (a library's bug, or too little memory), it becomes a :class:`Failure` and the others continue.
 
     Args:
         function: can be pickled; returns a :class:`Failure` for a recording that it cannot use.
@@ -60,7 +60,7 @@ def map_recordings(
 
 
 def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
-    """Start the work on a chunk. At least two workers: joblib would run a single one in this process."""
+    """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
     cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
     parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
     results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
@@ -68,7 +68,7 @@ def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterato
 
 
 def _end_with_parent(parent: int) -> None:
-    """End a worker soon after the process that started it is killed; joblib would keep it for five minutes."""
+    """End a worker soon after its parent process is killed; joblib keeps it for five minutes."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -88,8 +88,8 @@ def _finish(
 
 
 def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
-    """Work on one recording at a time, to find the one that ends its process."""
+    """Work on one recording, to see whether it crashes its process."""
     try:
         return next(_start(function, [path]))
     except (BrokenProcessPool, ShutdownExecutorError):
-        return Failure(path.stem, "reading it ended the process: its files are damaged or too large")
+        return Failure(path.stem, "reading it crashed the process: its files are damaged or too large")
