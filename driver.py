@@ -3,7 +3,7 @@
 
 It writes OUT/NAME.csv for every recording NAME. If a recording cannot be classified, its labels are 0, its
 probabilities are nan, and the reason is printed to stderr. The exit status is 1 if no recording could be classified, an
-argument is wrong or a file cannot be written. After a kill, --resume does the rest.
+argument is wrong or a file cannot be written. After a kill, use --resume to continue.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
         arguments = parser.parse_args()
     except SystemExit as ended:
         sys.exit(1 if ended.code else 0)  # argparse's own status is 2
-    with one_line_errors("driver.py", interrupted="interrupted; add --resume to the same command to do the rest"):
+    with one_line_errors("driver.py", interrupted="interrupted; run the same command with --resume to continue"):
         model = load_model(arguments.model)
         outcome = classify_folder(model, arguments.data, arguments.out, resume=arguments.resume)
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""

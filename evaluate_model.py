@@ -4,7 +4,7 @@
 python evaluate_model.py LABELS OUTPUTS                               prints the seven measures
 python evaluate_model.py LABELS OUTPUTS SCORES.csv                    writes them
 python evaluate_model.py LABELS OUTPUTS SCORES.csv CLASS_SCORES.csv   and three measures per class
-python evaluate_model.py LABELS OUTPUTS --report REPORT.html          also writes a page of figures with intervals
+python evaluate_model.py LABELS OUTPUTS --report REPORT.html          also writes a page of scores with intervals
 """
 
 import argparse
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("outputs", type=path_argument, help="folder of output files, NAME.csv for each header NAME.hea")
     parser.add_argument("scores", type=path_argument, nargs="?", help="file for the seven measures (default: printed)")
     parser.add_argument("class_scores", type=path_argument, nargs="?", help="file for three measures per class")
-    parser.add_argument("--report", type=path_argument, help="HTML file for figures and pictures with intervals")
+    parser.add_argument("--report", type=path_argument, help="HTML file for scores and charts with intervals")
     options = parser.parse_intermixed_args()
     with one_line_errors("evaluate_model.py"):
         submission = read_submission(options.labels, options.outputs)

@@ -1,7 +1,7 @@
 """Headers, recordings and output files under the function names of the organisers' 2021 helper module.
 
-Both header dialects give the same answers (see :mod:`heartbeats.ecg.header`). ``header`` is a text that
-:func:`load_header` returns.
+Both header dialects give the same answers (see :mod:`heartbeats.ecg.header`). ``header`` is the text
+from :func:`load_header`.
 """
 
 import math
@@ -46,7 +46,7 @@ def is_finite_number(x: object) -> bool:
 
 
 def sort_leads(leads: Iterable[str]) -> tuple[str, ...]:
-    """Return lead names in the customary order I to V6, then the others by name."""
+    """Return lead names in the usual order I to V6, then the others by name."""
     order = {lead: i for i, lead in enumerate(STANDARD_LEADS)}
     return tuple(sorted(leads, key=lambda lead: (order.get(lead, len(order)), lead)))
 
@@ -81,7 +81,7 @@ def load_recording(
 
 
 def choose_leads(recording: npt.ArrayLike, header: str, leads: Sequence[str]) -> npt.NDArray[np.generic]:
-    """Return the rows of ``leads``, in their order, shape (leads, samples); zeros for a lead that is not recorded."""
+    """Return the rows of ``leads`` in their order, shape (leads, samples). A missing lead is zeros."""
     available, samples = get_leads(header), np.asarray(recording)
     chosen = np.zeros((len(leads), samples.shape[1]), samples.dtype)
     for row, lead in zip(chosen, map(canonical_lead, leads), strict=True):
@@ -149,7 +149,7 @@ def save_outputs(
     labels: Sequence[int],
     probabilities: Sequence[float],
 ) -> None:
-    """Write an output file, whole or not at all."""
+    """Write an output file atomically."""
     prediction = Prediction(recording_id, tuple(classes), tuple(map(int, labels)), tuple(map(float, probabilities)))
     write_output(Path(output_file), prediction)
 

@@ -1,4 +1,4 @@
-"""The contract with the Challenge's organisers: how to train, load and run this entry.
+"""The functions that the Challenge's organisers call to train, load and run this entry.
 
 The organisers' harness of 2021 calls ``training_code``, then ``load_model`` once per lead set, then ``run_model`` per
 recording. A loop of 2020 calls ``load_model`` once and ``run_classifier``, the same function, per recording.

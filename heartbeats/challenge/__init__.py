@@ -1,1 +1,1 @@
-"""What the Challenge's organisers define: diagnoses, reward weights, output files, scores."""
+"""Definitions of the Challenge's organisers: diagnoses, reward weights, output files, scores."""

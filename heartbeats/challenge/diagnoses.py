@@ -1,6 +1,6 @@
 """The Challenge's diagnoses: SNOMED CT codes, pairs that are scored as one, reward weights, label matrices.
 
-``dx_mapping_scored.csv`` and ``weights.csv`` are the organisers' tables of 2020, also in the repository's root.
+``dx_mapping_scored.csv`` and ``weights.csv`` are the organisers' tables of 2020. The repository's root has copies.
 """
 
 import csv
@@ -18,7 +18,7 @@ WEIGHTS_FILE = Path(__file__).with_name("weights.csv")
 BRADYCARDIA = "426627000"
 SINUS_RHYTHM = "426783006"
 PVC = ("427172004", "17338001")  # the two scored codes of premature ventricular beats
-CPSC_PVC = "164884008"  # CPSC's own, which is not scored
+CPSC_PVC = "164884008"  # CPSC's own code, which is not scored
 
 # dx_mapping_scored.csv, "Notes": each pair is scored as one diagnosis, under its first code.
 EQUIVALENT = (("713427006", "59118001"), ("284470004", "63593006"), PVC)
@@ -28,17 +28,17 @@ with Path(__file__).with_name("dx_mapping_scored.csv").open(encoding="utf-8", ne
 # The 27 scored codes with their abbreviations, in the organisers' order: the order of the network's outputs.
 ABBREVIATIONS = {row["SNOMED CT Code"]: row["Abbreviation"] for row in _SCORED}
 CLASSES = tuple(ABBREVIATIONS)
-# Their names as the field writes them; the organisers' file has small letters only.
+# Full names with the usual capitals. The organisers' file has only small letters.
 _CAPITALS = {"av": "AV", "pr": "PR", "qrs": "QRS", "qt": "QT", "qwave": "Q wave", "t": "T"}
 NAMES = {row["SNOMED CT Code"]: " ".join(_CAPITALS.get(word, word) for word in row["Dx"].split()) for row in _SCORED}
 
-# Words that stand for codes: the abbreviations, and those of the first headers (CPSC 2018's nine classes).
+# Words for codes in headers: the abbreviations, and the names of CPSC 2018's nine classes in early headers.
 _WORDS = {abbreviation.lower(): code for code, abbreviation in ABBREVIATIONS.items()}
 _WORDS |= {"normal": SINUS_RHYTHM, "i-avb": "270492004", "pvc": CPSC_PVC, "std": "429622005", "ste": "164931005"}
 
 
 def snomed_codes(terms: Iterable[str]) -> tuple[str, ...]:
-    """Return Dx entries with known words replaced by SNOMED CT codes. Codes and unknown words stay as written."""
+    """Return Dx entries with known words replaced by SNOMED CT codes. Other entries do not change."""
     return tuple(_WORDS.get(term.lower(), term) for term in terms)
 
 
@@ -47,8 +47,8 @@ class RewardWeights:
     """The Challenge's reward matrix: ``weights[i, j]`` rewards predicting class j where class i is true.
 
     Attributes:
-        names: one per class, as the organisers' scorers print it: a code, or ``a|b`` where the file's heading says so.
-        classes: the codes of each class; equivalent codes share one.
+        names: one per class, as the organisers' scorers print it: a code, or ``a|b`` as in the file.
+        classes: the codes of each class; equivalent codes form one class.
         weights: float64, shape (classes, classes).
     """
 
@@ -62,7 +62,7 @@ class WeightsError(HeartBeatsError, ValueError):
 
 
 def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
-    """Read a reward matrix in the form of 2020 (one code per row, :data:`EQUIVALENT` pairs apart) or 2021 (``a|b``).
+    """Read a reward matrix of 2020 (one code per row) or 2021 (``a|b`` for :data:`EQUIVALENT` codes).
 
     Raises:
         WeightsError: rows and columns differ, an entry is not a finite number, or two equivalent rows differ.
@@ -104,9 +104,9 @@ _EACH_CODE = tuple((code,) for code in CLASSES)
 def label_matrix(
     diagnoses: Sequence[Iterable[str]], classes: Sequence[tuple[str, ...]] = _EACH_CODE
 ) -> npt.NDArray[np.bool_]:
-    """Return which recording has which class, shape (recordings, classes). A class is true if any of its codes is.
+    """Return labels, bool, shape (recordings, classes). A class is true if any of its codes is.
 
-    Dx entries may be codes or words (:func:`snomed_codes`). Entries of no class are ignored.
+    Dx entries may be codes or words (:func:`snomed_codes`). Other entries are ignored.
     """
     column = {code: j for j, codes in enumerate(classes) for code in codes}
     labels = np.zeros((len(diagnoses), len(classes)), dtype=np.bool_)

@@ -1,7 +1,7 @@
 """The prediction for one recording, and the organisers' output file that holds it.
 
 ``NAME.csv`` has four lines: ``#NAME``, the codes, the labels, the probabilities, separated by commas. Labels are
-written ``0`` and ``1``: a label ``1.0`` is 0 to the scorer of 2020 and 1 to that of 2021.
+written ``0`` or ``1``. The scorer of 2020 reads ``1.0`` as 0, that of 2021 as 1.
 """
 
 import math
@@ -24,7 +24,7 @@ class OutputError(HeartBeatsError):
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for a recording: per class a label, 0 or 1, and a probability, NaN if it was not classified."""
+    """The label (0 or 1) and probability of each class; NaN if the recording cannot be classified."""
 
     name: str
     classes: tuple[str, ...]
@@ -40,7 +40,7 @@ def unclassified(name: str, classes: Sequence[str]) -> Prediction:
 def predictions(
     names: Sequence[str], labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating]
 ) -> list[Prediction]:
-    """Return one prediction per recording from labels and probabilities, shape (recordings, 27)."""
+    """Return one prediction per recording from labels and probabilities, each of shape (recordings, 27)."""
     return [
         Prediction(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
         for name, row, p in zip(names, labels, probabilities, strict=True)
@@ -48,7 +48,7 @@ def predictions(
 
 
 def write_output(path: Path, prediction: Prediction) -> None:
-    """Write an output file, whole or not at all.
+    """Write an output file atomically.
 
     Raises:
         OSError: the file cannot be written.
@@ -64,7 +64,7 @@ def read_output(path: Path | str) -> Prediction:
     A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``. A probability that cannot be read is NaN.
 
     Raises:
-        OutputError: the file cannot be read, or its three rows differ in length.
+        OutputError: the file cannot be read, or lacks three rows of equal length.
     """
     try:
         lines = read_bytes(path).decode("utf-8", "surrogateescape").splitlines()
@@ -78,14 +78,14 @@ def read_output(path: Path | str) -> Prediction:
 
 
 def is_classified(path: Path) -> bool:
-    """Return whether there is an output file of a recording that could be classified."""
+    """Return whether an output file exists and holds a probability that is not NaN."""
     try:
         return not all(map(math.isnan, read_output(path).probabilities))
     except OutputError:
         return False
 
 
-# Thousands of output files name the same codes, and most have the labels of another.
+# Thousands of output files have the same codes, and many the same labels.
 @lru_cache(4096)
 def _codes(row: str) -> tuple[str, ...]:
     return tuple(code.strip() for code in row.split(","))

@@ -1,10 +1,9 @@
 """The Challenge's seven measures, equal to the organisers' scorer to 10^-12.
 
-With the reward weights of 2020 or 2021 it is that year's scorer, with one exception: a label written ``1.0`` is 0, as
-in 2020, while 2021's scorer reads it as 1.
+The reward weights choose the scorer of 2020 or of 2021. One exception: a label ``1.0`` is always 0, as in 2020.
 
 Definitions: "Classification of 12-lead ECGs: the PhysioNet/Computing in Cardiology Challenge 2020" (Perez Alday et al.,
-Physiol Meas 2020), and the organisers' evaluation page. Docstrings say where that scorer does something unexpected.
+Physiol Meas 2020), and the organisers' evaluation page. Docstrings tell what is unexpected in that scorer.
 """
 
 import math
@@ -38,7 +37,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Scores:
-    """The seven measures, and three of them per class (float64, shape (classes,), NaN where undefined)."""
+    """The seven measures, and three of them per class: float64, shape (classes,), NaN if undefined."""
 
     classes: tuple[str, ...]
     auroc: float
@@ -53,11 +52,11 @@ class Scores:
     f_measure_classes: Floats
 
     def table(self) -> str:
-        """Return the organisers' score file of 2020: a heading and one row of three-decimal figures."""
+        """Return the organisers' score file of 2020: a heading and one row of numbers with three decimals."""
         return f"{','.join(MEASURES)}\n{','.join(f'{value:.3f}' for value in self.measures().values())}"
 
     def class_table(self) -> str:
-        """Return the organisers' per-class file of 2020: a row of classes and a row for each of three measures."""
+        """Return the organisers' per-class file of 2020: a row of classes and three rows of measures."""
         rows = [("AUROC", self.auroc_classes), ("AUPRC", self.auprc_classes), ("F-measure", self.f_measure_classes)]
         lines = [f"{name},{','.join(f'{value:.3f}' for value in values)}" for name, values in rows]
         return "\n".join([f"Classes,{','.join(self.classes)}", *lines])
@@ -69,10 +68,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Submission:
-    """What was predicted and what is true: all that the measures need.
+    """True labels, predicted labels and probabilities: the input of the measures.
 
     Raises:
-        ValueError: the arrays' classes are not those of the weights, in which some pairs are one class.
+        ValueError: an array's shape does not match ``names`` and the classes of ``weights``.
 
     Attributes:
         names: one per recording.
@@ -80,7 +79,7 @@ class Submission:
         binary: predicted, bool, same shape.
         scalar: probabilities, float64, same shape (see :func:`output_matrices`).
         incomplete: whether a probability of the recording is NaN, shape (recordings,).
-        weights: of the classes.
+        weights: the reward matrix.
     """
 
     names: tuple[str, ...]
@@ -99,7 +98,7 @@ class Submission:
             )
 
     def at(self, rows: npt.NDArray[np.intp] | Labels) -> "Submission":
-        """Return the submission of some recordings, chosen by number (repeats allowed) or by a mask."""
+        """Return the submission of the recordings at some indices (repeats allowed) or in a mask."""
         names = tuple(np.array(self.names, dtype=object)[rows])
         arrays = (self.labels[rows], self.binary[rows], self.scalar[rows], self.incomplete[rows])
         return Submission(names, *arrays, self.weights)
@@ -127,13 +126,13 @@ class Submission:
 def submission(
     names: Sequence[str], labels: Labels, predicted: Labels, probabilities: Floats, weights: RewardWeights | None = None
 ) -> Submission:
-    """Return the submission of arrays over the 27 classes of ``diagnoses.CLASSES``.
+    """Make a submission from arrays with the 27 columns of ``diagnoses.CLASSES``.
 
     Args:
         names: one per recording.
         labels: true, shape (recordings, 27).
         predicted: same shape.
-        probabilities: same shape, NaN where a recording was not classified.
+        probabilities: same shape, NaN if a recording was not classified.
         weights: 2020's by default.
     """
     weights = weights or read_weights()
@@ -145,7 +144,7 @@ def submission(
 def read_submission(
     label_directory: Path | str, output_directory: Path | str, weights: RewardWeights | None = None
 ) -> Submission:
-    """Read a folder of headers and a folder of output files.
+    """Make a submission from a folder of headers and a folder of output files.
 
     Raises:
         OutputError: an output file is missing or cannot be read, or two headers have the same name.
@@ -175,8 +174,8 @@ def read_submission(
 def output_matrices(predicted: Sequence[Prediction], weights: RewardWeights) -> tuple[Labels, Floats]:
     """Return labels and probabilities by scored class, each of shape (recordings, classes).
 
-    A class is positive if any of its equivalent codes is. Its probability is the mean of theirs, or 0 if there is none.
-    A NaN is left out of the mean, as in 2020, but counts as 0 under a heading ``a|b``, as in 2021.
+    A class is positive if any of its codes is. Its probability is the mean over its codes, or 0 without codes. The mean
+    ignores NaN, as in 2020. For a class ``a|b``, NaN counts as 0, as in 2021.
     """
     binary = np.zeros((len(predicted), len(weights.classes)), dtype=np.bool_)
     scalar = np.zeros(binary.shape)
@@ -197,15 +196,15 @@ def output_matrices(predicted: Sequence[Prediction], weights: RewardWeights) -> 
 
 
 def merge_equivalent(labels: Labels, weights: RewardWeights) -> Labels:
-    """Merge columns as ``diagnoses.CLASSES`` into the scored classes: a class is true if any of its codes is."""
+    """Merge the columns of ``diagnoses.CLASSES`` into scored classes: a class is true if any of its codes is."""
     merged = [labels[:, [code in codes for code in CLASSES]].any(axis=1) for codes in weights.classes]
     return np.stack(merged, axis=1)
 
 
 def ranking_areas(labels: Labels, scalar: Floats) -> tuple[Floats, Floats]:
-    """Return the areas under the ROC curve (trapezoids) and under precision over recall (steps), each shape (classes,).
+    """Return AUROC (by trapezoids) and AUPRC (by steps) per class, each of shape (classes,).
 
-    Both are NaN for a class without a positive or without a negative recording.
+    Both are NaN if a class has no positive or no negative recordings.
     """
     auroc, auprc = np.full((2, labels.shape[1]), np.nan)
     for j in range(labels.shape[1]):
@@ -215,7 +214,7 @@ def ranking_areas(labels: Labels, scalar: Floats) -> tuple[Floats, Floats]:
         if positives and negatives:
             order = np.argsort(-ranks, kind="stable")
             ranked = ranks[order]
-            # Compared and not subtracted: a difference of infinities is NaN.
+            # Comparison, not subtraction: the difference of infinities is NaN.
             last_of_tie = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(order) - 1)
             tp = np.append(0, np.cumsum(true[order])[last_of_tie])
             fp = np.append(0, last_of_tie + 1) - tp
@@ -226,7 +225,7 @@ def ranking_areas(labels: Labels, scalar: Floats) -> tuple[Floats, Floats]:
 
 
 def f_measures(labels: Labels, binary: Labels) -> Floats:
-    """Return F1 per class, shape (classes,), NaN where a class is neither true nor predicted."""
+    """Return F1 per class, shape (classes,), NaN if a class is neither true nor predicted."""
     tp, fp, fn = _counts(labels, binary, np.ones(len(labels)))
     return ratio(2 * tp, 2 * tp + fp + fn)
 
@@ -234,7 +233,7 @@ def f_measures(labels: Labels, binary: Labels) -> Floats:
 def beta_measures(labels: Labels, binary: Labels) -> tuple[Floats, Floats]:
     """Return the Challenge's F-beta and G-beta per class, with beta = 2, each of shape (classes,).
 
-    A recording's weight is one over the number of its true classes (at least 1).
+    A recording counts 1 / max(1, its number of true classes).
     """
     tp, fp, fn = _counts(labels, binary, 1.0 / np.maximum(labels.sum(axis=1), 1))
     beta = 2.0
@@ -243,9 +242,9 @@ def beta_measures(labels: Labels, binary: Labels) -> tuple[Floats, Floats]:
 
 
 def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
-    """Return the challenge score: 1 for the true labels, 0 for sinus rhythm always; NaN where these are equal.
+    """Return the challenge score: 1 for the true labels, 0 for sinus rhythm only, NaN if both earn the same.
 
-    Each pair of a true and a predicted class earns its weight, over the number of classes true or predicted.
+    It is the sum of the weights times :func:`confusion_matrix`, rescaled.
     """
     sinus_only = np.zeros_like(binary)
     sinus_only[:, [SINUS_RHYTHM in codes for codes in weights.classes]] = True
@@ -256,9 +255,9 @@ def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> 
 
 
 def confusion_matrix(labels: Labels, binary: Labels) -> Floats:
-    """Return the organisers' confusion matrix for recordings of several classes, shape (true, predicted classes).
+    """Return the organisers' multi-label confusion matrix, shape (true classes, predicted classes).
 
-    Each pair of a true and a predicted class of a recording counts one over the number of classes true or predicted.
+    Each pair of a true and a predicted class counts 1 / (number of the recording's true or predicted classes).
     """
     share = 1.0 / np.maximum((labels | binary).sum(axis=1), 1)
     confusion: Floats = labels.T.astype(np.float64) @ (binary * share[:, None])
@@ -271,7 +270,7 @@ def _counts(labels: Labels, binary: Labels, share: Floats) -> tuple[Floats, Floa
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Return the ratio of two arrays of one shape, NaN where the denominator is 0."""
+    """Return the ratio of two arrays of the same shape, NaN where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 

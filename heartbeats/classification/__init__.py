@@ -1,1 +1,1 @@
-"""From probabilities to labels: ensemble, threshold, bradycardia rule, sinus rhythm fallback, model folder."""
+"""Turn probabilities into labels: ensemble, threshold, bradycardia rule, sinus rhythm fallback, model folder."""

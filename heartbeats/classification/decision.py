@@ -1,4 +1,4 @@
-"""From probabilities to labels (paper, section 2.3): threshold, bradycardia rule, sinus rhythm fallback."""
+"""Turn probabilities into labels (paper, section 2.3): threshold, bradycardia rule, sinus rhythm fallback."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What decides besides the ensemble's probabilities, each of shape (recordings,).
+    """What the decision uses besides probabilities: bool arrays of shape (recordings,).
 
     Attributes:
-        bradycardia: the bradycardia rule (Algorithm 1).
-        pvc: whether the U-Net marks a premature ventricular beat; ``None`` if the setting does not ask for it.
+        bradycardia: whether the bradycardia rule is true (Algorithm 1).
+        pvc: whether the U-Net marks a premature ventricular beat; ``None`` if it is not used.
     """
 
     bradycardia: Labels
@@ -30,7 +30,7 @@ class Evidence:
 
     @classmethod
     def of(cls, recordings: Sequence[PreparedRecording], settings: DecisionSettings) -> Self:
-        """Return the evidence of prepared recordings."""
+        """Return the evidence of prepared recordings; run the U-Net if the settings ask for it."""
         bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
         if settings.pvc == "networks":
             return cls(bradycardia)
@@ -40,15 +40,15 @@ class Evidence:
         return cls(bradycardia, has_premature_beats(signals, all_leads=settings.pvc == "unet-all-leads"))
 
     def part(self, rows: npt.NDArray[np.intp]) -> "Evidence":
-        """Return the evidence of the recordings with these numbers."""
+        """Return the evidence of the recordings at these indices."""
         return Evidence(self.bradycardia[rows], None if self.pvc is None else self.pvc[rows])
 
 
 def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings: DecisionSettings) -> Labels:
-    """Return labels, shape (recordings, 27), from probabilities of that shape and other evidence.
+    """Turn probabilities, shape (recordings, 27), and evidence into labels, bool, same shape.
 
     The order is the paper's: threshold, Algorithm 2, then sinus rhythm for a recording without a positive class.
-    If the U-Net decides, its marks replace the networks' answer for premature ventricular beats (Discussion).
+    If the settings ask for the U-Net, it replaces the networks' PVC labels after the threshold (Discussion).
     """
     labels = probabilities >= threshold
     if settings.pvc != "networks" and evidence.pvc is not None:

@@ -1,4 +1,4 @@
-"""The trained entry: its networks, whose probabilities are averaged (paper, section 2.4), and their labels."""
+"""The trained entry: the mean of its networks' probabilities (paper, section 2.4), and labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Member:
 
     @cached_property
     def inference(self) -> InferenceNetwork:
-        """The network as it answers; its weights are those at the first use."""
+        """The network for inference, with the weights at the first use."""
         return InferenceNetwork(self.network, seconds=self.seconds)
 
 
@@ -33,10 +33,10 @@ class Classifier:
     """A trained entry.
 
     Attributes:
-        members: the networks; each counts the same.
+        members: the networks, with equal weight.
         threshold: a class is positive at this probability or above.
-        settings: what it was trained with.
-        leads: the only leads that may be read, or ``None`` for all.
+        settings: those of its training.
+        leads: use only these leads, or all if ``None``.
     """
 
     members: tuple[Member, ...]
@@ -45,10 +45,10 @@ class Classifier:
     leads: tuple[str, ...] | None = None
 
     def prepare(self, recording: Recording) -> PreparedRecording:
-        """Prepare a recording for :meth:`classify`, from the leads that may be read.
+        """Prepare a recording for :meth:`classify`, from :attr:`leads` only.
 
         Raises:
-            RecordingError: the networks read none of these leads.
+            RecordingError: the recording has none of the leads that the networks read.
         """
         return prepare(recording.with_leads(self.leads), self.settings.preparation)
 

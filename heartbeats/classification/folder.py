@@ -22,7 +22,7 @@ BATCH_SIZE = 64  # recordings
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many recordings were classified, were not, and were classified by an earlier run."""
+    """The numbers of recordings: classified, not classified, and classified by an earlier run."""
 
     classified: int
     failed: int
@@ -35,10 +35,10 @@ def classify_folder(
     """Write an output file for every recording below a folder.
 
     If a recording cannot be classified, its labels are 0, its probabilities are NaN, and the reason is printed to
-    stderr. Of several recordings with one name, only the first is classified.
+    stderr. If several recordings have one name, only the first is classified.
 
     Args:
-        classifier: the trained entry. It reads its ``leads`` only.
+        classifier: the trained entry.
         data_directory: the folder of recordings.
         output_directory: the folder of output files, made if missing.
         resume: skip recordings that an earlier run has classified, by this or another model.
@@ -70,7 +70,7 @@ def classify_folder(
 
 
 def _answers(classifier: Classifier, header_files: Sequence[Path]) -> Iterator[Prediction | Failure]:
-    """Yield an answer per recording. Workers prepare the next recordings while the networks compute."""
+    """Yield one answer per recording. Workers prepare the next recordings while the networks compute."""
     function = partial(prepare_file, settings=classifier.settings.preparation, leads=classifier.leads)
     prepared = map_recordings(function, header_files)
     with tqdm(total=len(header_files), desc="classifying", unit="recording", disable=None) as bar:
@@ -86,10 +86,10 @@ def classify_prepared(
 ) -> Sequence[Prediction | Failure]:
     """Classify prepared recordings and print their warnings.
 
-    If the networks fail on the batch, each recording is tried alone.
+    If the networks fail on the batch, they classify each recording alone.
 
     Raises:
-        OSError: the GPU fails. That is no fault of a recording.
+        OSError: the GPU fails.
     """
     for recording in recordings:
         for warning in recording.warnings:
@@ -99,7 +99,7 @@ def classify_prepared(
     except torch.AcceleratorError as error:
         raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
     except RuntimeError:
-        pass  # the batch's tensors are freed before the recordings are tried alone
+        pass  # first free the batch's tensors, then try the recordings alone
     return [_classify_alone(classifier, recording) for recording in recordings]
 
 

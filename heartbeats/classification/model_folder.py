@@ -1,6 +1,6 @@
-"""The model folder: a safetensors file per network, and ``model.json`` with all else.
+"""The model folder: a safetensors file per network, and ``model.json`` with the rest.
 
-Nothing in it is a pickle, and loading it runs no code from it.
+It has no pickles: loading a model runs no code from its folder.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
 FORMAT, FORMAT_VERSION = "heartbeats-model", 1
-ANSWERING = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that make an answer
+ANSWERING = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
 
 
 class ModelError(HeartBeatsError):
-    """A model folder is damaged, incomplete or of another program; the message names the file."""
+    """A model folder is damaged, incomplete or from another program; the message names the file."""
 
 
 def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) -> None:
@@ -41,8 +41,8 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
 
     Args:
         classifier: its networks, threshold and settings are written.
-        directory: where to. Networks of an earlier model that this one lacks are removed.
-        report: what else ``model.json`` says of the training; :func:`load_model` does not read it.
+        directory: the model folder. Other networks of an earlier model are removed.
+        report: more entries of ``model.json``, about the training; :func:`load_model` ignores them.
 
     Raises:
         OSError: the folder cannot be written.
@@ -74,15 +74,15 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
 def load_model(
     model_directory: Path | str, leads: Sequence[str] | str | None = None, *, device: torch.device | None = None
 ) -> Classifier:
-    """Load a model folder. A warning is logged if other code wrote it, since its answers may differ.
+    """Load a model folder. If other code wrote it, log a warning: its results may differ.
 
     Args:
         model_directory: as written by :func:`save_model`.
-        leads: the only leads that the model may read (the lead sets of 2021); all leads by default.
+        leads: use only these leads (the lead sets of 2021); all leads by default.
         device: where the networks compute; by default a GPU if there is one.
 
     Raises:
-        ModelError: a file is missing, damaged or of another program.
+        ModelError: a file is missing, damaged or from another program.
     """
     directory = Path(model_directory)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -101,7 +101,7 @@ def load_model(
     if not 0 <= threshold <= 1:
         raise ModelError(f"{path} has a threshold outside 0 to 1: train again")
     if model.get("code") != code_digest(*ANSWERING):
-        log.warning("%s was written by other code of HeartBeats: its answers may differ", path)
+        log.warning("%s was written by other code of HeartBeats: its results may differ", path)
     leads = (leads,) if isinstance(leads, str) else leads
     return Classifier(members, threshold, settings, leads=None if leads is None else tuple(leads))
 
@@ -110,7 +110,7 @@ def read_model_file(directory: Path) -> dict[str, Any]:
     """Return the content of ``model.json``.
 
     Raises:
-        ModelError: the file is missing, damaged or of another program.
+        ModelError: the file is missing, damaged or from another program.
     """
     path = directory / MODEL_FILE
     try:
@@ -127,7 +127,7 @@ def read_model_file(directory: Path) -> dict[str, Any]:
 
 
 def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettings, device: torch.device) -> Member:
-    # Only the name: a model.json from elsewhere must not open files outside its folder.
+    # Only the name: a foreign model.json must not open files outside its folder.
     path = directory / Path(entry["weights"]).name
     try:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Classify one recording that a harness has read: the organisers' ``run_model``."""
+"""Classify one recording in memory: the organisers' ``run_model``."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def run_classifier(
     stderr.
 
     Args:
-        model: as ``load_model`` returns it.
+        model: from ``load_model``.
         header: the header file's text, or its lines.
         recording: ADC units, shape (leads, samples), rows in the header's order of leads.
 

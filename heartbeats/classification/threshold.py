@@ -1,4 +1,4 @@
-"""The search for the one threshold of all classes (paper, section 2.4)."""
+"""Search one threshold for all classes (paper, section 2.4)."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ THRESHOLDS = np.arange(1, 100) / 100
 
 @dataclass(frozen=True)
 class ThresholdSearch:
-    """The challenge score of each threshold, and the threshold that is used."""
+    """The challenge score of each threshold, and the chosen threshold."""
 
     threshold: float
     thresholds: tuple[float, ...]
@@ -32,13 +32,13 @@ def search_threshold(
 ) -> ThresholdSearch:
     """Return the threshold with the best challenge score after the whole decision, in steps of 0.01.
 
-    The paper searched on its 20 % and does not name the score or the steps. Of several best thresholds, the middle one
-    counts. Without a score (no validation recordings, or only sinus rhythm) the threshold is the paper's 0.36.
+    The paper searched on its 20 % and does not name the score or the steps. If several thresholds are best, the middle
+    one is used. Without a score (no validation recordings, or only sinus rhythm), the paper's 0.36 is used.
 
     Args:
-        probabilities: the ensemble's for the validation recordings, shape (recordings, 27).
+        probabilities: of the ensemble for the validation recordings, shape (recordings, 27).
         evidence: of the same recordings.
-        labels: as published, shape (recordings, 27).
+        labels: as published, bool, shape (recordings, 27).
         settings: of the decision.
     """
     weights = read_weights()

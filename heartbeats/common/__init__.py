@@ -1,1 +1,1 @@
-"""What every room uses: settings, errors, files."""
+"""Shared by all rooms: settings, errors, files."""

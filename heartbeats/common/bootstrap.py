@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a figure would move with other recordings."""
+"""Bootstrap confidence intervals over recordings."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,14 @@ DRAWS = 1000
 def bootstrap_interval(
     statistic: Callable[..., npt.ArrayLike], *sizes: int, draws: int = DRAWS
 ) -> npt.NDArray[np.float64]:
-    """Return the 95 % interval of a statistic under drawing with replacement, shape (2, ...), lower end first.
+    """Return the 95 % bootstrap interval of a statistic, shape (2, ...): lower end, upper end.
 
-    The draws are the same in every call. A draw in which the statistic is NaN does not count; if it is NaN in all
-    draws, both ends are NaN.
+    Every call uses the same random draws. NaN draws are ignored; if all draws are NaN, both ends are NaN.
 
     Args:
-        statistic: a function of one index array per size; it returns a number or an array.
-        sizes: how many units there are to draw from, for example recordings; several sizes are drawn independently.
-        draws: how many times to draw.
+        statistic: takes one array of indices per size; returns a number or an array.
+        sizes: the numbers of units, for example recordings. Several sizes are drawn independently.
+        draws: the number of draws.
     """
     rng = np.random.default_rng(0)
     drawn = [statistic(*(rng.integers(size, size=size) for size in sizes)) for _ in range(draws)]

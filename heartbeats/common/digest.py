@@ -1,4 +1,4 @@
-"""The digest of a room's code: a result that is kept on disk says which code made it."""
+"""Digest of code. A result on disk carries it, to show which code made the result."""
 
 import ast
 import hashlib
@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).parents[1]
 
 @cache
 def code_digest(*rooms: str) -> str:
-    """Return the SHA-256 of the code of rooms, which are folders of this package.
+    """Return the SHA-256 of the code of rooms. A room is a folder of this package.
 
-    Comments, docstrings and layout do not count. The files are read once per process.
+    Comments, docstrings and layout are ignored. The files are read once per process.
     """
     digest = hashlib.sha256()
     for path in sorted(path for room in rooms for path in (PACKAGE / room).glob("*.py")):

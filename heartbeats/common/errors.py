@@ -10,16 +10,15 @@ from heartbeats.common.console import printable
 class HeartBeatsError(Exception):
     """An input cannot be used. The message says which file or setting, what is wrong, and what to do.
 
-    Two other kinds of errors leave this package: ``ValueError`` and ``TypeError`` for arguments out of range, and
-    ``OSError`` for what the operating system refuses.
+    This package also raises ``ValueError`` and ``TypeError`` for wrong arguments, and ``OSError`` for system errors.
     """
 
 
 @contextmanager
 def one_line_errors(program: str, *, interrupted: str = "interrupted") -> Iterator[None]:
-    """End the program with one line on stderr and status 1 after a bad input, a refused file or Ctrl-C.
+    """Exit with status 1 and one line on stderr after a HeartBeatsError, an OSError or Ctrl-C.
 
-    Other exceptions are faults of the program and keep their traceback.
+    Other exceptions are bugs and keep their traceback.
 
     Args:
         program: the first word of the line.

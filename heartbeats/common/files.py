@@ -1,4 +1,4 @@
-"""Read small files safely and write whole files or none."""
+"""Read small files safely, and write files atomically."""
 
 import csv
 import errno
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import filelock
 
-LARGEST_TEXT = 16 * 2**20  # bytes; a Challenge header has one or two thousand
-# Paths of streams that are open already. They are written to and not replaced.
+LARGEST_TEXT = 16 * 2**20  # bytes; a Challenge header has 1000 to 2000
+# Paths of open streams. They are written to, not replaced.
 _STREAM = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 
 
@@ -57,9 +57,9 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file under a temporary name beside ``path``, then rename it to ``path``.
+    """Replace a file atomically: ``write`` makes a temporary file, which is then renamed to ``path``.
 
-    A process that is killed or fails leaves the old file or none, never half of one. A link is replaced, not followed.
+    If the process fails or is killed, the old file stays as it was. A link is replaced, not followed.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full. The temporary file is removed.
@@ -97,7 +97,7 @@ def remove_half_written(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with plain newlines, whole or not at all (see :func:`replace_file`)."""
+    """Write ``text`` as UTF-8 without newline translation, atomically (see :func:`replace_file`)."""
     content = text.encode("utf-8", "surrogateescape")  # keeps file names that are not UTF-8
     replace_file(path, lambda temporary: temporary.write_bytes(content))
 

@@ -12,10 +12,10 @@ from typing import Any, get_args, get_type_hints
 
 from heartbeats.common.errors import HeartBeatsError
 
-SOURCES = ("cpsc", "cpsc_extra", "incart", "ptb", "ptb_xl", "georgia", "chapman_ningbo", "other")  # of ecg.header
+SOURCES = ("cpsc", "cpsc_extra", "incart", "ptb", "ptb_xl", "georgia", "chapman_ningbo", "other")  # see ecg.header
 LOSSES = ("sign", "bce", "focal")  # the functions of networks.losses
 PVC_DECIDERS = ("networks", "unet", "unet-all-leads")
-LARGEST = 10**300  # of integers that are read as floats
+LARGEST = 10**300  # larger integers are not read as floats
 
 
 class SettingsError(HeartBeatsError, ValueError):
@@ -24,11 +24,11 @@ class SettingsError(HeartBeatsError, ValueError):
 
 @dataclass(frozen=True)
 class CohortSettings:
-    """Which recordings train and which validate (paper, section 2.1)."""
+    """The selection of recordings and their split (paper, section 2.1)."""
 
     excluded_sources: tuple[str, ...] = ("incart",)
     validation_fraction: float = 0.2
-    # Draws which recordings validate.
+    # Seed of the split into training and validation.
     seed: int = 0
     # The folder of prepared signals: relative to the model folder, or an absolute path that several models share.
     store: str = "prepared"
@@ -57,7 +57,7 @@ class NetworkSettings:
     dropout: float = 0.2
     reduction: int = 16
     squeeze_excitation: bool = True
-    # 8, or 12 with the limb leads that follow from I and II.
+    # 8, or 12 with the limb leads that are computed from I and II.
     leads: int = 8
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class TrainingSettings:
     # The first epoch, counted from 1, that uses the reduced rate.
     reduced_from_epoch: int = 13
     loss: str = "sign"
-    # Draws the initial weights, the order of the recordings and dropout.
+    # Seed of the initial weights, the order of the recordings and dropout.
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class RelabellingSettings:
-    """Missing labels of CPSC recordings, added by a network that is trained first (paper, section 2.1)."""
+    """How a first network adds missing labels to CPSC recordings (paper, section 2.1)."""
 
     enabled: bool = True
     seconds: float = 30.0
@@ -112,12 +112,11 @@ class RelabellingSettings:
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """What happens to the ensemble's probabilities (paper, section 2.3)."""
+    """How the ensemble's probabilities become labels (paper, section 2.3)."""
 
     bradycardia_rule: bool = True
     sinus_rhythm_fallback: bool = True
-    # What decides on premature ventricular beats: the networks, or the U-Net on lead II (paper, Discussion) or on all
-    # leads.
+    # What decides the PVC label: the networks, or the U-Net (paper, Discussion) on lead II or on all leads.
     pvc: str = "networks"
 
     def __post_init__(self) -> None:
@@ -141,7 +140,7 @@ class Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """Read a TOML file of settings. A setting that it does not name has the paper's value.
+    """Read settings from a TOML file. A missing setting has the paper's value.
 
     Raises:
         SettingsError: the file cannot be read, is not TOML, or holds a wrong setting.
@@ -157,7 +156,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def settings_from_dict(tables: Any) -> Settings:
-    """Build settings from plain tables. Names, types and ranges are checked.
+    """Build settings from plain tables, and check names, types and ranges.
 
     Raises:
         SettingsError: a setting is wrong; the message names it as ``table.key``.
@@ -179,7 +178,7 @@ def settings_from_dict(tables: Any) -> Settings:
 
 
 def _converted(value: Any, kind: Any, key: str) -> Any:
-    """Return ``value`` as ``kind``: bool, int, float, str or a tuple of one of them. Only int becomes float."""
+    """Return ``value`` as ``kind``: bool, int, float, str or a tuple of one of them. An int may stand for a float."""
     if inner := get_args(kind):
         if not isinstance(value, (list, tuple)):
             raise SettingsError(f"{key} must be a list of {inner[0].__name__}, not {value!r}")

@@ -1,1 +1,1 @@
-"""ECG recordings: header and signal files in, signals in mV out. Knows nothing of networks."""
+"""Read and write ECG recordings: headers, signal files, signals in mV."""

@@ -1,4 +1,4 @@
-"""Convert ADC units to mV: bridge missing samples, and correct gains that are known or seen to be wrong."""
+"""Convert ADC units to mV, bridge missing samples and correct wrong gains."""
 
 import math
 
@@ -9,16 +9,16 @@ from heartbeats.ecg.header import Header, source_of
 
 Floats = npt.NDArray[np.float64]
 
-# Gains stated by early headers, in ADC units per mV, of signals that are 1000 per mV: the corrected releases hold the
-# same samples. 2020's entries that divided by them scored 0.18-0.24 on the hidden Georgia set, the others 0.56-0.65.
+# Wrong gains of early headers, in ADC units per mV. Corrected releases state 1000 for the same samples.
+# Entries of 2020 that used these gains scored 0.18-0.24 on the hidden Georgia set, the others 0.56-0.65.
 MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
-USUAL_GAIN = 1000.0  # of every corrected Challenge header; WFDB's own default is 200
-# A stated gain is used if its magnitude, in ADC units per mV, lies in this range. A negative gain inverts the lead.
+USUAL_GAIN = 1000.0  # in all corrected Challenge headers; WFDB's default is 200
+# The magnitude of a usable gain, in ADC units per mV. A negative gain inverts the lead.
 USABLE_GAIN = (1e-3, 1e12)
-# Standard deviation of the median lead; in real recordings 0.04 (LUDB 133) to 1.7 mV (drifting electrodes, Ningbo).
+# Range of the median lead's standard deviation. Real recordings have 0.04 mV (LUDB 133) to 1.7 mV (Ningbo, drift).
 PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
 
-# A float64 holds every integer up to here; no ADC counts further.
+# float64 holds all integers up to here; no ADC has more.
 LARGEST_SAMPLE = 2.0**53
 # The ADC value that stands for "no sample", by WFDB signal format.
 NO_SAMPLE = {
@@ -32,14 +32,14 @@ NO_SAMPLE = {
 
 
 def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tuple[Floats, tuple[int, ...], list[str]]:
-    """Return a signal in mV, shape (leads, samples), the number of missing samples of each lead, and warnings.
+    """Return a signal in mV, shape (leads, samples), the missing samples per lead, and warnings.
 
-    Missing samples are bridged by straight lines. A lead without any sample is 0 mV.
+    Missing samples are interpolated linearly. A lead with no samples is 0 mV.
 
     Args:
-        header: with a line for each lead.
+        header: has one signal line per lead.
         adc: ADC units, shape (leads, samples), not empty.
-        name: of the recording; it says which database the header is from.
+        name: the record name, which tells the database.
     """
     warnings: list[str] = []
     signal, missing = _bridge_gaps(header, adc, warnings)
@@ -51,8 +51,7 @@ def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tu
 def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> tuple[Floats, tuple[int, ...]]:
     """Return ADC units without gaps and the number of missing samples of each lead.
 
-    Missing are NaN, infinite and huge samples, and WFDB's value for "no sample". A lead without any sample becomes its
-    baseline.
+    A sample is missing if it is NaN, infinite, huge or WFDB's "no sample". A lead with no samples becomes its baseline.
     """
     values = adc.astype(np.float64)
     none = np.array([NO_SAMPLE.get(line.format, math.nan) for line in header.signals])
@@ -68,13 +67,13 @@ def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[st
 
 
 def _stated_gains(header: Header, name: str, warnings: list[str]) -> Floats:
-    """Return the stated gain of each lead, or 1000 ADC units per mV where it is unusable or a known error."""
+    """Return the stated gain of each lead, or 1000 ADC units per mV if it is unusable or known to be wrong."""
     gains = np.array([line.gain for line in header.signals])
     usable = (np.abs(gains) > USABLE_GAIN[0]) & (np.abs(gains) < USABLE_GAIN[1])
     if not usable.all():
         warnings.append(f"no usable gain stated for some leads: {USUAL_GAIN:g} ADC units per mV assumed")
     known_error = MISSTATED_GAINS.get(source_of(name), math.nan)
-    # Only beside a .mat file, as in the Challenge: elsewhere 200 is WFDB's default gain.
+    # Only with .mat files, as in the Challenge. In other files 200 is WFDB's default gain.
     misstated = (gains == known_error) & [line.file.endswith(".mat") for line in header.signals]
     if misstated.any():
         warnings.append(
@@ -84,11 +83,11 @@ def _stated_gains(header: Header, name: str, warnings: list[str]) -> Floats:
 
 
 def _judge_gains(gains: Floats, values: Floats, warnings: list[str]) -> Floats:
-    """Return the gains, or 1000 ADC units per mV for all leads if only that gives the amplitudes of an ECG.
+    """Return the gains, or 1000 ADC units per mV for all leads if only that gives plausible amplitudes.
 
-    Amplitudes are never scaled otherwise: low QRS voltages are a diagnosis.
+    Amplitudes are not scaled in any other way, because low QRS voltage is a diagnosis.
     """
-    # From the first sample: the mean of equal samples is not always equal to them, and a flat lead must deviate by 0.
+    # Minus the first sample: otherwise rounding gives a flat lead a deviation above 0.
     deviations = np.std(values - values[:, :1], axis=1)
     beating = deviations > 0
     if not beating.any():
@@ -98,7 +97,7 @@ def _judge_gains(gains: Floats, values: Floats, warnings: list[str]) -> Floats:
         return gains
     stated = np.median(gains)
     if low <= np.median(deviations[beating]) / USUAL_GAIN <= high:
-        warnings.append(f"the stated gain of {stated:g} per mV gives no ECG's amplitudes: {USUAL_GAIN:g} used")
+        warnings.append(f"the stated gain of {stated:g} per mV does not give ECG amplitudes: {USUAL_GAIN:g} used")
         return np.full_like(gains, USUAL_GAIN)
     warnings.append(f"amplitudes are not those of an ECG at the stated gain of {stated:g} per mV")
     return gains

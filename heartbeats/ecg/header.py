@@ -1,11 +1,11 @@
-"""WFDB header text as a :class:`Header`: both dialects of the Challenge, and plain WFDB.
+"""Parse headers: both dialects of the Challenge, and plain WFDB.
 
-The Challenge published its headers twice. In 2020: ``A0001.mat 16+24 1000/mV 16 0 28 -1716 0 I`` and ``#Dx: 59118001``
-with a date on the first line. In 2021's later release: ``16x1+24 1000.0(0)/mV``, ``# Dx: 59118001`` and no date. Some
-write ``/mv``, some give ``NAME.mat`` as record name. All of these give the same :class:`Header`. The grammar is that of
-the WFDB header page (https://physionet.org/physiotools/wag/header-5.htm).
+The dialect of 2020 has ``A0001.mat 16+24 1000/mV 16 0 28 -1716 0 I``, ``#Dx: 59118001`` and a date on the first line.
+The dialect of 2021 has ``16x1+24 1000.0(0)/mV``, ``# Dx: 59118001`` and no date. Some headers write ``/mv``, or
+``NAME.mat`` as the record name. All of them give the same :class:`Header`. For the grammar, see the WFDB header page:
+https://physionet.org/physiotools/wag/header-5.htm
 
-Parsing never fails: a value that is absent or unreadable is ``None``, NaN or empty.
+Parsing never fails: a missing or unreadable value is ``None``, NaN or empty.
 """
 
 import math
@@ -20,7 +20,7 @@ from heartbeats.common.files import read_bytes
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 _CANONICAL_LEAD = {lead.lower(): lead for lead in STANDARD_LEADS}
 
-# The Challenge's databases by the letters before a record's number (paper, section 2.1; JS came in 2021).
+# The Challenge's databases by the letters of the record name (paper, section 2.1; JS was added in 2021).
 SOURCES = {
     "A": "cpsc", "Q": "cpsc_extra", "I": "incart", "S": "ptb", "HR": "ptb_xl", "E": "georgia", "JS": "chapman_ningbo",
 }  # fmt: skip
@@ -34,7 +34,7 @@ OLDEST = 130.0  # years; a higher age is unknown
 
 @dataclass(frozen=True)
 class SignalLine:
-    """One lead's line. ``gain`` is in ADC units per mV (NaN if not stated as a number), ``baseline`` in ADC units."""
+    """One lead's line: ``gain`` in ADC units per mV (NaN if unreadable), ``baseline`` in ADC units."""
 
     file: str
     format: str
@@ -45,11 +45,11 @@ class SignalLine:
 
 @dataclass(frozen=True)
 class Header:
-    """A recording's header; ``None`` stands for what is absent or unreadable.
+    """A recording's header. Missing or unreadable values are ``None``.
 
-    ``segments`` is the number of records that a WFDB record consists of, if it has no signals of its own.
-    ``sampling_rate`` is in Hz, ``age`` in years, NaN where unknown (headers write NaN, -1 and 300). ``sex`` is
-    ``"Male"`` or ``"Female"``. ``diagnoses`` are the Dx entries as written, without repeats and empty ones.
+    ``segments`` is the number of segments of a multi-segment WFDB record. ``sampling_rate`` is in Hz. ``age`` is in
+    years, NaN if unknown (headers write NaN, -1 or 300). ``sex`` is ``"Male"`` or ``"Female"``. ``diagnoses`` are the
+    Dx entries as written, without repeats and empty ones.
     """
 
     name: str
@@ -73,7 +73,7 @@ def find_headers(directory: Path | str) -> list[Path]:
 
     Raises:
         NotADirectoryError: ``directory`` is not a folder.
-        OSError: a folder cannot be listed. Without this error its recordings would be missing unnoticed.
+        OSError: a folder cannot be listed. Otherwise its recordings would be lost silently.
     """
     if not Path(directory).is_dir():
         raise NotADirectoryError(f"{directory}: no such folder of recordings")
@@ -84,7 +84,7 @@ def find_headers(directory: Path | str) -> list[Path]:
         raise error
 
     for folder, folders, names in os.walk(directory, onerror=refuse, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link to a parent folder would never end
+        if (real := os.path.realpath(folder)) in seen:  # a link to a parent folder is an endless loop
             folders.clear()
             continue
         seen.add(real)
@@ -94,7 +94,7 @@ def find_headers(directory: Path | str) -> list[Path]:
 
 
 def read_header_text(path: Path) -> str:
-    """Read a header file as UTF-8 or, if that fails, as Latin-1.
+    """Read a header file as UTF-8; if that fails, as Latin-1.
 
     Raises:
         OSError: the file cannot be read, is not a regular file, or is too large for a header.
@@ -107,8 +107,8 @@ def read_header_text(path: Path) -> str:
 
 
 def parse_header(text: str) -> Header:
-    """Parse a header of either dialect. It never fails (see the module's docstring)."""
-    # Not str.splitlines: a Latin-1 header may hold bytes that Unicode takes for line ends.
+    """Parse the text of a header. It never fails (see the module's docstring)."""
+    # Not str.splitlines: it also splits at other characters, which Latin-1 headers may have.
     stripped = [line.strip() for line in text.replace("\r", "\n").split("\n")]
     lines = [line for line in stripped if line and not line.startswith("#")]
     record = (lines[0] if lines else "").split() + 4 * [""]
@@ -136,24 +136,24 @@ def parse_diagnoses(text: str) -> tuple[str, ...]:
 
 
 def canonical_lead(name: str) -> str:
-    """Return a standard lead's name in its usual spelling, for example aVR for ``AVR``, and other names as they are."""
+    """Return the usual spelling of a standard lead, for example aVR for ``AVR``. Other names do not change."""
     return _CANONICAL_LEAD.get(name.lower(), name)
 
 
 def source_of(name: str) -> str:
-    """Return the Challenge database of a record name, for example ``"georgia"`` for E00001, or ``"other"``."""
+    """Return the database of a record name, for example ``"georgia"`` for E00001, or ``"other"``."""
     match = re.fullmatch(r"([A-Z]+)\d+", name)
     return SOURCES.get(match[1], "other") if match else "other"
 
 
 def _comments(text: str) -> dict[str, str]:
-    """Return the values of ``#Key: value`` lines by lower-case key. If a key repeats, its first line counts."""
+    """Return the values of ``#Key: value`` lines by lower-case key. The first line of a key is used."""
     found = _COMMENT.findall(text.replace("\r", "\n"))
     return {key.lower(): value.strip() for key, value in reversed(found)}
 
 
 def _signal_line(line: str) -> SignalLine:
-    """Parse ``FILE FORMAT GAIN(BASELINE)/UNIT RESOLUTION ZERO FIRST CHECKSUM BLOCK LEAD``; only FILE must be there."""
+    """Parse ``FILE FORMAT GAIN(BASELINE)/UNIT RESOLUTION ZERO FIRST CHECKSUM BLOCK LEAD``; only FILE is required."""
     fields = line.split()
     file, stated_format, stated_gain, _, zero = (fields + 4 * [""])[:5]
     match = _GAIN.fullmatch(stated_gain)
@@ -178,7 +178,7 @@ def _integer(text: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    """Return a finite number, or ``None``: NaN and infinity say no more than an absent number."""
+    """Return a finite number, or ``None`` for all other text."""
     try:
         number = float(text)
     except ValueError:

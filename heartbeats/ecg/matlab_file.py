@@ -1,8 +1,8 @@
 """Read a numeric variable from a MATLAB file that may be damaged or hostile.
 
-The Challenge's files are version 4, others may be version 5. ``scipy.io.loadmat`` reads both, but on version 5 one
-flipped byte can end the process, and a compressed variable can fill the memory. The formats are those of "MAT-File
-Format" (MathWorks): chapter 1, and its appendix on MATLAB 4.
+The Challenge's files have version 4; others may have version 5. ``scipy.io.loadmat`` is not safe for version 5: one
+wrong byte can crash the process, and a compressed variable can fill the memory. For the formats, see "MAT-File Format"
+(MathWorks): chapter 1, and the appendix on MATLAB 4.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from heartbeats.common.errors import HeartBeatsError
 
-# The limit of a file and of a variable: 30 min of 15 leads at 2000 Hz in double precision are 432 MB.
+# Limit of a file and of a variable: 30 min of 15 leads at 2000 Hz in float64 are 432 MB.
 LARGEST = 512 * 2**20  # bytes
 
 _NUMBERS_4 = ("f8", "f4", "i4", "i2", "u2", "u1")
@@ -32,7 +32,7 @@ class MatlabFileError(HeartBeatsError):
 
 
 def read_matlab_variable(path: Path, name: str) -> npt.NDArray[np.generic]:
-    """Return the array of a numeric variable in its stored number type.
+    """Return a numeric variable with its stored shape and number type.
 
     Raises:
         MatlabFileError: the file is damaged, of another version, larger than :data:`LARGEST`, or lacks the variable.
@@ -86,7 +86,7 @@ def _read_5(content: bytes, name: str) -> npt.NDArray[np.generic]:
 
 
 def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the type and content of each data element. A small element has both in eight bytes."""
+    """Yield the type and content of each data element. A small element has only eight bytes."""
     position = 0
     while position + 8 <= len(content):
         kind, size = struct.unpack_from(f"{order}II", content, position)
@@ -124,5 +124,5 @@ def _array(variable: bytes, order: str) -> npt.NDArray[np.generic]:
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
     number = np.dtype(order + _NUMBERS[kind])
     if min(shape, default=-1) < 0 or math.prod(shape) * number.itemsize != len(numbers):
-        raise MatlabFileError(f"damaged: {len(numbers)} bytes are no array of shape {shape}")
+        raise MatlabFileError(f"damaged: {len(numbers)} bytes do not fit an array of shape {shape}")
     return np.frombuffer(numbers, number).reshape(shape, order="F")

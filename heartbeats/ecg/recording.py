@@ -1,6 +1,6 @@
-"""Read one recording: its signal in mV, and what is wrong with it.
+"""Read one recording: its signal in mV, and warnings.
 
-Samples come from a .mat file (MATLAB, variable ``val``) or from plain WFDB files such as .dat, which ``wfdb`` reads.
+Samples come from a .mat file (MATLAB, variable ``val``), or ``wfdb`` reads them from plain WFDB files such as .dat.
 A recording that cannot be used raises :class:`RecordingError`.
 """
 # ruff: noqa: PTH110, PTH113 - Path.is_file raises if a name is too long or a folder may not be entered
@@ -46,9 +46,9 @@ class Recording:
         age: years, NaN where unknown.
         sex: ``"Male"``, ``"Female"`` or ``None``.
         diagnoses: the header's Dx entries as written.
-        missing: the number of samples of each lead that the file lacks and that are bridged in ``signal``.
+        missing: the number of missing samples per lead; ``signal`` is interpolated there.
         digest: SHA-256 of the samples as stored; it does not depend on the header.
-        warnings: what was assumed or mended, in words.
+        warnings: what was assumed or repaired, as text.
     """
 
     name: str
@@ -74,10 +74,10 @@ class Recording:
         if (samples := self.signal.shape[1]) < SHORTEST * self.sampling_rate:
             raise RecordingError(f"{samples} samples at {self.sampling_rate:g} Hz are shorter than {SHORTEST:g} s")
         if not np.isfinite(self.signal).all():
-            raise RecordingError("signal holds samples that are not finite: bridge them, as by numpy.interp")
+            raise RecordingError("signal has samples that are not finite: bridge them, for example with numpy.interp")
 
     def with_leads(self, leads: Sequence[str] | None) -> Self:
-        """Return the recording with only those of its leads that ``leads`` names, in any case; ``None`` keeps all."""
+        """Return the recording with only the named leads, in upper or lower case; ``None`` keeps all."""
         if leads is None:
             return self
         wanted = {canonical_lead(lead) for lead in leads}
@@ -87,14 +87,14 @@ class Recording:
 
 
 def read_recording(header_file: Path | str) -> Recording:
-    """Read a header ``NAME.hea`` and its signal: ``NAME.mat`` beside it, or else the files that the header names.
+    """Read ``NAME.hea`` and its signal: ``NAME.mat`` if it exists, else the files that the header names.
 
     Raises:
-        RecordingError: a file is missing or unreadable, or header and signal contradict each other.
+        RecordingError: a file is missing or unreadable, or does not match the header, or :class:`Recording` refuses it.
     """
     header_file = Path(header_file)
     if header_file.suffix != ".hea":
-        raise RecordingError(f"{header_file.name} is not named as a header: NAME.hea is")
+        raise RecordingError(f"{header_file.name} is not a header: its name must end in .hea")
     header = read_header(header_file)
     _sampling_rate(header)
     return recording_from_samples(header, read_samples(header_file, header), name=header_file.stem)
@@ -111,11 +111,11 @@ def read_header(header_file: Path) -> Header:
     except OSError as error:
         raise RecordingError(f"{header_file.name} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise RecordingError(f"{header_file.name!r} is no name of a file") from error
+        raise RecordingError(f"{header_file.name!r} is not a valid file name") from error
 
 
 def signal_files(header_file: Path) -> list[Path]:
-    """Return the files of a recording's signal: ``NAME.mat`` beside the header, or else the files that it names.
+    """Return a recording's signal files: ``NAME.mat`` if it exists, else the files that the header names.
 
     Raises:
         RecordingError: there is no ``NAME.mat``, and the header cannot be read.
@@ -125,9 +125,9 @@ def signal_files(header_file: Path) -> list[Path]:
 
 
 def read_samples(header_file: Path, header: Header | None = None, *, variable: str = "val") -> npt.NDArray[np.generic]:
-    """Read a recording's signal files (see :func:`signal_files`): ADC units, shape (leads, samples).
+    """Return the samples of a recording's signal files in ADC units, shape (leads, samples).
 
-    Beside a ``NAME.mat``, whose ``variable`` holds the samples, the header file need not exist.
+    The header file is not needed if there is a ``NAME.mat``, in which ``variable`` holds the samples.
 
     Raises:
         RecordingError: a file is missing, unreadable, or does not hold an array of numbers.
@@ -148,7 +148,7 @@ def _named_files(header_file: Path, header: Header) -> list[Path]:
 
 def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
     """Read the signal files that a header names with ``wfdb``."""
-    _sampling_rate(header)  # wfdb makes a list of as many leads as the header announces
+    _sampling_rate(header)  # checks the lead count: wfdb makes a list of that length
     files = _named_files(header_file, header)
     for path in files:
         if exists(path) and not isfile(path):
@@ -159,7 +159,7 @@ def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
         record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
     except FileNotFoundError as error:
         raise RecordingError(f"no signal file: neither {header_file.stem}.mat nor those the header names") from error
-    except Exception as error:  # a damaged file makes wfdb raise nearly anything
+    except Exception as error:  # wfdb raises many types of errors for a damaged file
         named = ", ".join(path.name for path in files)
         reason = str(error) or type(error).__name__
         raise RecordingError(f"{named} cannot be read (cut short, or not as the header says): {reason}") from error
@@ -167,7 +167,7 @@ def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
 
 
 def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str | None = None) -> Recording:
-    """Make a recording in mV of a header and its samples.
+    """Make a recording in mV from a header and its samples.
 
     Args:
         header: from :func:`heartbeats.ecg.header.parse_header`.
@@ -175,10 +175,10 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
         name: the recording's name; the header's by default.
 
     Raises:
-        RecordingError: header and samples contradict each other, or the recording is outside the limits.
+        RecordingError: header and samples do not match, or the recording is outside the limits.
     """
     sampling_rate = _sampling_rate(header)
-    adc = np.ascontiguousarray(_table(samples))  # NumPy sums in the order of memory, which differs between files
+    adc = np.ascontiguousarray(_table(samples))  # files differ in memory order, which changes NumPy's sums
     if len(adc) != len(header.signals):
         raise RecordingError(f"header has {len(header.signals)} leads, signal has {len(adc)}")
     if not adc.shape[1]:
@@ -194,7 +194,7 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
 def _sampling_rate(header: Header) -> float:
     """Return the sampling rate in Hz, or raise a RecordingError if the header does not describe the signal."""
     if header.segments is not None:
-        raise RecordingError(f"a record of {header.segments} segments: give it in one, or its segments one by one")
+        raise RecordingError(f"a record of {header.segments} segments: join them, or use each segment as a record")
     if not header.signals:
         raise RecordingError("header describes no leads")
     if header.sampling_rate is None:
@@ -205,7 +205,7 @@ def _sampling_rate(header: Header) -> float:
 
 
 def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:
-    """Return samples as an array of two dimensions and real numbers, or raise a RecordingError."""
+    """Return samples as a 2-dimensional array of real numbers, or raise a RecordingError."""
     try:
         table = np.asarray(samples)
     except ValueError as error:
@@ -216,7 +216,7 @@ def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:
 
 
 def _digest(adc: npt.NDArray[np.generic]) -> str:
-    """Return the SHA-256 of the samples as 16-bit integers where they fit: the file's number type does not count."""
+    """Return the SHA-256 of the samples, as int16 if they fit: the file's number type is ignored."""
     with np.errstate(invalid="ignore"):
         narrow = adc.astype("<i2", copy=False)
     kept = narrow if np.array_equal(narrow, adc) else adc.astype("<f8")

@@ -1,4 +1,4 @@
-"""Write recordings in the Challenge's format: NAME.mat (MATLAB 4, int16), and NAME.hea in either of its dialects."""
+"""Write recordings in the Challenge's format: NAME.mat (MATLAB 4, int16), and NAME.hea in one of two dialects."""
 
 import math
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ def make_empty_folder(folder: Path) -> None:
     """Make a folder to write recordings into.
 
     Raises:
-        FileExistsError: it is a file, or a folder that is not empty.
-        OSError: it cannot be made.
+        FileExistsError: the path is a file or a folder that is not empty.
+        OSError: the folder cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -40,10 +40,10 @@ def write_record(
     Args:
         folder: an existing folder.
         recording: its name, signal, leads, age, sex and diagnoses are written.
-        later_dialect: write the dialect of 2021's later release, not that of 2020.
+        later_dialect: write the dialect of 2021 instead of 2020.
         unit: how the header spells mV.
         date: the end of the header's first line.
-        notes: further comments.
+        notes: more comment lines, by key.
 
     Raises:
         RecordingError: a sample does not fit 16 bits.
@@ -55,7 +55,7 @@ def write_record(
     samples = units.astype(np.int16)
     first = f"{recording.name} {len(samples)} {recording.sampling_rate:g} {samples.shape[1]} {date}".rstrip()
     layout = f"16x1+24 {GAIN:.1f}(0)/{unit}" if later_dialect else f"16+24 {GAIN}/{unit}"
-    checksums = samples.sum(axis=1, dtype=np.int16)  # WFDB's: in 16 bits
+    checksums = samples.sum(axis=1, dtype=np.int16)  # WFDB sums in 16 bits
     leads = [
         f"{recording.name}.mat {layout} 16 0 {row[0]} {checksum} 0 {lead}"
         for row, checksum, lead in zip(samples, checksums, recording.leads, strict=True)
@@ -65,7 +65,7 @@ def write_record(
     comments = patient | {"Rx": "Unknown", "Hx": "Unknown", "Sx": "Unknown"} | dict(notes or {})
     mark = "# " if later_dialect else "#"
     lines = [first, *leads, *(f"{mark}{key}: {value}" for key, value in comments.items())]
-    # The header last: a killed run leaves no header without its signal.
+    # Write the header last: a killed run leaves no header without a signal.
     replace_file(
         folder / f"{recording.name}.mat",
         lambda part: scipy.io.savemat(part, {"val": samples}, appendmat=False, format="4"),

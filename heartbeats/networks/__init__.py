@@ -1,1 +1,1 @@
-"""The SE-ResNet, its losses, and its answers. Only ``forward`` computes."""
+"""The SE-ResNet, its losses and its inference. All use one ``forward``."""

@@ -1,12 +1,12 @@
-"""The answers of a trained network. Only its ``forward`` computes; three things make it faster.
+"""Compute probabilities with a trained network. Its own ``forward`` computes; three things make it faster.
 
 - Batch normalisation is folded into the convolution before it.
-- Signals of like length form a batch.
-- Most of the zeros that follow a short signal are cut. Far enough from the signal and from the end of the input, each
-  layer has the same value at all places, and :class:`~heartbeats.networks.se_resnet.MeanOverTime` counts the cut ones.
+- Signals of similar length form a batch.
+- Most zeros after a short signal are cut. Far from the signal and from the end of the input, each layer's output is
+  constant in time. :class:`~heartbeats.networks.se_resnet.MeanOverTime` adds the cut values to its mean.
 
-One batch is answered both ways when a network is loaded. If the probabilities differ by more than 1e-5, for example
-because a new layer looks at the whole signal, the plain network answers.
+When a network is loaded, the plain and the fast form compute one batch. If probabilities differ by more than 1e-5, for
+example because a new layer reads the whole signal, the plain form is used.
 """
 
 import copy
@@ -29,15 +29,15 @@ from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 16
-TOLERANCE = 1e-5  # of a probability
+TOLERANCE = 1e-5  # difference of probabilities
 
 
 class InferenceNetwork:
-    """A copy of a trained network that answers; later training does not change it.
+    """A copy of a trained network for inference; later training does not change it.
 
     Attributes:
-        samples: the network's input length.
-        exact: whether the fast form gives the same probabilities as the plain one, and answers.
+        samples: the network's input length at 500 Hz.
+        exact: whether the fast form equals the plain one and is used.
     """
 
     def __init__(self, network: nn.Module, *, seconds: float) -> None:
@@ -49,10 +49,10 @@ class InferenceNetwork:
         difference = (self._answer(noise, fast=True) - self._answer(noise, fast=False)).abs().max()
         self.exact = bool(difference <= TOLERANCE)
         if not self.exact:
-            log.info("a changed layer rules out the fast form of the network: the plain form answers")
+            log.info("the fast form of the network is not exact: the plain form is used")
 
     def probabilities(self, signals: Sequence[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
-        """Return probabilities, shape (signals, 27), of prepared signals, each int16, shape (8, any)."""
+        """Return probabilities, shape (signals, 27), of prepared signals, each int16 in microvolts, shape (8, any)."""
         lengths = np.array([min(self.samples, signal.shape[1]) for signal in signals])
         order = np.argsort(lengths, kind="stable")
         probabilities = np.empty((len(signals), len(CLASSES)))
@@ -64,7 +64,7 @@ class InferenceNetwork:
 
     @torch.inference_mode()
     def _answer(self, x: Tensor, *, fast: bool) -> Tensor:
-        """From signals in mV, shape (batch, 8, samples), to probabilities, float64, shape (batch, 27)."""
+        """Map signals in mV, shape (batch, 8, samples), to probabilities, float64, shape (batch, 27)."""
         network = self.fast if fast else self.plain
         end, margin = x.shape[-1], self.reach // 2 + self.stride
         removed = max(0, self.samples - end - 2 * margin) // self.stride * self.stride if fast else 0
@@ -72,13 +72,13 @@ class InferenceNetwork:
             if isinstance(module, MeanOverTime):
                 module.cut = (self.samples - removed, removed, end + margin) if removed else None
         x = functional.pad(x, (0, self.samples - removed - end)).to(next(network.parameters()).device)
-        # Full precision on GPUs, and sums in the same order each time.
+        # Full precision and deterministic sums on GPUs.
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             return torch.sigmoid(network(x).double())
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Return a copy in which each batch normalisation that follows a convolution is part of that convolution."""
+    """Return a copy in which each convolution includes the batch normalisation that follows it."""
     folded = copy.deepcopy(network)
     for module in list(folded.modules()):
         for (name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
@@ -89,9 +89,9 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
 
 
 def receptive_field(network: nn.Module) -> tuple[int, int]:
-    """Return how many input samples one output sample depends on, and how many lie between two output samples.
+    """Return a network's receptive field and its stride, both in input samples.
 
-    Layers with a kernel of 1 do not count: they stand on the skip connections.
+    Layers with a kernel of 1 are ignored: they are on the skip connections.
     """
     reach, stride = 1, 1
     for layer in network.modules():

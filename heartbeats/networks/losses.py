@@ -1,4 +1,4 @@
-"""The paper's multi-label sign loss (section 2.3), and the two losses that it is compared with.
+"""The paper's multi-label sign loss (section 2.3), and two losses to compare it with.
 
 Each loss is a coefficient times the binary cross-entropy. With y in {0, 1}:
 
@@ -6,7 +6,7 @@ Each loss is a coefficient times the binary cross-entropy. With y in {0, 1}:
 - focal loss with gamma = 2 (Lin et al. 2017): (y - p)² everywhere;
 - binary cross-entropy: 1 everywhere.
 
-So the sign loss is focal loss for labels that are already right and plain cross-entropy for wrong ones.
+So the sign loss is the focal loss for right predictions and plain cross-entropy for wrong ones.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def sign_loss(logits: Tensor, y: Tensor) -> Tensor:
     """Return the mean of sign(p) × BCE(p, y) over recordings and classes, a scalar.
 
-    sign(p) = y - 2yp + p² where |y - p| < 0.5, and 1 elsewhere. Many easy negatives therefore weigh little. The
-    gradient is that of the whole product, coefficient included, as the formula stands.
+    sign(p) = y - 2yp + p² where |y - p| < 0.5, and 1 elsewhere. So many easy negatives weigh little. The
+    gradient includes that of the coefficient.
 
     Args:
         logits: shape (batch, classes); p is their sigmoid.
@@ -44,5 +44,5 @@ def focal_loss(logits: Tensor, y: Tensor) -> Tensor:
     return ((y - p) ** 2 * functional.binary_cross_entropy_with_logits(logits, y, reduction="none")).mean()
 
 
-# By the value of the setting training.loss.
+# The keys are the values of the setting training.loss.
 LOSSES: dict[str, Loss] = {"sign": sign_loss, "bce": binary_cross_entropy, "focal": focal_loss}

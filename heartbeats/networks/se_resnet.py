@@ -10,17 +10,17 @@ from heartbeats.preparation.leads import LEADS, LIMB_LEADS
 
 
 class MeanOverTime(nn.Module):
-    """The mean over time of a signal whose appended zeros may be cut (see :mod:`heartbeats.networks.inference`).
+    """The mean over time, also if appended zeros are cut (see :mod:`heartbeats.networks.inference`).
 
     Attributes:
-        cut: ``None``, or three numbers of input samples: the length left, how many were cut, and a place among the
-            zeros that were kept. All cut places have the value of that place.
+        cut: ``None``, or three numbers in input samples: the length left, the length cut, and a position in the zeros
+            that are left. All cut positions have the value at that position.
     """
 
     cut: tuple[int, int, int] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """From shape (batch, channels, samples) to (batch, channels)."""
+        """Map shape (batch, channels, samples) to (batch, channels)."""
         if self.cut is None:
             return x.mean(dim=-1)
         length, removed, place = self.cut
@@ -39,7 +39,7 @@ class SqueezeExcitation(nn.Module):
         self.excite = nn.Linear(channels // reduction, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From shape (batch, channels, samples) to the same shape."""
+        """Map shape (batch, channels, samples) to the same shape."""
         weights = torch.sigmoid(self.excite(torch.relu(self.squeeze(self.mean(x)))))
         return x * weights.unsqueeze(-1)
 
@@ -66,21 +66,21 @@ class SEBlock(nn.Module):
             self.skip = nn.Sequential(conv, nn.BatchNorm1d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """From shape (batch, inputs, samples) to (batch, channels, ceil(samples / stride))."""
+        """Map shape (batch, inputs, samples) to (batch, channels, ceil(samples / stride))."""
         y = self.dropout(torch.relu(self.bn1(self.conv1(x))))
         y = self.se(self.bn2(self.conv2(y)))
         return torch.relu(y + self.skip(x))
 
 
 class SEResNet(nn.Module):
-    """From eight leads in mV at 500 Hz to the logits of the 27 scored classes."""
+    """The network: eight leads in mV at 500 Hz to the logits of the 27 scored classes."""
 
     combinations: Tensor | None
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         width = settings.width
-        # The setting leads = 12 adds the other four limb leads here: they are sums of I and II.
+        # With leads = 12, the other four limb leads are computed here from I and II.
         matrix = twelve_leads() if settings.leads == len(STANDARD_LEADS) else None
         self.register_buffer("combinations", matrix, persistent=False)
         self.stem = nn.Sequential(
@@ -103,7 +103,7 @@ class SEResNet(nn.Module):
         self.head = nn.Linear(inputs, len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
-        """From signals in mV, shape (batch, 8, samples), to logits, shape (batch, 27)."""
+        """Map signals in mV, shape (batch, 8, samples), to logits, shape (batch, 27)."""
         x = self.stem(x if self.combinations is None else self.combinations @ x)
         for stage in self.stages:
             x = stage(x)

@@ -1,1 +1,1 @@
-"""From a recording to what a network reads, the R peaks with the bradycardia rule, and the cache of both."""
+"""Prepare recordings for the networks: signals, R peaks with the bradycardia rule, cache."""

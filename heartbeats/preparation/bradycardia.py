@@ -17,19 +17,19 @@ PADDING = 2.0  # s
 
 
 def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
-    """Return the sample numbers of the R peaks, shape (peaks,), of one lead, shape (samples,).
+    """Return the sample indices of the R peaks in one lead: shape (peaks,) from shape (samples,).
 
     ``sleepecg.detect_heartbeats`` finds them. It deviates from Pan and Tompkins 1985 (the paper's [9]):
 
     - a second-order 5-30 Hz Butterworth filter, forwards and backwards, replaces the integer filters for 200 Hz;
-    - the integration window is centred on the peak, so that there is no delay;
+    - the integration window is centred on the peak, so there is no delay;
     - the thresholds start from the maxima and means of the first 2 s;
-    - it also searches back if there is no beat in the first second, or none within 1.5 s of the first;
+    - it also searches back if the first second has no beat, or the first beat has no other within 1.5 s;
     - a search back that finds nothing is repeated with lower thresholds, up to 16 times.
 
     A lead below 100 Hz is resampled to 500 Hz. A flat start is skipped; a flat lead has no R peaks. The end is padded
-    with the mirror image and then a flat line: sleepecg reads 2 s of any lead, and it writes outside its memory if
-    peaks follow one another at 300 per minute up to the end.
+    with 2 s of mirror image and 2 s of flat line. Without padding, sleepecg reads 2 s even of shorter leads. It also
+    writes outside its memory if 300 peaks per minute continue to the end.
 
     Raises:
         ValueError: ``lead`` is not one lead, or has samples that are not finite.
@@ -49,14 +49,14 @@ def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
 
 
 def rr_intervals(lead: Floats, *, sampling_rate: float) -> Floats:
-    """Return the R-R intervals in s, shape (peaks - 1,), of one lead, shape (samples,), at its original length."""
+    """Return the R-R intervals of one lead in s, shape (peaks - 1,), at its original length (section 2.3)."""
     return np.diff(r_peaks(lead, sampling_rate=sampling_rate)) / sampling_rate
 
 
 def bradycardia_rule(intervals: npt.ArrayLike) -> bool:
     """Return whether at least half of the R-R intervals, in s, lie within 1 s to 1.6 s (Algorithm 1).
 
-    Without an interval the paper's quotient is undefined. The rule is then false: nothing speaks for bradycardia.
+    Without intervals, the paper's quotient is undefined; the rule is then false.
     """
     rr = np.asarray(intervals, dtype=np.float64)
     if rr.size == 0:
@@ -66,11 +66,11 @@ def bradycardia_rule(intervals: npt.ArrayLike) -> bool:
 
 
 def final_bradycardia(ensemble: npt.NDArray[np.bool_], rule: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the ensemble's answer where the rule is true, and false elsewhere (Algorithm 2); arrays of one shape."""
+    """Return the ensemble's label where the rule is true, else false (Algorithm 2). All arrays have one shape."""
     return ensemble & rule
 
 
 def recording_has_bradycardia(recording: Recording) -> bool:
-    """Apply the rule to lead I of the whole recording. A missing lead I is computed, or flat."""
+    """Apply the rule to lead I of the whole recording. A missing lead I is computed, or 0 mV."""
     lead_i, _ = select_lead(recording.signal, recording.leads, "I")
     return bradycardia_rule(rr_intervals(lead_i, sampling_rate=recording.sampling_rate))

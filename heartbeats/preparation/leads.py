@@ -1,4 +1,4 @@
-"""The eight leads that the networks read, from whatever leads a recording has (paper, section 2.1)."""
+"""Select or compute the eight leads that the networks read (paper, section 2.1)."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
     """Return the eight leads of a signal, shape (8, samples), and warnings.
 
     A missing I or II is computed from other limb leads if at least two of them are present. Other missing leads are
-    zero, with a warning. If a lead occurs twice, the first one counts.
+    zero, with a warning. If a lead occurs twice, the first one is used.
 
     Args:
         signal: mV, shape (leads, samples).
@@ -51,9 +51,9 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
 
 
 def select_lead(signal: Floats, leads: Sequence[str], wanted: str) -> tuple[Floats, tuple[str, ...]]:
-    """Return one lead of a signal, shape (samples,), and the names of the leads that it comes from.
+    """Return one lead in mV, shape (samples,), and the names of its source leads.
 
-    The names are the lead itself, the limb leads that it is computed from, or none: then the lead is zero.
+    The source is the lead itself, or limb leads from which it is computed. Without a source, the lead is 0 mV.
 
     Args:
         signal: mV, shape (leads, samples).

@@ -4,10 +4,10 @@
 all cores. :func:`prepare_files` uses both, with a cache that later trainings read.
 
 The cache is a folder with one file per recording, ``KEY.safetensors``. The file holds the prepared signal and, as its
-metadata, the other fields of a :class:`PreparedRecording`. KEY is a digest of all that the content depends on: the code
-of ``heartbeats/ecg`` and ``heartbeats/preparation``, the settings, the header's text, and the signal files' sizes and
-times. If one of them changes, the recording has a new key and is prepared again. Files are written whole or not at all,
-so that several processes and models can share a cache. Old files are never deleted; it is safe to delete the folder.
+metadata, the other fields of a :class:`PreparedRecording`. KEY is a digest of all inputs: the code of
+``heartbeats/ecg`` and ``heartbeats/preparation``, the settings, the header's text, and the signal files' sizes and
+times. If one of them changes, the recording gets a new key and is prepared again. Files are written atomically, so
+several processes and models can share a cache. Old files are never deleted. You can delete the folder at any time.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 PAPER_PREPARATION = PreparationSettings()
-CHUNK = 64  # recordings; two chunks are in memory at most
+CHUNK = 64  # recordings; at most two chunks are in memory
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Failure:
 
 
 def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> PreparedRecording:
-    """Return a recording prepared for the networks, with the answer of the bradycardia rule.
+    """Prepare a recording for the networks, and apply the bradycardia rule.
 
     Raises:
         RecordingError: the recording has none of the leads that the networks read.
@@ -114,28 +114,28 @@ def prepare_file(
     Args:
         header_file: its ``NAME.hea``.
         settings: how to prepare it.
-        leads: the only leads that may be read, or ``None`` for all.
+        leads: use only these leads, or all if ``None``.
     """
     return attempt(header_file.stem, lambda: prepare(read_recording(header_file).with_leads(leads), settings))
 
 
 def attempt(name: str, function: Callable[[], Result]) -> Result | Failure:
-    """Return what ``function`` returns, or a :class:`Failure` with the reason. Nothing is raised."""
+    """Return the result of ``function``, or a :class:`Failure` with the reason. No exception is raised."""
     try:
         return function()
     except RecordingError as error:
         return Failure(name, str(error))
-    except Exception as error:  # a fault of this program must not stop the run either
+    except Exception as error:  # a bug must not stop the run either
         return Failure(name, f"unforeseen {type(error).__name__}: {error}")
 
 
 def map_recordings(
     function: Callable[[Path], Result | Failure], header_files: Iterable[Path]
 ) -> Iterator[Result | Failure]:
-    """Yield what ``function`` returns for each header file, in order.
+    """Yield the result of ``function`` for each header file, in order.
 
-    One process per core works on a chunk of recordings while the caller uses the chunk before. If a recording ends
-    its process (a fault in a library, or too little memory), it becomes a :class:`Failure` and the others go on.
+    One process per core works on the next chunk while the caller uses the current one. If a recording crashes its
+    process (a library's bug, or too little memory), it becomes a :class:`Failure` and the others continue.
 
     Args:
         function: can be pickled; returns a :class:`Failure` for a recording that it cannot use.
@@ -152,7 +152,7 @@ def map_recordings(
 
 
 def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
-    """Start the work on a chunk. At least two workers: joblib would run a single one in this process."""
+    """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
     cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
     parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
     results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
@@ -160,7 +160,7 @@ def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterato
 
 
 def _end_with_parent(parent: int) -> None:
-    """End a worker soon after the process that started it is killed; joblib would keep it for five minutes."""
+    """End a worker soon after its parent process is killed; joblib keeps it for five minutes."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -180,23 +180,24 @@ def _finish(
 
 
 def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
-    """Work on one recording at a time, to find the one that ends its process."""
+    """Work on one recording, to see whether it crashes its process."""
     try:
-        return next(_start(function, [path]))
+        (result,) = _start(function, [path])
+        return result
     except (BrokenProcessPool, ShutdownExecutorError):
-        return Failure(path.stem, "reading it ended the process: its files are damaged or too large")
+        return Failure(path.stem, "reading it crashed the process: its files are damaged or too large")
 
 
 def prepare_files(
     header_files: Sequence[Path], cache: Path, settings: PreparationSettings = PAPER_PREPARATION
 ) -> list[PreparedRecording | Failure]:
-    """Return recordings prepared, in order, from the cache where it has them.
+    """Prepare recordings, or read them from the cache. Return them in order.
 
-    A recording that cannot be used is tried again in each call.
+    A :class:`Failure` is not cached: each call tries the recording again.
 
     Args:
         header_files: one per recording.
-        cache: its folder, made if missing.
+        cache: the folder of the cache, made if missing.
         settings: how to prepare.
 
     Raises:
@@ -218,7 +219,7 @@ def _from_cache(header_file: Path, *, cache: Path, settings: PreparationSettings
 
 
 def _key(header_file: Path, settings: PreparationSettings) -> str:
-    """Return the digest of all that the prepared recording depends on."""
+    """Return the digest of all inputs of a prepared recording."""
     parts = [code_digest("ecg", "preparation"), str(settings), header_file.stem]
     try:
         parts.append(hashlib.sha256(read_bytes(header_file)).hexdigest())
@@ -235,7 +236,7 @@ def _key(header_file: Path, settings: PreparationSettings) -> str:
 
 
 def _write(path: Path, prepared: PreparedRecording) -> PreparedRecording:
-    """Write a file of the cache and return the recording with the file in place of the signal."""
+    """Write a file of the cache. Return the recording with this file instead of the signal."""
     in_cache = dataclasses.replace(prepared, samples=path)
     fields = json.dumps(dataclasses.asdict(in_cache) | {"samples": None})
     content = save({"signal": prepared.signal}, {"recording": fields})

@@ -1,7 +1,7 @@
 """A recording's signal as the networks read it (paper, section 2.2): sampling rate, denoising, unit, length.
 
 A prepared signal is int16 in microvolts, shape (8, samples), 500 Hz, at most the first 30 s. The Challenge's sources
-have 1000 ADC units per mV, so that whole microvolts lose nothing.
+have 1000 ADC units per mV, so whole microvolts are exact before denoising.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ SAMPLING_RATE = 500  # Hz
 SECONDS = 30
 
 MICROVOLTS = (-(2**15), 2**15 - 1)  # the range of int16
-FAINTEST = 20  # microvolts; a signal that stays below is noise, or its unit is wrong
+FAINTEST = 20  # microvolts; a weaker signal is noise, or its unit is wrong
 
 WAVELET, LEVELS = "bior2.6", 8
-# Eight levels need this many samples: the wavelet's 14 filter taps less one, times 2**8.
+# Eight levels need this many samples: (14 filter taps - 1) * 2**8.
 SHORTEST = 13 * 2**LEVELS
 
 
 def prepare_signal(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
     """Return a recording's prepared signal, int16 in microvolts, shape (8, samples), and warnings.
 
-    The first 30 s are cut out before resampling and denoising. The paper does not give the order.
+    The first 30 s are cut out, resampled and denoised, in this order. The paper does not give the order.
 
     Raises:
         RecordingError: the recording has none of the eight leads.
@@ -40,7 +40,7 @@ def prepare_signal(recording: Recording, *, denoising: bool = True) -> tuple[npt
     prepared = np.ascontiguousarray(prepared[:, : SECONDS * SAMPLING_RATE])
     lowest, highest = int(prepared.min()), int(prepared.max())
     if lowest == highest == 0:
-        warnings = (*warnings, "all leads are flat: the answer means nothing")
+        warnings = (*warnings, "all leads are flat: the result is meaningless")
     elif max(highest, -lowest) < FAINTEST:
         warnings = (*warnings, f"no sample reaches {FAINTEST} microvolts: is the signal in mV?")
     elif lowest == MICROVOLTS[0] or highest == MICROVOLTS[1]:
@@ -49,7 +49,7 @@ def prepare_signal(recording: Recording, *, denoising: bool = True) -> tuple[npt
 
 
 def prepare_leads(signal: Floats, *, sampling_rate: float, denoising: bool = True) -> npt.NDArray[np.int16]:
-    """Return leads of any number and length at 500 Hz, denoised, as int16 in microvolts.
+    """Return leads at 500 Hz, denoised, as int16 in microvolts, shape (leads, any).
 
     Args:
         signal: mV, shape (leads, samples).
@@ -65,7 +65,7 @@ def prepare_leads(signal: Floats, *, sampling_rate: float, denoising: bool = Tru
 def resample(signal: Floats, *, sampling_rate: float) -> Floats:
     """Return ``signal``, shape (leads, samples), at 500 Hz by polyphase filtering.
 
-    The signal is extended along the line through its ends, so that an offset makes no step there.
+    The signal is extended along the line through its ends, so an offset makes no step there.
 
     Args:
         signal: shape (leads, samples).
@@ -88,7 +88,7 @@ def denoise(signal: Floats) -> Floats:
     - the details of level 1, 125 to 250 Hz: noise of muscles and instruments.
 
     The bands overlap. Over 30 s, a sine loses 22 dB at 0.4 Hz, 2 to 4 dB at 1 Hz, 1 dB at 100 Hz and 8 dB at 150 Hz.
-    The transform is not shift-invariant; ``docs/paper.md`` says by how much. Signals below 6.7 s are extended by
+    The transform is not shift-invariant; ``docs/paper.md`` says by how much. Signals below 6.7 s are extended with
     their mirror image.
     """
     samples = signal.shape[1]
@@ -101,7 +101,7 @@ def denoise(signal: Floats) -> Floats:
 
 
 def fixed_length(signals: Sequence[npt.NDArray[np.int16]], samples: int) -> npt.NDArray[np.float32]:
-    """Return a batch for a network: mV, float32, shape (batch, 8, samples); signals are cut or zero-padded.
+    """Cut or zero-pad signals. Return a batch in mV, float32, shape (batch, 8, samples).
 
     Args:
         signals: prepared signals, int16 in microvolts, each of shape (8, any).

@@ -1,1 +1,1 @@
-"""From a folder of recordings to a model folder (Figure 1 of the paper)."""
+"""Turn a folder of recordings into a model folder (paper, Figure 1)."""

@@ -1,4 +1,4 @@
-"""The batches of a training: prepared signals, cut or zero-padded, in mV, on the network's device."""
+"""Batches for training: prepared signals in mV, cut or zero-padded, on the network's device."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from heartbeats.preparation.leads import LEADS
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.preparation.signals import fixed_length
 
-SHARE = 0.5  # of a GPU's free memory that signals may use; the network needs the rest
+SHARE = 0.5  # of a GPU's free memory, for signals; the network needs the rest
 
 
 class Batches:
-    """All signals of a training. They lie on the GPU if they fit; otherwise each batch is read from the cache."""
+    """All signals of a training. They stay on the GPU if they fit; otherwise each batch is read from the cache."""
 
     def __init__(self, recordings: Sequence[PreparedRecording], samples: int, device: torch.device) -> None:
         self.recordings, self.samples, self.device = recordings, samples, device
@@ -24,7 +24,7 @@ class Batches:
                 self.on_gpu = self._load()
 
     def batch(self, numbers: Tensor) -> Tensor:
-        """Return the signals of some recordings, float32 in mV, shape (numbers, 8, samples)."""
+        """Return the signals at these indices, float32 in mV, shape (numbers, 8, samples)."""
         if self.on_gpu is not None:
             return self.on_gpu[numbers.to(self.device)].float() / 1000.0
         signals = [self.recordings[number].signal for number in numbers.tolist()]

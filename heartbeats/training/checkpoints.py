@@ -16,13 +16,13 @@ from heartbeats.training.epoch_log import Epoch
 
 log = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"  # the folder in a model folder
+CHECKPOINTS = "checkpoints"  # a folder in the model folder
 
 
 def save_checkpoint(
     path: Path, identity: str, epochs: Sequence[Epoch], network: nn.Module, optimizer: Optimizer
 ) -> None:
-    """Write all that a training needs to continue after the last of ``epochs``.
+    """Write what a training needs to continue after the last of ``epochs``.
 
     Raises:
         OSError: the file cannot be written.
@@ -37,9 +37,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, identity: str, network: nn.Module, optimizer: Optimizer) -> list[Epoch]:
-    """Load a checkpoint into a network and its optimizer, and return the epochs that are done.
+    """Load a checkpoint into a network and its optimizer, and return the finished epochs.
 
-    Without a checkpoint of this identity, nothing is loaded and no epoch is done.
+    If there is no checkpoint with this identity, nothing is loaded and the list is empty.
     """
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""Which recordings train and which validate (paper, section 2.1)."""
+"""Select recordings and split them into training and validation (paper, section 2.1)."""
 
 import hashlib
 import logging
@@ -25,19 +25,19 @@ NAMED = 10  # recordings in a line of the log
 
 
 class CohortError(HeartBeatsError):
-    """A folder of recordings has none to train with."""
+    """A folder has no recordings to train with."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Recordings with at least one scored label, by their headers.
+    """Recordings whose headers have at least one scored label.
 
     Attributes:
         header_files: one per recording.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
         headers: of each recording.
         left_out: the names of the other recordings by reason.
-        unscored: how many of the other recordings have each diagnosis.
+        unscored: counts of the diagnoses in recordings without a scored label.
     """
 
     header_files: tuple[Path, ...]
@@ -54,7 +54,7 @@ class Cohort:
     Attributes:
         recordings: in the order of their header files.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
-        validation: bool, shape (recordings,): the paper's "offline test set". The others train.
+        validation: bool, shape (recordings,): the paper's "offline test set".
         headers: of each recording.
         left_out: the names of recordings outside the cohort, by reason.
     """
@@ -66,7 +66,7 @@ class Cohort:
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def side(self, *, validating: bool) -> tuple[list[PreparedRecording], npt.NDArray[np.bool_]]:
-        """Return the recordings that validate, or those that train, and their labels, shape (recordings, 27)."""
+        """Return the validation or the training recordings, and their labels, shape (recordings, 27)."""
         chosen = self.validation == validating
         return list(compress(self.recordings, chosen)), self.labels[chosen]
 
@@ -107,7 +107,7 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
 def select_recordings(header_files: Sequence[Path], settings: CohortSettings) -> Selection:
     """Select recordings by their headers.
 
-    Excluded sources, recordings without a scored label and headers that cannot be read are left out.
+    It leaves out excluded sources, recordings without a scored label, and headers that cannot be read.
     """
     selected, headers = [], []
     unscored: Counter[str] = Counter()
@@ -133,7 +133,7 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
 
 
 def validates(digest: str, settings: Settings) -> bool:
-    """Return whether a recording validates. The paper drew its 20 % once, at random (section 2.1)."""
+    """Return whether a recording is for validation. The paper drew its 20 % once, at random (section 2.1)."""
     return draw(digest, seed=settings.cohort.seed) < settings.cohort.validation_fraction
 
 
@@ -147,7 +147,7 @@ def draw(digest: str, *, seed: int | str) -> float:
 
 
 def warnings_by_text(recordings: Iterable[PreparedRecording]) -> dict[str, list[str]]:
-    """Return the names of the recordings that have each warning."""
+    """Return the names of recordings by warning."""
     named: dict[str, list[str]] = {}
     for recording in recordings:
         for warning in recording.warnings:

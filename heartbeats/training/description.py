@@ -1,4 +1,4 @@
-"""What ``model.json`` says of a training, for its report: cohort, threshold, scores, versions."""
+"""Describe a training for ``model.json`` and its report: cohort, threshold, scores, versions."""
 
 import math
 import platform
@@ -21,7 +21,7 @@ PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "wfdb", "sleepecg", "safete
 
 
 def describe_cohort(cohort: Cohort) -> dict[str, Any]:
-    """Return counts of a cohort, as JSON has them.
+    """Return counts of a cohort, in types that JSON has.
 
     ``training`` and ``validation`` count recordings and labels per source and class. ``particulars`` counts sampling
     rates (Hz), lengths (whole seconds), ages (whole years) and sexes per source. ``left_out`` and ``warned`` name
@@ -60,7 +60,7 @@ def _particulars(cohort: Cohort, source: str) -> dict[str, dict[str, int]]:
 
 
 def _counts(values: Iterable[float | str | None]) -> dict[str, int]:
-    """Return how often each value occurs, by its text, in ascending order; ``unknown`` comes last."""
+    """Count each value, in ascending order; ``unknown`` comes last."""
     counted = Counter(values)
     known = sorted((value for value in counted if value is not None), key=lambda v: (isinstance(v, str), v))
     named = {value if isinstance(value, str) else f"{value:g}": counted[value] for value in known}
@@ -68,7 +68,7 @@ def _counts(values: Iterable[float | str | None]) -> dict[str, int]:
 
 
 def describe_threshold(search: ThresholdSearch) -> dict[str, Any]:
-    """Return the challenge score of each threshold."""
+    """Return all thresholds and their challenge scores."""
     return {"thresholds": search.thresholds, "challenge_scores": [_number(score) for score in search.challenge_scores]}
 
 
@@ -84,5 +84,5 @@ def describe_versions() -> dict[str, str]:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """Return ``None`` for NaN, which JSON lacks."""
     return None if math.isnan(value) else value

@@ -1,4 +1,4 @@
-"""The log of a training's epochs, ``training.jsonl`` in the model folder: a line of JSON per epoch."""
+"""The log of epochs, ``training.jsonl`` in the model folder: a line of JSON per epoch."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ EPOCH_LOG = "training.jsonl"
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of a network; ``seconds`` is the time that it took, ``seconds_left`` that of the epochs to come."""
+    """An epoch of a network; ``seconds`` is its duration, ``seconds_left`` that of the remaining epochs."""
 
     network: str
     epoch: int

@@ -16,7 +16,7 @@ LOG_FILE = "training.log"
 def training_log(directory: Path) -> Iterator[None]:
     """Send the package's log to stdout and to a file in a model folder; only rank 0 writes.
 
-    An exception that ends the training is logged too, if the training has begun.
+    An exception is logged too if the training has begun.
     """
     log = logging.getLogger("heartbeats")
     log.setLevel(logging.INFO)

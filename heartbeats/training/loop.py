@@ -1,7 +1,7 @@
-"""The training of one network (paper, section 2.4): epochs, learning rates, checkpoints.
+"""Train one network (paper, section 2.4): epochs, learning rates, checkpoints.
 
-All random numbers of an epoch follow from the seed, the network's name and the epoch's number. So a training that was
-killed continues to the same weights as one that was not, on a CPU with the same number of threads.
+The random numbers of an epoch depend only on the seed, the network's name and the epoch's number. So a resumed training
+gives the same weights as an uninterrupted one, on a CPU with the same number of threads.
 """
 
 import dataclasses
@@ -53,9 +53,9 @@ def train_network(
     """Train an SE-ResNet on the first ``seconds`` of recordings, or continue from its checkpoint in ``directory``.
 
     Args:
-        name: of the network in the model folder; random numbers depend on it.
+        name: the network's name in checkpoints and logs; random numbers depend on it.
         labels: bool, shape (recordings, 27).
-        epochs: of the networks before; this network's are appended, and all are written to ``training.jsonl``.
+        epochs: those of earlier networks. This network's are appended, and all are written to ``training.jsonl``.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -97,7 +97,7 @@ def _identity(
     settings: Settings,
     seconds: float,
 ) -> str:
-    """Return the SHA-256 of all that a network's weights follow from: signals, labels, settings and code."""
+    """Return the SHA-256 of all that determines a network's weights: signals, labels, settings and code."""
     tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training)]
     code = code_digest("networks", "training")
     described = json.dumps([*tables, name, seconds, data_digest(recordings, labels), code])
@@ -115,7 +115,7 @@ def _train_epoch(
 ) -> Epoch:
     """Train on all recordings once, in random order.
 
-    All processes draw the same order. Each takes its part of a batch, which is first filled up to equal parts.
+    All processes draw the same order. Each batch is filled up, so that all processes get equal parts.
     """
     started, count, world = time.monotonic(), len(labels), parallel.world_size()
     rate = settings.learning_rate if epoch < settings.reduced_from_epoch else settings.reduced_learning_rate
@@ -124,7 +124,7 @@ def _train_epoch(
     torch.manual_seed(_seed(settings.seed, name, epoch))
     order = torch.randperm(count)
     if not parallel.is_first():
-        torch.manual_seed(torch.initial_seed() + parallel.rank())  # dropout of its own
+        torch.manual_seed(torch.initial_seed() + parallel.rank())  # different dropout in each process
     network.train()
     losses = torch.zeros((), dtype=torch.float64, device=labels.device)
     for chosen in _bar(torch.split(order, settings.batch_size), f"{name}, epoch {epoch}/{settings.epochs}"):
@@ -147,12 +147,12 @@ def _bar(batches: Sequence[Tensor], description: str) -> Iterator[Tensor]:
 def training_step(
     network: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Loss, x: Tensor, y: Tensor
 ) -> Tensor:
-    """Train one step and return the mean loss, a scalar. GPUs that can compute in bfloat16 do so.
+    """Train one step and return the mean loss, a scalar. A GPU computes in bfloat16 if it can.
 
     Args:
-        network: from signals to logits.
+        network: maps signals to logits.
         optimizer: of its parameters.
-        loss_function: of logits and labels.
+        loss_function: maps logits and labels to a scalar.
         x: signals in mV, shape (batch, 8, samples).
         y: labels 0 or 1, float32, shape (batch, 27).
     """
@@ -168,7 +168,7 @@ def training_step(
 
 @cache
 def _has_bfloat16() -> bool:
-    """Return whether the GPU multiplies in bfloat16. Those before Ampere, such as the T4, emulate it slowly."""
+    """Return whether the GPU multiplies in bfloat16. GPUs before Ampere, such as the T4, emulate it slowly."""
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 

@@ -1,6 +1,6 @@
-"""Training by several processes that torchrun starts, one per GPU. Without torchrun there is one process, of rank 0.
+"""Train in several processes, one per GPU. torchrun starts them. Without torchrun, there is one process of rank 0.
 
-Rank 0 prepares, writes and reports; the others wait for it. The model folder must be one that all processes see.
+Rank 0 prepares, writes and reports; the others wait for it. All processes must share the model folder.
 """
 
 import os
@@ -15,12 +15,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 Value = TypeVar("Value")
 
-# The others wait this long for rank 0, which prepares all recordings first.
+# Other ranks wait this long for rank 0, which first prepares all recordings.
 PATIENCE = timedelta(days=2)
 
 
 def _variable(name: str, default: int) -> int:
-    """Return a variable of torchrun. Other launchers set some of the same names, which do not count."""
+    """Return a variable of torchrun. Those of other launchers are ignored."""
     return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else default
 
 
@@ -35,7 +35,7 @@ def world_size() -> int:
 
 
 def is_first() -> bool:
-    """Return whether this process writes and reports."""
+    """Return whether this process has rank 0, which writes and reports."""
     return rank() == 0
 
 
@@ -56,13 +56,13 @@ def device() -> torch.device:
 def joined() -> Iterator[None]:
     """Join the other processes; the functions below need this.
 
-    After an exception the group is left as it is: torchrun ends the other processes.
+    After an exception, the group is not closed: torchrun ends the other processes.
     """
     if world_size() > 1:
         if device().type == "cuda":
             torch.cuda.set_device(device())
         backend = "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo"
-        # torchrun keeps one store for all starts. Without a prefix, gloo finds the addresses of processes that ended.
+        # torchrun keeps its store after a restart. The prefix hides the addresses of ended processes from gloo.
         store, number, size = next(distributed.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
         store = distributed.PrefixStore(f"start {_variable('TORCHELASTIC_RESTART_COUNT', 0)}", store)  # type: ignore[attr-defined]
         distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=PATIENCE)
@@ -88,9 +88,9 @@ def total(value: float) -> float:
 
 
 def data_parallel(network: nn.Module) -> nn.Module:
-    """Return the network to train; its parameters stay those of ``network`` and equal in all processes.
+    """Wrap a network for training. All processes have equal parameters; ``network`` shares them.
 
-    On GPUs batch normalisation uses the whole batch (``SyncBatchNorm``). PyTorch has none for CPUs: there each process
+    On GPUs batch normalisation uses the whole batch (``SyncBatchNorm``). PyTorch has none for CPUs: each process
     normalises its own part of the batch.
     """
     if world_size() == 1:

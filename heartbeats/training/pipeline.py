@@ -1,4 +1,4 @@
-"""The training of the whole entry (paper, Figure 1): a folder of recordings becomes a model folder."""
+"""Train the whole entry (paper, Figure 1): a folder of recordings becomes a model folder."""
 
 import dataclasses
 import hashlib
@@ -37,28 +37,28 @@ from heartbeats.training.validation_table import VALIDATION_FILE, Validation, wr
 log = logging.getLogger(__name__)
 
 REPORT_FILE = "report.html"
-SOME = 16  # recordings that show whether probabilities are finite, if no recording validates
+SOME = 16  # recordings for the check of probabilities, if none are for validation
 
 
 def train_model(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
     """Train the entry on a folder of Challenge recordings and write a model folder.
 
-    After a kill, the same call resumes from the cache and the checkpoints. If the model is complete already, nothing is
-    done. If only the decision has changed (code or settings), the networks stay and the threshold is searched again.
+    After a kill, the same call resumes from the cache and the checkpoints. A complete model is not
+    trained again. If only the decision's code or settings changed, only the threshold is searched again.
 
     Args:
         data_directory: recordings with headers in the Challenge's format, sub-folders included.
         model_directory: made if missing.
-        settings: all of them.
+        settings: the paper's are ``Settings()``.
 
     Raises:
         CohortError: the folder has no recordings to train with, or the processes of torchrun see different ones.
         TrainingError: a network's loss or probabilities are not finite.
-        InUseError: another process trains into the model folder.
-        ModelError: a process of torchrun does not find the model: the model folder is not shared.
+        InUseError: another process uses the model folder.
+        ModelError: a process of torchrun does not find the model, because the folder is not shared.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
-    if not find_headers(data_directory):  # before anything is written: the arguments may be swapped
+    if not find_headers(data_directory):  # check before writing: the arguments may be swapped
         raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
     with parallel.joined():
         if parallel.is_first():
@@ -84,7 +84,9 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
         parallel.broadcast(None)
     identity = Identity.of(cohort, settings)
     if identity != parallel.broadcast(identity):
-        raise CohortError(f"{data_directory}: the processes see different recordings; start again when none is added")
+        raise CohortError(
+            f"{data_directory}: the processes see different recordings; start again when no files are being added"
+        )
     members, earlier = _earlier_model(model_directory)
     if parallel.broadcast(earlier.get("model") == identity.model):
         log.info("%s already holds the model of these recordings and settings", model_directory)
@@ -101,11 +103,11 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
 
 @dataclass(frozen=True)
 class Identity:
-    """Digests of all that a model follows from.
+    """Digests of all that determines a model.
 
     Attributes:
         networks: recordings, labels, split, settings, and the code of the networks and the training.
-        model: this, the bradycardia rule's answers, and the settings, code and reward weights of the decision.
+        model: ``networks``, the bradycardia rule's results, and the decision's settings, code and reward weights.
     """
 
     networks: str
@@ -113,9 +115,9 @@ class Identity:
 
     @classmethod
     def of(cls, cohort: Cohort, settings: Settings) -> Self:
-        """Return the identity of the model that these recordings and settings give."""
+        """Return the identity of the model from these recordings and settings."""
         tables = settings.to_dict()
-        del tables["cohort"]["store"]  # the place of the cache changes nothing
+        del tables["cohort"]["store"]  # the location of the cache does not matter
         decision = tables.pop("decision")
         networks = _sha256(
             data_digest(cohort.recordings, cohort.labels),
@@ -138,12 +140,12 @@ def _sha256(*parts: str) -> str:
 
 
 def _packed(answers: npt.ArrayLike) -> str:
-    """Return answers of yes or no as hexadecimal digits."""
+    """Return a bool array as hexadecimal digits."""
     return np.packbits(np.asarray(answers, dtype=np.bool_)).tobytes().hex()
 
 
 def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str, Any]]:
-    """Return the networks that an earlier run left in the model folder, and its model.json; nothing if incomplete."""
+    """Return the networks and the model.json of an earlier run, both empty if incomplete."""
     try:
         return load_model(model_directory, device=parallel.device()).members, read_model_file(model_directory)
     except ModelError:
@@ -153,7 +155,7 @@ def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str,
 def _train_networks(
     cohort: Cohort, settings: Settings, model_directory: Path
 ) -> tuple[tuple[Member, ...], dict[str, Any]]:
-    """Relabel and train the networks; return them and what model.json says of their training."""
+    """Relabel and train; return the networks and the entries of model.json about their training."""
     recordings, labels = cohort.side(validating=False)
     epochs: list[Epoch] = []
     added: dict[str, int] = {}
@@ -166,7 +168,7 @@ def _train_networks(
         )
         members.append(Member(seconds, network))
     if parallel.is_first():
-        write_epochs(model_directory, epochs)  # a kill may have come between the last checkpoint and its line
+        write_epochs(model_directory, epochs)  # an earlier run may have ended after its last checkpoint, before this
     training = {
         "seconds": round(sum(epoch.seconds for epoch in epochs), 1),
         "epochs": [dataclasses.asdict(epoch) for epoch in epochs],
@@ -193,7 +195,7 @@ def _write_model(
         scores = submission(validation.names, validation.labels, labels, validation.probabilities).score()
         report["validation_scores"] = describe_scores(scores)
         log.info("validation: challenge score %.3f (the threshold was chosen for it)", scores.challenge_metric)
-    (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it shows another model
+    (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it is of another model
     write_validation(model_directory / VALIDATION_FILE, validation)
     save_model(classifier, model_directory, report)
     shutil.rmtree(model_directory / CHECKPOINTS, ignore_errors=True)
@@ -203,7 +205,7 @@ def _write_model(
 def _search_threshold(
     members: tuple[Member, ...], cohort: Cohort, settings: Settings
 ) -> tuple[ThresholdSearch, Validation]:
-    """Search the threshold on the validation recordings; return it and their labels and probabilities."""
+    """Search the threshold on the validation recordings; return it and their table."""
     recordings, labels = cohort.side(validating=True)
     probabilities = ensemble(members, recordings)
     some = probabilities if recordings else ensemble(members, cohort.recordings[:SOME])

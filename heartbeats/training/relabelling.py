@@ -1,4 +1,4 @@
-"""Relabelling of CPSC recordings: labels are added that a first network is sure of (paper, section 2.1)."""
+"""Relabel CPSC recordings: add labels of which a first network is sure (paper, section 2.1)."""
 
 import logging
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 RELABELLING = "relabelling"  # the first network's name
 
-# The codes of CPSC 2018's nine classes that are scored. Its PVC (164884008), STD and STE have codes that are not.
-# The paper adds "the classes that were not in the original 9 classes but in the 27 scored classes": by codes these are
-# 21, among them 427172004 (PVC), 713427006 (CRBBB), 17338001 (VPB) and 63593006 (SVPB).
+# The scored codes of CPSC 2018's nine classes. The codes of its PVC (164884008), STD and STE are not scored.
+# The paper adds "the classes that were not in the original 9 classes but in the 27 scored classes". These are 21 codes,
+# including 427172004 (PVC), 713427006 (CRBBB), 17338001 (VPB) and 63593006 (SVPB).
 CPSC_CLASSES = frozenset(("426783006", "164889003", "270492004", "164909002", "59118001", "284470004"))
 
 
@@ -34,15 +34,15 @@ def relabel(
     *,
     probability: float,
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Add labels that have more than ``probability``; return the labels and how many were added per class.
+    """Add labels above a probability. Return the labels and the number of added ones per class.
 
     Only CPSC recordings gain labels, and only of the 21 classes outside CPSC's own. No label is removed.
 
     Args:
-        labels: as published, shape (recordings, 27).
-        probabilities: the first network's, same shape; rows of other sources do not count.
-        is_cpsc: shape (recordings,).
-        probability: the limit.
+        labels: as published, bool, shape (recordings, 27).
+        probabilities: of the first network, same shape; only rows of CPSC are used.
+        is_cpsc: bool, shape (recordings,).
+        probability: the lower limit; the paper's is 0.8.
     """
     candidate = np.array([code not in CPSC_CLASSES for code in CLASSES])
     added = (probabilities > probability) & is_cpsc[:, None] & candidate & ~labels
@@ -57,10 +57,10 @@ def train_and_relabel(
     directory: Path,
     epochs: list[Epoch],
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Train a first network on the training recordings, and return what :func:`relabel` returns.
+    """Train a first network on the training recordings, and return the result of :func:`relabel`.
 
-    Validation recordings keep their labels as published, since the Challenge scores those. (The paper relabelled "the
-    CPSC dataset" and does not say whether it spared its 20 %.)
+    Validation recordings keep their published labels, because the Challenge scores those. (The paper relabelled "the
+    CPSC dataset" and does not say whether this includes its 20 %.)
 
     Labels are as published, bool, shape (recordings, 27). The other arguments and the errors are those of
     :func:`heartbeats.training.loop.train_network`.

@@ -1,6 +1,6 @@
 """The table ``validation.csv`` beside a model: labels and probabilities of its validation recordings.
 
-A row has: name, source, the bradycardia rule's answer, the U-Net's answer (empty if it was not asked), the 27 published
+A row has: name, source, the bradycardia rule's answer, the U-Net's answer (empty if it is not used), the 27 published
 labels, the ensemble's 27 probabilities.
 """
 
@@ -25,7 +25,7 @@ REMEDY = "delete model.json beside it and train again"
 
 
 class ValidationError(HeartBeatsError):
-    """A table of validation recordings is damaged; the message names the file."""
+    """A table of validation recordings cannot be used; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Validation:
 
 
 def write_validation(path: Path, validation: Validation) -> None:
-    """Write the table; the probabilities keep all digits.
+    """Write the table, with all digits of the probabilities.
 
     Raises:
         OSError: the file cannot be written.
