@@ -97,7 +97,7 @@ def shorter(commands: str) -> str:
 def run(command: list[str], folder: Path, stdin: str = "") -> str:
     """Run a command in a folder, where ``python`` is this Python, and return what it prints."""
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
         "GIT_CEILING_DIRECTORIES": str(folder.parent), "MACHINES": "1", "PROCESSES": "2", "ENDPOINT": "localhost:0",
     }  # fmt: skip
     done = subprocess.run(
