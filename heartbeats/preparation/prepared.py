@@ -182,8 +182,7 @@ def _finish(
 def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
     """Work on one recording, to see whether it crashes its process."""
     try:
-        (result,) = _start(function, [path])
-        return result
+        return list(_start(function, [path]))[0]
     except (BrokenProcessPool, ShutdownExecutorError):
         return Failure(path.stem, "reading it crashed the process: its files are damaged or too large")
 
