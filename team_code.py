@@ -10,7 +10,6 @@ from pathlib import Path
 from heartbeats.classification.model_folder import load_model
 from heartbeats.classification.run import run_classifier
 from heartbeats.common.settings import Settings
-from heartbeats.reports.training_report import write_training_report
 from heartbeats.training.log import training_log
 from heartbeats.training.parallel import is_first
 from heartbeats.training.pipeline import train_model
@@ -31,4 +30,7 @@ def training_code(data_directory: PathLike, model_directory: PathLike, settings:
     with training_log(directory):
         train_model(Path(data_directory), directory, settings or Settings())
         if is_first():
+            # Only here: the driver starts faster without the drawing library.
+            from heartbeats.reports.training_report import write_training_report  # noqa: PLC0415
+
             write_training_report(directory)
