@@ -92,9 +92,3 @@ def test_more_points_are_used_while_the_residue_is_too_large(classifier, monkeyp
     monkeypatch.setattr(saliency, "TOLERANCE", 0.0)
     found = integrated_gradients(classifier, prepare(recording()).signal, SINUS_RHYTHM)
     assert found.points == saliency.POINTS[-1]
-
-
-def test_a_flat_line_has_no_saliency(classifier):
-    found = integrated_gradients(classifier, np.zeros((8, 5000), np.int16), SINUS_RHYTHM)
-    assert not found.track.any()
-    assert found.probability == found.flat
