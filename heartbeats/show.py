@@ -5,10 +5,9 @@
 RECORD is a header file, a recording's path without suffix, the signal file beside its header, or a folder of
 recordings, sub-folders included. One recording becomes one file, NAME.html by default. Several recordings, or a folder,
 need -o FOLDER: a new or empty folder, or one that this command wrote, whose pages are replaced. It gets a page for each
-recording, and index.html. The exit status is 1 if nothing can be written, 2 if the arguments are wrong.
+recording, and index.html. PNG and PDF hold the ECG paper without the text of the page. The exit status is 1 if nothing
+can be read or written, 2 if the arguments are wrong.
 """
-
-from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
@@ -19,14 +18,12 @@ import torch
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
-from heartbeats.common.files import write_text
 from heartbeats.ecg.header import find_headers
+from heartbeats.ecg.recording import RecordingError
 from heartbeats.preparation.prepared import Failure, attempt
-from heartbeats.reports import ecg_print
-from heartbeats.reports.ecg_page import ecg_page, read
+from heartbeats.reports.ecg_page import SUFFIXES, save
+from heartbeats.reports.findings import read
 from heartbeats.reports.folder import INDEX, write_folder
-
-FILES = (".html", *ecg_print.SUFFIXES)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,31 +31,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", nargs="+", type=path_argument, metavar="RECORD", help="recording or folder")
     parser.add_argument("--model", type=path_argument, help="folder written by train_model.py")
-    parser.add_argument("-o", "--out", type=path_argument, help=f"a file ({', '.join(FILES)}) or a folder")
+    parser.add_argument("-o", "--out", type=path_argument, help=f"a file ({', '.join(SUFFIXES)}) or a folder")
     options = parser.parse_args(arguments)
     with one_line_errors("heartbeats.show"):
         named = [path for record in options.records for path in _header_files(record)]
         header_files = list({path.parent.resolve() / path.name: path for path in named}.values())
         out = options.out or Path(f"{header_files[0].stem}.html")
-        into_folder = options.out and (out.is_dir() or not out.suffix)
-        if not into_folder and (len(header_files) > 1 or any(record.is_dir() for record in options.records)):
-            parser.error("several recordings need a folder: -o FOLDER")
-        if not into_folder and out.suffix.lower() not in FILES:
-            parser.error(f"{out}: the file's type must be one of {', '.join(FILES)}; a folder with a dot must exist")
         classifier = load_model(options.model, device=torch.device("cpu")) if options.model else None
-        if into_folder:
+        if options.out and (out.is_dir() or not out.suffix):
             drawn, failed = write_folder(header_files, out, options.model)
             print_line(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
-        else:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            reading = attempt(header_files[0].stem, lambda: read(header_files[0], classifier))
-            if isinstance(reading, Failure):
-                print_line(f"{reading.name}: not read: {reading.reason}")
-            if out.suffix.lower() == ".html":
-                write_text(out, ecg_page(reading))
-            else:
-                ecg_print.save(reading, out)
-            print_line(f"{out} written")
+            return
+        if len(header_files) > 1 or any(record.is_dir() for record in options.records):
+            parser.error("several recordings need a folder: -o FOLDER")
+        if out.suffix.lower() not in SUFFIXES:
+            parser.error(f"{out}: the file's type must be one of {', '.join(SUFFIXES)}; a folder with a dot must exist")
+        reading = attempt(header_files[0].stem, lambda: read(header_files[0], classifier))
+        if isinstance(reading, Failure):
+            raise RecordingError(f"{reading.name}: not read: {reading.reason}")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save(reading, out)
+        print_line(f"{out} written")
 
 
 def _header_files(record: Path) -> list[Path]:

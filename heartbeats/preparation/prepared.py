@@ -182,7 +182,7 @@ def _finish(
 def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
     """Work on one recording, to see whether it crashes its process."""
     try:
-        return list(_start(function, [path]))[0]
+        return [*_start(function, [path])].pop()
     except (BrokenProcessPool, ShutdownExecutorError):
         return Failure(path.stem, "reading it crashed the process: its files are damaged or too large")
 

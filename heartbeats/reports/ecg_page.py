@@ -1,77 +1,90 @@
-"""Make the HTML page of one recording."""
+"""Make the page of one recording: HTML, or only its sheets as PDF or PNG."""
 
-from __future__ import annotations
+import io
+from pathlib import Path
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, NAMES, label_matrix, snomed_codes
-from heartbeats.common.console import printable
-from heartbeats.preparation.prepared import Failure
+import numpy as np
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+from matplotlib.image import imread, imsave
+from matplotlib.transforms import Bbox
+
+from heartbeats.common.files import replace_file
 from heartbeats.preparation.signals import SECONDS
-from heartbeats.reports.findings import Reading, read
-from heartbeats.reports.layout import lead_of
-from heartbeats.reports.page import render, sentences
+from heartbeats.reports.findings import Reading
+from heartbeats.reports.page import drawing, picture, render, sentences
 from heartbeats.reports.saliency import BIN
-from heartbeats.reports.sheet import sheets
+from heartbeats.reports.sheet import MM, WIDTH, draw_sheet, lay_out, lead_of, sheet_starts
 
-__all__ = ["abbreviation", "ecg_page", "method", "notes", "read"]
+SUFFIXES = (".html", ".pdf", ".png")
+PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 297.0, 210.0, 10.0  # mm: A4 landscape
+DPI = 254  # ten pixels per mm
 
 
-def ecg_page(reading: Reading | Failure, *, home: str = "") -> str:
-    """Return the page of a recording, or of the reason why it cannot be read, with a link to ``home`` if given."""
-    if isinstance(reading, Failure):
-        return render("failure.html", name=printable(reading.name), reason=printable(reading.reason), home=home)
-    rhythm = reading.rhythm
-    description = f"ECG of {reading.name} on millimetre paper. {rhythm.heart_rate}; {rhythm.intervals_in_words}."
-    codes, answer = snomed_codes(reading.recording.diagnoses), reading.answer
-    true = label_matrix([reading.recording.diagnoses])[0]
-    order = answer.order if answer else []
+def save(reading: Reading, path: Path) -> None:
+    """Write the page of a recording to a file whose suffix is one of :data:`SUFFIXES`.
+
+    A PDF has a page of A4 landscape for each sheet. A PNG has the same pages one below the other.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    content = ecg_page(reading).encode() if suffix == ".html" else _pdf(reading) if suffix == ".pdf" else _png(reading)
+    replace_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+@drawing()
+def _pdf(reading: Reading) -> bytes:
+    content = io.BytesIO()  # matplotlib does not recover from a disk that becomes full
+    with PdfPages(content, metadata={"CreationDate": None}) as pages:
+        for start in sheet_starts(reading):
+            figure = draw_sheet(reading, start)
+            pages.savefig(figure, facecolor="white", bbox_inches=_a4(figure))
+    return content.getvalue()
+
+
+@drawing()
+def _png(reading: Reading) -> bytes:
+    images, content = [], io.BytesIO()
+    for start in sheet_starts(reading):
+        figure = draw_sheet(reading, start)
+        figure.savefig(image := io.BytesIO(), dpi=DPI, facecolor="white", bbox_inches=_a4(figure))
+        images.append(imread(io.BytesIO(image.getvalue())))
+    imsave(content, np.vstack(images), format="png")
+    return content.getvalue()
+
+
+def _a4(figure: Figure) -> Bbox:
+    """Return the page around a sheet, in inches from the sheet's lower left corner."""
+    bottom = figure.get_figheight() + (MARGIN - PAGE_HEIGHT) * MM
+    return Bbox.from_bounds((WIDTH - PAGE_WIDTH) / 2 * MM, bottom, PAGE_WIDTH * MM, PAGE_HEIGHT * MM)
+
+
+def ecg_page(reading: Reading, *, home: str = "") -> str:
+    """Return the HTML page of a recording, with a link to the index ``home`` if it is given."""
+    described = f"ECG of {reading.name} on millimetre paper. {reading.rhythm.heart_rate}; {reading.rhythm.intervals}."
     return render(
         "ecg.html",
         home=home,
         reading=reading,
-        answer=answer,
-        diagnoses=[abbreviation(code) for code in codes],
-        header=[_diagnosis(code) for code in codes],
-        answered=[abbreviation(code) for code in answer.answered] if answer else [],
-        classes=[(ABBREVIATIONS[CLASSES[i]], NAMES[CLASSES[i]], i, true[i]) for i in order],
-        sheets=[sheet.svg(f"{description} From {sheet.start:g} s on.") for sheet in sheets(reading)],
+        answer=reading.answer,
+        bin=BIN,
+        sheets=[picture(draw_sheet(reading, s), f"{described} From {s:g} s on.") for s in sheet_starts(reading)],
         notes=notes(reading),
-        method=method(reading),
     )
 
 
 def notes(reading: Reading) -> list[str]:
     """Say what was assumed or bridged, and what the paper does not show, in sentences."""
-    recording, drawn = reading.recording, sheets(reading)
-    leads = dict.fromkeys(strip.lead for sheet in drawn for strip in sheet.strips)
-    remarks: dict[str, list[str]] = {}
-    for lead in leads:
-        remarks.setdefault(lead_of(recording, lead)[1], []).append(lead)
+    recording = reading.recording
+    remarks = {strip.lead: lead_of(recording, strip.lead)[1] for strip in lay_out(recording)}
     return sentences(
         "notes.txt",
         reading=reading,
         warnings=reading.answer.warnings if reading.answer else recording.warnings,
-        remarks={remark: leads for remark, leads in remarks.items() if remark},
-        not_drawn=[lead for lead in recording.leads if lead not in leads],
-        cut=dict.fromkeys(lead for sheet in drawn for lead in sheet.cut()),
+        remarks={text: [lead for lead in remarks if remarks[lead] == text] for text in remarks.values() if text},
+        not_drawn=[lead for lead in recording.leads if lead not in remarks],
         drawn_seconds=SECONDS,
         peak_gaps="gaps" in lead_of(recording, reading.rhythm.lead)[1],
     )
-
-
-def method(reading: Reading) -> list[str]:
-    """Say what the track under the rhythm strip shows and how it was made, in sentences."""
-    if reading.answer is None:
-        return []
-    diagnosis = _diagnosis(reading.answer.saliency.code)
-    return sentences(
-        "method.txt", answer=reading.answer, saliency=reading.answer.saliency, diagnosis=diagnosis, bin=BIN
-    )
-
-
-def abbreviation(code: str) -> str:
-    """Return a diagnosis's abbreviation, or the code as written if it is none of the 27."""
-    return ABBREVIATIONS.get(code) or printable(code)
-
-
-def _diagnosis(code: str) -> str:
-    return f"{ABBREVIATIONS[code]} ({NAMES[code]})" if code in ABBREVIATIONS else printable(code)

@@ -1,6 +1,4 @@
-"""Read one recording for its page: rhythm, the model's answer and its reasons, comparison with the header."""
-
-from __future__ import annotations
+"""Read one recording for its page: R peaks, the model's answer with its reasons, comparison with the header."""
 
 import math
 from collections.abc import Sequence
@@ -8,34 +6,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import (
     ABBREVIATIONS,
     BRADYCARDIA,
     CLASSES,
-    EQUIVALENT,
     SINUS_RHYTHM,
     label_matrix,
+    read_weights,
     snomed_codes,
 )
-from heartbeats.classification.decision import Evidence, decide
+from heartbeats.challenge.scoring import merge_equivalent
+from heartbeats.classification.decision import Evidence, Floats, Labels, decide
 from heartbeats.classification.ensemble import Classifier, ensemble
 from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
-from heartbeats.preparation.bradycardia import BRADY_INTERVAL, r_peaks
+from heartbeats.preparation.bradycardia import BRADY_INTERVAL, r_peaks, rr_intervals
 from heartbeats.preparation.leads import select_lead
-from heartbeats.reports.layout import rhythm_lead
-from heartbeats.reports.page import sentences
+from heartbeats.reports.page import abbreviation, sentences
 from heartbeats.reports.saliency import Saliency, integrated_gradients
 
-Floats = npt.NDArray[np.float64]
-
 Comparison = dict[str, list[str]]  # agreed, missed (in the header only), extra (in the answer only), not scored
-
-# The 27 codes as they are scored: equivalent codes are one class.
-SCORED = tuple(dict.fromkeys(next((pair for pair in EQUIVALENT if code in pair), (code,)) for code in CLASSES))
 
 
 @dataclass(frozen=True)
@@ -46,17 +38,13 @@ class Rhythm:
     peaks: Floats
 
     @property
-    def intervals(self) -> Floats:
-        """Return the R-R intervals in s, shape (peaks - 1,)."""
-        return np.diff(self.peaks)
-
-    @property
     def heart_rate(self) -> str:
-        return f"{60 / np.median(self.intervals):.0f} /min" if self.intervals.size else "heart rate unknown"
+        return f"{60 / np.median(np.diff(self.peaks)):.0f} /min" if self.peaks.size > 1 else "heart rate unknown"
 
     @property
-    def intervals_in_words(self) -> str:
-        if not (rr := self.intervals).size:
+    def intervals(self) -> str:
+        """Return number, median and range of the R-R intervals in words."""
+        if not (rr := np.diff(self.peaks)).size:
             return "no R-R intervals"
         plural = "s" if rr.size > 1 else ""
         return f"{rr.size} R-R interval{plural}: median {np.median(rr):.2f} s, {rr.min():.2f} to {rr.max():.2f} s"
@@ -68,29 +56,21 @@ class Answer:
 
     Attributes:
         threshold: a class is positive at this probability or above.
-        probabilities: the ensemble's, shape (27,).
-        labels: after rule and fallback, shape (27,).
-        reasons: how the labels follow from the probabilities, in sentences.
+        probabilities: the ensemble's by code, the highest first.
+        positive: the codes of the answer, after rule and fallback, the most probable first.
+        reasons: how the answer follows from the probabilities, in sentences.
         warnings: what preparation had to assume.
+        saliency: that of the most probable positive class, or else of the most probable class.
+        comparison: with the header.
     """
 
     threshold: float
-    probabilities: Floats
-    labels: npt.NDArray[np.bool_]
+    probabilities: dict[str, float]
+    positive: list[str]
     reasons: list[str]
     warnings: tuple[str, ...]
     saliency: Saliency
     comparison: Comparison
-
-    @property
-    def order(self) -> list[int]:
-        """Return the numbers of the classes, the most probable first."""
-        return list(np.argsort(-self.probabilities, kind="stable"))
-
-    @property
-    def answered(self) -> list[str]:
-        """Return the codes of the answer, the most probable first."""
-        return [CLASSES[i] for i in self.order if self.labels[i]]
 
 
 @dataclass(frozen=True)
@@ -121,6 +101,11 @@ class Reading:
         age, sex = self.recording.age, self.recording.sex
         return f"{'age unknown' if math.isnan(age) else f'{age:g} years'}, {(sex or 'sex unknown').lower()}"
 
+    @property
+    def diagnoses(self) -> tuple[str, ...]:
+        """Return the codes in the header."""
+        return snomed_codes(self.recording.diagnoses)
+
 
 def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
     """Read a recording and, with a model, classify it. A recording that cannot be classified is drawn without answer.
@@ -130,54 +115,59 @@ def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
     """
     recording = read_recording(header_file)
     found = rhythm(recording)
-    if classifier is None:
-        return Reading(recording, found)
     try:
-        return Reading(recording, found, explain(recording, classifier))
+        return Reading(recording, found, explain(recording, classifier) if classifier else None)
     except RecordingError as error:
         return Reading(recording, found, refusal=str(error))
 
 
 def rhythm(recording: Recording) -> Rhythm:
     """Find the R peaks in lead I, as the bradycardia rule does, or in the rhythm strip's lead if lead I has none."""
-    rate, lead = recording.sampling_rate, "I"
-    peaks = r_peaks(select_lead(recording.signal, recording.leads, lead)[0], sampling_rate=rate)
-    if not peaks.size:
-        lead = rhythm_lead(recording)
-        peaks = r_peaks(recording.signal[recording.leads.index(lead)], sampling_rate=rate)
-    return Rhythm(lead, peaks / rate)
+    for lead in ("I", rhythm_lead(recording)):
+        values = select_lead(recording.signal, recording.leads, lead)[0]
+        peaks = r_peaks(values, sampling_rate=recording.sampling_rate)
+        if peaks.size:
+            break
+    return Rhythm(lead, peaks / recording.sampling_rate)
+
+
+def rhythm_lead(recording: Recording) -> str:
+    """Return lead II, or else I, or else the first."""
+    return next((lead for lead in ("II", "I") if lead in recording.leads), recording.leads[0])
 
 
 def explain(recording: Recording, classifier: Classifier) -> Answer:
-    """Classify a recording and explain the answer. The saliency is that of the most probable class of the answer.
+    """Classify a recording and explain the answer.
 
     Raises:
         RecordingError: the recording cannot be classified.
     """
     prepared = classifier.prepare(recording)
     decision, threshold = classifier.settings.decision, classifier.threshold
-    probabilities = ensemble(classifier.members, [prepared])[0]
+    p = ensemble(classifier.members, [prepared])[0]
     evidence = Evidence.of([prepared], decision)
-    labels = decide(probabilities[None], evidence, threshold, decision)[0]
-    likely = CLASSES[int(np.argmax(np.where(labels | ~labels.any(), probabilities, -1)))]
-    found = rhythm(recording.with_leads(classifier.leads))
-    intervals = found.intervals if found.lead == "I" else np.empty(0)
+    labels = decide(p[None], evidence, threshold, decision)[0]
+    order = np.argsort(-p, kind="stable")
+    positive = [CLASSES[i] for i in order if labels[i]]
+    allowed = recording.with_leads(classifier.leads)
+    lead_i, _ = select_lead(allowed.signal, allowed.leads, "I")
+    intervals = rr_intervals(lead_i, sampling_rate=recording.sampling_rate)
     return Answer(
         threshold=threshold,
-        probabilities=probabilities,
-        labels=labels,
-        reasons=reasons(probabilities, evidence, intervals, threshold, decision),
+        probabilities={CLASSES[i]: float(p[i]) for i in order},
+        positive=positive,
+        reasons=reasons(p, evidence, intervals, threshold, decision),
         warnings=prepared.warnings,
-        saliency=integrated_gradients(classifier, prepared.signal, likely),
+        saliency=integrated_gradients(classifier, prepared.signal, [*positive, CLASSES[order[0]]][0]),
         comparison=compare(labels, recording.diagnoses),
     )
 
 
-def compare(labels: npt.NDArray[np.bool_], diagnoses: Sequence[str]) -> Comparison:
-    """Compare an answer, shape (27,), with a header's Dx entries."""
-    true = label_matrix([diagnoses], SCORED)[0]
-    answered = np.array([labels[[CLASSES.index(code) for code in codes]].any() for codes in SCORED])
-    names = np.array(["/".join(ABBREVIATIONS[code] for code in codes) for codes in SCORED])
+def compare(labels: Labels, diagnoses: Sequence[str]) -> Comparison:
+    """Compare an answer, shape (27,), with a header's Dx entries. Equivalent codes are one class."""
+    weights = read_weights()
+    true, answered = label_matrix([diagnoses], weights.classes)[0], merge_equivalent(labels[None], weights)[0]
+    names = np.array([abbreviation(*codes) for codes in weights.classes])
     chosen = {"agreed": true & answered, "missed": true & ~answered, "extra": ~true & answered}
     unscored = [printable(code) for code in snomed_codes(diagnoses) if code not in ABBREVIATIONS]
     return {title: names[some].tolist() for title, some in chosen.items()} | {"not scored": unscored}
@@ -195,7 +185,7 @@ def reasons(
     return sentences(
         "reasons.txt",
         threshold=threshold,
-        above=[ABBREVIATIONS[CLASSES[i]] for i in np.argsort(-probabilities) if probabilities[i] >= threshold],
+        above=[CLASSES[i] for i in np.argsort(-probabilities) if probabilities[i] >= threshold],
         marked=None if evidence.pvc is None else bool(evidence.pvc[0]),
         decision=decision,
         brady=float(probabilities[CLASSES.index(BRADYCARDIA)]),

@@ -1,7 +1,5 @@
 """Make a folder of pages, one for each recording, and an index by diagnosis and by disagreement with the header."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,15 +11,15 @@ import torch
 from markupsafe import Markup
 from tqdm import tqdm
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES, NAMES, snomed_codes
+from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.console import print_line, printable
 from heartbeats.common.files import write_text
 from heartbeats.preparation.prepared import Failure, attempt, map_recordings
-from heartbeats.reports.ecg_page import abbreviation, ecg_page, read
-from heartbeats.reports.findings import Comparison, Reading
-from heartbeats.reports.page import render
+from heartbeats.reports.ecg_page import ecg_page
+from heartbeats.reports.findings import Comparison, Reading, read
+from heartbeats.reports.page import abbreviation, diagnosis, render
 
 INDEX = "index.html"
 HOME = f"../{INDEX}"
@@ -33,11 +31,8 @@ OURS = 'name="generator" content="HeartBeats"'  # in every page, see page.html
 class IndexLine:
     """What the index shows of a recording."""
 
-    patient: str
-    heart_rate: str
     group: str  # the first code of the answer or, without a model, of the header; empty if none is one of the 27
-    answered: str
-    header: str
+    cells: tuple[str, ...]  # patient, heart rate, answer, header
     comparison: Comparison | None  # with a model
 
 
@@ -52,16 +47,18 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
     _clear(folder)
     results = map_recordings(partial(_draw, model_directory=model_directory), header_files)
     progress = tqdm(results, total=len(header_files), desc="drawing", unit="recording", disable=None)
-    lines: list[tuple[Markup, IndexLine | Failure]] = []
+    lines: list[tuple[Markup, IndexLine]] = []
+    failures: list[tuple[str, str]] = []
     for (page, name), result in zip(_page_names(header_files), progress, strict=True):
         if isinstance(result, Failure):
             print_line(f"{name}: not read: {result.reason}")
-        line, text = (result, ecg_page(result, home=HOME)) if isinstance(result, Failure) else result
-        write_text(folder / page, text)
-        lines.append((Markup('<a href="{}">{}</a>').format(page, name), line))
-    write_text(folder / INDEX, index_page(lines))
-    failed = sum(isinstance(line, Failure) for _, line in lines)
-    return len(lines) - failed, failed
+            failures.append((name, printable(result.reason)))
+        else:
+            line, text = result
+            write_text(folder / page, text)
+            lines.append((Markup('<a href="{}">{}</a>').format(page, name), line))
+    write_text(folder / INDEX, index_page(lines, failures))
+    return len(lines), len(failures)
 
 
 def _clear(folder: Path) -> None:
@@ -71,7 +68,7 @@ def _clear(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not ours:
         raise FileExistsError(f"{folder} is not empty and was not written by this command: name another folder")
     (folder / PAGES).mkdir(parents=True, exist_ok=True)
-    write_text(index, index_page([]))
+    write_text(index, index_page([], []))
     for page in (folder / PAGES).glob("*.html"):
         page.unlink()
 
@@ -79,14 +76,12 @@ def _clear(folder: Path) -> None:
 def _page_names(header_files: Sequence[Path]) -> Iterator[tuple[str, str]]:
     """Yield each recording's page, which any file system can store, and its name, a path if several share the name."""
     count = Counter(path.stem for path in header_files)
-    taken: set[str] = set()
+    taken: Counter[str] = Counter()
     for path in header_files:
-        page = stem = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", path.stem)[:100]
-        number = 1
-        while page.lower() in taken:  # some file systems ignore case
-            number += 1
-            page = f"{stem}-{number}"
-        taken.add(page.lower())
+        page = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", path.stem)[:100]
+        taken[page.lower()] += 1  # some file systems ignore case
+        number = taken[page.lower()]
+        page += f"~{number}" if number > 1 else ""
         yield f"{PAGES}/{page}.html", printable(path.stem if count[path.stem] == 1 else str(path.with_suffix("")))
 
 
@@ -107,37 +102,31 @@ def _draw(header_file: Path, *, model_directory: Path | None) -> tuple[IndexLine
 
 
 def _index_line(reading: Reading) -> IndexLine:
-    codes, answer = snomed_codes(reading.recording.diagnoses), reading.answer
-    listed = answer.answered if answer else [code for code in CLASSES if code in codes]
+    answer, codes = reading.answer, reading.diagnoses
+    listed = answer.positive if answer else [code for code in CLASSES if code in codes]
     answered, header = (_listed(map(abbreviation, some)) for some in (listed if answer else [], codes))
-    group, comparison = listed[0] if listed else "", answer.comparison if answer else None
-    return IndexLine(reading.patient, reading.rhythm.heart_rate, group, answered, header, comparison)
+    cells = (reading.patient, reading.rhythm.heart_rate, answered, header)
+    return IndexLine([*listed, ""][0], cells, answer.comparison if answer else None)
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "–"
 
 
-def index_page(lines: Sequence[tuple[Markup, IndexLine | Failure]]) -> str:
-    """Return the index. Each line has a link to its page."""
-    drawn = [(link, line) for link, line in lines if isinstance(line, IndexLine)]
-    groups = {}
-    for code in (*CLASSES, ""):
-        title = f"{ABBREVIATIONS[code]}, {NAMES[code]}" if code else "None of the 27"
-        rows = [(link, e.patient, e.heart_rate, e.answered, e.header) for link, e in drawn if e.group == code]
-        if rows:
-            groups[title] = (f"d{code}", rows)
-    compared = [(link, line.comparison) for link, line in drawn if line.comparison]
+def index_page(lines: Sequence[tuple[Markup, IndexLine]], failures: Sequence[tuple[str, str]]) -> str:
+    """Return the index of recordings, as links to their pages, and of failures, as name and reason."""
+    groups = {code: [(link, *line.cells) for link, line in lines if line.group == code] for code in (*CLASSES, "")}
+    compared = [(link, line.comparison) for link, line in lines if line.comparison]
     disagreeing = [
-        (link, len(c["missed"]) + len(c["extra"]), *(_listed(c[title]) for title in ("missed", "extra", "agreed")))
+        (link, len(c["missed"] + c["extra"]), *(_listed(c[title]) for title in ("missed", "extra", "agreed")))
         for link, c in compared
         if c["agreed"] or c["missed"]
     ]
     return render(
         "index.html",
-        count=len(lines),
-        groups=groups,
+        count=len(lines) + len(failures),
+        groups=[(f"d{code}", diagnosis(code) or "None of the 27", rows) for code, rows in groups.items() if rows],
         compared=len(compared),
         disagreeing=sorted(disagreeing, key=lambda row: -row[1]),
-        failures=[(link, printable(line.reason)) for link, line in lines if isinstance(line, Failure)],
+        failures=failures,
     )

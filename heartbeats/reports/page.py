@@ -3,35 +3,36 @@
 A page is one file without scripts. It opens offline, prints on A4, and follows the reader's light or dark screen.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, NAMES
 from heartbeats.common.console import printable
 
 INK = "#010203"  # picture() replaces this colour with the page's text colour
+BLUE, ORANGE = "#2f7fc0", "#c8641b"  # colour-blind readers can tell them apart, on white and on black
+CHART = (3.4, 2.6)  # inches; narrow enough for a telephone
 
 STYLE: Any = {
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "grid.color"), INK),
-    **dict.fromkeys(("xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
     **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
-    "axes.spines.right": False,
-    "axes.spines.top": False,
+    **dict.fromkeys(("axes.spines.right", "axes.spines.top"), False),
+    "grid.color": INK,
+    "grid.alpha": 0.25,
     "font.sans-serif": ["DejaVu Sans", "Verdana"],
     "font.size": 9,
-    "grid.alpha": 0.25,
     "svg.fonttype": "none",
     "svg.hashsalt": "HeartBeats",  # the same figure gives the same bytes
 }
@@ -42,6 +43,16 @@ def number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
+def abbreviation(*codes: str) -> str:
+    """Return the abbreviation of a class, which may have several codes; an unknown code stays as it is."""
+    return "|".join(ABBREVIATIONS.get(code) or printable(code) for code in codes)
+
+
+def diagnosis(code: str) -> str:
+    """Return abbreviation and name of a diagnosis; an unknown code stays as it is."""
+    return f"{ABBREVIATIONS[code]} ({NAMES[code]})" if code in NAMES else printable(code)
+
+
 _ENVIRONMENT = Environment(
     loader=PackageLoader("heartbeats.reports"),
     autoescape=select_autoescape(["html"]),
@@ -49,7 +60,9 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"number": number, "count": "{:,}".format}
+_ENVIRONMENT.filters |= {
+    "number": number, "count": "{:,}".format, "abbreviation": abbreviation, "diagnosis": diagnosis
+}  # fmt: skip
 
 
 def render(template: str, **values: Any) -> str:
@@ -79,16 +92,30 @@ def picture(figure: Figure, description: str) -> Markup:
     """Return a figure as inline SVG that scales with the page; ``description`` is its text for screen readers."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    drawing = file.getvalue()
-    # Figures of one page must not share ids.
-    prefix = hashlib.sha256(description.encode()).hexdigest()[:8]
-    drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>p{prefix}-", drawing[drawing.index("<svg") + 4 :])
-    drawing = re.sub(r' d="[^"]+"', _shorter, drawing).replace(INK, "currentColor")
-    label, width = Markup.escape(description), figure.get_size_inches()[0]
-    return Markup(f'<svg role="img" aria-label="{label}" style="max-width:{width:g}in"{drawing}')
+    svg = file.getvalue().partition("<svg")[2]
+    prefix = hashlib.sha256(description.encode()).hexdigest()[:8]  # figures of one page must not share ids
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>p{prefix}-", svg)
+    svg = re.sub(r"\d+\.\d{3,}", lambda decimals: f"{float(decimals[0]):.2f}", svg).replace(INK, "currentColor")
+    label, width = Markup.escape(description), figure.get_figwidth()
+    return Markup(f'<svg role="img" aria-label="{label}" style="max-width:{width:g}in"{svg}')
 
 
-def _shorter(path: re.Match[str]) -> str:
-    """Return an SVG path with two decimals and without its optional L commands."""
-    rounded = re.sub(r"\d+\.\d{3,}", lambda decimals: f"{float(decimals[0]):.2f}", path[0])
-    return re.sub(r"\s*L\s*", " ", rounded).replace("\n", "")
+@drawing()
+def chart(
+    x: npt.ArrayLike, y: npt.ArrayLike, description: str, marks: Iterable[tuple[float, str]] = (), **axes_settings: Any
+) -> Markup:
+    """Draw a line through points, and a dashed line with a text at the x of each mark.
+
+    Args:
+        description: what the chart shows, in words.
+        axes_settings: for ``Axes.set``, for example ``xlabel``.
+    """
+    figure = Figure(figsize=CHART, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(x, y, "o-", color=BLUE, markersize=3, linewidth=1.5)
+    for place, text in marks:
+        axes.axvline(place, color=ORANGE, linewidth=1, linestyle="--")
+        axes.annotate(text, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, va="bottom")
+    axes.set(**axes_settings)
+    axes.grid()
+    return picture(figure, description)

@@ -5,8 +5,6 @@ equation 1: IG = x · ∫ ∂p(αx)/∂x dα for α from 0 to 1, where x is the 
 baseline is a flat line, 0 mV in every lead. All parts add up to p(x) − p(0), which shows how exact the integral is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +13,7 @@ import torch
 
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.classification.ensemble import Classifier, Member
-from heartbeats.preparation.leads import LEADS
+from heartbeats.preparation.leads import LEADS, Floats
 from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 
 POINTS = (32, 64, 128, 256)  # of the Gauss-Legendre rule; more are used while the residue is above the tolerance
@@ -39,7 +37,7 @@ class Saliency:
     code: str
     probability: float
     flat: float
-    track: npt.NDArray[np.float64]
+    track: Floats
     leads: dict[str, float]
     points: int
 
@@ -56,30 +54,22 @@ class Saliency:
 
 def integrated_gradients(classifier: Classifier, signal: npt.NDArray[np.int16], code: str) -> Saliency:
     """Return the saliency of a prepared signal, int16 in microvolts, shape (8, samples), 500 Hz, for one class."""
+    bins = np.arange(0, signal.shape[1], round(BIN * SAMPLING_RATE))
     for points in POINTS:
-        found = _integrate(classifier, signal, code, points)
+        members = [_integrate(member, signal, CLASSES.index(code), points) for member in classifier.members]
+        parts, flat, probability = (np.mean(each, axis=0) for each in zip(*members, strict=True))
+        by_lead = sorted(zip(LEADS, parts.sum(axis=1).tolist(), strict=True), key=lambda item: -abs(item[1]))
+        track = np.add.reduceat(parts.sum(axis=0), bins)
+        found = Saliency(code, float(probability), float(flat), track, dict(by_lead), points)
         if abs(found.residue) <= TOLERANCE:
             break
     return found
 
 
-def _integrate(classifier: Classifier, signal: npt.NDArray[np.int16], code: str, points: int) -> Saliency:
-    members = [_integrate_member(member, signal, CLASSES.index(code), points) for member in classifier.members]
-    attributions = np.mean([attribution for attribution, _ in members], axis=0)
-    flat, probability = np.mean([ends for _, ends in members], axis=0).tolist()
-    bins = np.arange(0, signal.shape[1], round(BIN * SAMPLING_RATE))
-    leads = sorted(zip(LEADS, attributions.sum(axis=1).tolist(), strict=True), key=lambda item: -abs(item[1]))
-    track = np.add.reduceat(attributions.sum(axis=0), bins)
-    return Saliency(code, probability, flat, track, dict(leads), points)
-
-
-def _integrate_member(
-    member: Member, signal: npt.NDArray[np.int16], target: int, points: int
-) -> tuple[npt.NDArray[np.float64], tuple[float, float]]:
+def _integrate(member: Member, signal: npt.NDArray[np.int16], target: int, points: int) -> tuple[Floats, float, float]:
     """Return attributions, shape (8, samples), and the probabilities of a flat line and of the signal."""
-    samples = round(member.seconds * SAMPLING_RATE)
     device = next(member.network.parameters()).device
-    x = torch.from_numpy(fixed_length([signal], samples)).to(device)
+    x = torch.from_numpy(fixed_length([signal], round(member.seconds * SAMPLING_RATE))).to(device)
     gradient = torch.zeros_like(x)
     nodes, weights = np.polynomial.legendre.leggauss(points)  # on -1 to 1
     for node, weight in zip(nodes, weights, strict=True):
@@ -91,4 +81,4 @@ def _integrate_member(
     attributions = np.zeros(signal.shape)
     read = (x * gradient)[0, :, : signal.shape[1]].double().cpu().numpy()
     attributions[:, : read.shape[1]] = read
-    return attributions, (flat, whole)
+    return attributions, flat, whole

@@ -1,9 +1,7 @@
-"""Make the page of a training: its cohort, its learning curves, and what the model is worth on validation recordings.
+"""Make the page of a training: its cohort, its learning curves, and its scores on the validation recordings.
 
-The page follows from two files of the model folder, ``model.json`` and ``validation.csv``.
+It needs two files of the model folder, ``model.json`` and ``validation.csv``.
 """
-
-from __future__ import annotations
 
 import json
 import logging
@@ -15,31 +13,22 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS, BRADYCARDIA, CLASSES, SINUS_RHYTHM
-from heartbeats.challenge.scoring import submission
+from heartbeats.challenge.diagnoses import ABBREVIATIONS
+from heartbeats.challenge.scoring import Submission, submission
 from heartbeats.classification.decision import decide
 from heartbeats.common.files import write_text
 from heartbeats.common.settings import DecisionSettings, Settings, settings_from_dict
-from heartbeats.reports.charts import learning_curve, threshold_chart
-from heartbeats.reports.page import number, render
+from heartbeats.reports.page import chart, number, render
 from heartbeats.reports.score_report import evaluation
-from heartbeats.training.validation_table import Validation, read_validation
+from heartbeats.training.validation_table import VALIDATION_FILE, Validation, read_validation
 
 log = logging.getLogger("heartbeats.reports")
 
 
 def write_training_report(model_directory: Path) -> None:
-    """Write ``report.html`` into a complete model folder, unless it is there.
-
-    If the report cannot be made, the reason is logged and nothing is raised: the model is complete without it.
-    """
-    if (path := model_directory / "report.html").exists():
-        return
-    try:
+    """Write ``report.html`` into a complete model folder, unless it is there. Errors are those of the page."""
+    if not (path := model_directory / "report.html").exists():
         write_text(path, training_report(model_directory))
-    except Exception:
-        log.exception("%s could not be made; the model is complete. The same command tries again", path)
-    else:
         log.info("report written to %s", path)
 
 
@@ -51,14 +40,13 @@ def training_report(model_directory: Path) -> str:
         ValidationError: ``validation.csv`` is damaged.
     """
     model = json.loads((model_directory / "model.json").read_text(encoding="utf-8"))
-    validation = read_validation(model_directory / "validation.csv")
+    validation = read_validation(model_directory / VALIDATION_FILE)
     settings = settings_from_dict(model["settings"])
-    threshold, training = model["threshold"], model["training"]
+    training = model["training"]
     return render(
         "training_report.html",
-        evaluation=_evaluation(validation, threshold, settings.decision) if validation.names else None,
-        steps=_steps(validation, threshold, settings.decision) if validation.names else None,
-        threshold=threshold,
+        **_scored(validation, model["threshold"], settings.decision),
+        threshold=model["threshold"],
         search=_search(model),
         cohort=_cohort(model["cohort"]),
         curves=_curves(training["epochs"]),
@@ -71,42 +59,31 @@ def training_report(model_directory: Path) -> str:
     )
 
 
-def _evaluation(validation: Validation, threshold: float, decision: DecisionSettings) -> dict[str, Any]:
-    answered = decide(validation.probabilities, validation.evidence, threshold, decision)
-    return evaluation(submission(validation.names, validation.labels, answered, validation.probabilities))
+def _scored(validation: Validation, threshold: float, decision: DecisionSettings) -> dict[str, Any]:
+    """Return the evaluation, the challenge score after each step of the decision."""
+    if not validation.names:
+        return {"evaluation": None, "steps": None}
 
+    def scored(**changed: Any) -> Submission:
+        labels = decide(validation.probabilities, validation.evidence, threshold, replace(decision, **changed))
+        return submission(validation.names, validation.labels, labels, validation.probabilities)
 
-def _steps(validation: Validation, threshold: float, decision: DecisionSettings) -> dict[str, Any]:
-    """Return the challenge score after each step of the decision, and how often rule and fallback were right."""
-    steps = {"networks and threshold": replace(decision, bradycardia_rule=False, sinus_rhythm_fallback=False)}
-    steps["after the bradycardia rule"] = replace(decision, sinus_rhythm_fallback=False)
-    steps["after the sinus rhythm fallback"] = decision
-    answers = [decide(validation.probabilities, validation.evidence, threshold, step) for step in steps.values()]
-    scores = [
-        submission(validation.names, validation.labels, answer, validation.probabilities).score().challenge_metric
-        for answer in answers
-    ]
-    brady, sinus = CLASSES.index(BRADYCARDIA), CLASSES.index(SINUS_RHYTHM)
-    plain, ruled, final = answers
-    removed, given = plain[:, brady] & ~ruled[:, brady], final[:, sinus] & ~ruled[:, sinus]
-    return {
-        "brady": int(plain[:, brady].sum()),
-        "removed": int(removed.sum()),
-        "removed_rightly": int((removed & ~validation.labels[:, brady]).sum()),
-        "given": int(given.sum()),
-        "given_rightly": int((given & validation.labels[:, sinus]).sum()),
-        "scores": list(zip(steps, scores, strict=True)),
+    steps = {
+        "networks and threshold": scored(bradycardia_rule=False, sinus_rhythm_fallback=False),
+        "bradycardia rule": scored(sinus_rhythm_fallback=False),
+        "sinus rhythm fallback": scored(),
     }
+    scores = [(step, answers.score().challenge_metric) for step, answers in steps.items()]
+    return {"evaluation": evaluation(scored()), "steps": scores}
 
 
 def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
-    """Return tables and charts of the recordings that train and validate."""
-    parts = (cohort["training"], cohort["validation"])
-    sources = cohort["particulars"]
+    """Return tables of the recordings that train and validate."""
+    parts, sources = (cohort["training"], cohort["validation"]), cohort["particulars"]
     classes = []
     for name in ABBREVIATIONS.values():
-        by_source = [part["labels"].get(source, {}).get(name) or "" for source in sources for part in parts]
-        classes.append([name, *(part["classes"][name] for part in parts), *by_source])
+        by_source = [sum(part["labels"].get(source, {}).get(name, 0) for part in parts) for source in sources]
+        classes.append((name, *(part["classes"][name] for part in parts), *by_source))
     return {
         "counts": [sum(part["sources"].values()) for part in parts],
         "sources": [
@@ -114,11 +91,9 @@ def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
             for source, facts in sources.items()
         ],
         "classes": sorted(classes, key=lambda row: -row[1] - row[2]),
-        "class_heads": [
-            "class", "training", "validation", *(f"{source} {part}" for source in sources for part in ("tr.", "val."))
-        ],
+        "class_heads": ["class", "training", "validation", *sources],
         "named": {"Left out": cohort["left_out"], "Used with a warning": cohort["warned"]},
-    }  # fmt: skip
+    }
 
 
 def _particulars(facts: dict[str, dict[str, int]]) -> tuple[str, str, str, str]:
@@ -135,28 +110,36 @@ def _range(counts: dict[str, int], unit: str = "") -> str:
     return f"{np.median(values):g}{unit} ({min(values):g} to {max(values):g})" if values else "unknown"
 
 
-def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, Markup, str]]:
-    """Return title, learning curve and note of each network; all curves have one scale."""
+def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
+    """Return title and learning curve of each network; all curves have one scale."""
     highest = max((line["loss"] for line in epochs if np.isfinite(line["loss"])), default=1.0)
     curves = []
     for name in dict.fromkeys(line["network"] for line in epochs):
         lines = [(line["loss"], line["learning_rate"]) for line in epochs if line["network"] == name]
         losses, rates = np.array(lines).T
-        note = f"loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in epoch {len(losses)}"
-        description = f"Learning curve of network {name}: {note}."
-        curves.append((name, learning_curve(losses, rates, highest, description), note))
+        first_epochs = np.flatnonzero(np.append(1, np.diff(rates)))  # of each learning rate
+        marks = [(i + 0.5, f"rate {rates[i]:g}") for i in first_epochs]
+        count = len(losses)
+        said = f"Network {name}: loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in epoch {count}."
+        scale = {
+            "xlim": (0.5, count + 0.5),
+            "xticks": range(1, count + 1, 1 + count // 10),
+            "ylim": (0, 1.05 * highest),
+        }
+        curve = chart(np.arange(1, count + 1), losses, said, marks, xlabel="epoch", ylabel="mean loss", **scale)
+        curves.append((name, curve))
     return curves
 
 
 def _search(model: dict[str, Any]) -> Markup | None:
     """Return the chart of the threshold search, or ``None`` if no threshold has a score."""
-    search = model["threshold_search"]
-    thresholds, scores = (np.array(search[key], dtype=np.float64) for key in ("thresholds", "challenge_scores"))
+    thresholds, scores = (np.array(values, dtype=np.float64) for values in model["threshold_search"].values())
     if np.isnan(scores).all():
         return None
     chosen = model["threshold"]
     description = f"Challenge score of each threshold: the highest is {number(np.nanmax(scores))} at {chosen:.2f}."
-    return threshold_chart(thresholds, scores, chosen, description)
+    marks = [(chosen, f"{chosen:.2f}")]
+    return chart(thresholds, scores, description, marks, xlabel="threshold", ylabel="challenge score", xlim=(0, 1))
 
 
 def _settings(settings: Settings) -> list[tuple[str, str, str]]:
