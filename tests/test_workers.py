@@ -43,7 +43,7 @@ def test_a_recording_that_ends_its_process_is_named_and_the_others_finish(header
     results = list(map_recordings(end_the_process, header_files))
     assert [result.name for result in results] == [path.stem for path in header_files]
     assert [result.name for result in results if isinstance(result, Failure)] == ["A0002", "A0005"]
-    assert "ended the process" in results[2].reason
+    assert "crashed the process" in results[2].reason
 
 
 def full_disk(header_file: Path) -> Failure:

@@ -1,10 +1,10 @@
 """The cache of prepared recordings: one file per recording, which later trainings read.
 
 A file ``KEY.safetensors`` holds the prepared signal and, as its metadata, the other fields of a
-:class:`PreparedRecording`. KEY is a digest of all inputs: the code of ``heartbeats/ecg`` and
-``heartbeats/preparation``, the settings, the header's text, and the signal files' sizes and times. If one of them
-changes, the recording gets a new key and is prepared again. Files are written atomically, so several
-processes and models can share a cache. Old files are never deleted. You can delete the folder at any time.
+:class:`PreparedRecording`. KEY is a digest of all inputs: the code of ``ecg`` and ``preparation``,
+the settings, the header's text, and the signal files' sizes and times. If one changes, the recording gets a new key and
+is prepared again. Files are written atomically, so several processes and models can share a cache. Old files are never
+deleted. You can delete the folder when no training runs.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def _key(header_file: Path, settings: PreparationSettings) -> str:
         for path in signal_files(header_file):
             status = path.stat()
             parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
-    except (OSError, ValueError, RecordingError) as error:  # the later reading gives the reason
+    except (OSError, ValueError, RecordingError) as error:  # reading the file gives the reason later
         parts.append(str(error))
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 

@@ -60,7 +60,7 @@ def map_recordings(
 
 
 def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
-    """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
+    """Start the work on a chunk, with at least two workers: joblib runs a single one in this process."""
     cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
     parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
     results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
