@@ -55,7 +55,6 @@ def train_network(
     Args:
         name: the network's name in checkpoints and logs; random numbers depend on it.
         labels: bool, shape (recordings, 27).
-        seconds: the input length.
         epochs: those of earlier networks. This network's are appended, and all are written to ``training.jsonl``.
 
     Raises:
