@@ -92,7 +92,7 @@ CASES = {
     "header cut in the middle": Case(content(lambda b: b[:200], ".hea"), "announces 12 leads", **USELESS),
     "fewer leads announced": Case(header(" 12 ", " 8 "), "header has 8 leads, signal has 12", **REFUSED),
     "more leads announced": Case(header(" 12 ", " 15 "), "announces 15 leads", **REFUSED),
-    "several segments": Case(header("A0003 12", "A0003/3 12"), "a record of 3 segments: give it in one", **REFUSED),
+    "several segments": Case(header("A0003 12", "A0003/3 12"), "a record of 3 segments: join them", **REFUSED),
     "no rate": Case(header("A0003 12 500 5000", "A0003 12"), "header states no sampling rate\n", **REFUSED),
     "rate of 0": Case(header(" 500 5000", " 0 5000"), "sampling rate 0 Hz", **REFUSED),
     "negative rate": Case(header(" 500 5000", " -500 5000"), "sampling rate -500 Hz", **REFUSED),
@@ -100,7 +100,7 @@ CASES = {
     "no gain and no lead name": Case(
         content(lambda b: re.sub(rb" 1000/mV .*", b"", b), ".hea"), "none of the leads", **REFUSED
     ),
-    "resolution in the gain's place": Case(header(" 1000/mV 16 0 ", " 16 0 "), "the stated gain of 16 per mV gives no"),
+    "resolution in the gain's place": Case(header(" 1000/mV 16 0 ", " 16 0 "), "the stated gain of 16 per mV does not"),
     "gain in words": Case(header("1000/mV", "?/mV"), "no usable gain"),
     "gain of 0": Case(header("1000/mV", "0/mV"), "no usable gain"),
     "gain NaN": Case(header("1000/mV", "nan/mV"), "no usable gain"),

@@ -74,7 +74,7 @@ def unforeseen(header_file: Path) -> PreparedRecording | Failure:
 
 def ending(header_file: Path) -> PreparedRecording | Failure:
     """What read_ahead makes of a process that ended (tests/test_read_ahead.py ends one)."""
-    return Failure(header_file.stem, "reading it ended the process: its files are damaged, or too large")
+    return Failure(header_file.stem, "reading it crashed the process: its files are damaged or too large")
 
 
 def writing(header_file: Path) -> PreparedRecording | Failure:
@@ -90,7 +90,7 @@ def nameless(header_file: Path) -> PreparedRecording | Failure:
     ("prepare", "seen"),
     [
         (unforeseen, "KeyError"),
-        (ending, "ended the process"),
+        (ending, "crashed the process"),
         (writing, "changed outside"),
         (nameless, "names nothing"),
     ],

@@ -38,13 +38,13 @@ _WORDS |= {"normal": SINUS_RHYTHM, "i-avb": "270492004", "pvc": CPSC_PVC, "std":
 
 
 def snomed_codes(terms: Iterable[str]) -> tuple[str, ...]:
-    """Return Dx entries with known words replaced by SNOMED CT codes. Other entries do not change."""
+    """Replace known words in Dx entries by SNOMED CT codes. Other entries do not change."""
     return tuple(_WORDS.get(term.lower(), term) for term in terms)
 
 
 @dataclass(frozen=True)
 class RewardWeights:
-    """The Challenge's reward matrix: ``weights[i, j]`` rewards predicting class j where class i is true.
+    """The Challenge's reward matrix: ``weights[i, j]`` is the reward for predicting class j if class i is true.
 
     Attributes:
         names: one per class, as the organisers' scorers print it: a code, or ``a|b`` as in the file.

@@ -3,7 +3,7 @@
 The reward weights choose the scorer of 2020 or of 2021. One exception: a label ``1.0`` is always 0, as in 2020.
 
 Definitions: "Classification of 12-lead ECGs: the PhysioNet/Computing in Cardiology Challenge 2020" (Perez Alday et al.,
-Physiol Meas 2020), and the organisers' evaluation page. Docstrings tell what is unexpected in that scorer.
+Physiol Meas 2020), and the organisers' evaluation page. Docstrings note unexpected behaviour of that scorer.
 """
 
 import math
@@ -20,7 +20,7 @@ from heartbeats.challenge.diagnoses import CLASSES, SINUS_RHYTHM, RewardWeights,
 from heartbeats.challenge.outputs import OutputError, Prediction, predictions, read_output
 from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
 
-Labels = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.bool_]  # shape (recordings, classes)
 Floats = npt.NDArray[np.float64]
 
 # The organisers' names of the measures, in the order of their score file, and those of :class:`Scores`.
@@ -182,7 +182,7 @@ def output_matrices(predicted: Sequence[Prediction], weights: RewardWeights) -> 
     alike: dict[tuple[str, ...], list[int]] = {}
     for i, prediction in enumerate(predicted):
         alike.setdefault(prediction.classes, []).append(i)
-    for classes, rows in alike.items():  # usually one: all outputs name the same classes
+    for classes, rows in alike.items():  # usually one: all outputs have the same classes
         labels = np.array([predicted[i].labels for i in rows], dtype=np.bool_)
         probabilities = np.array([predicted[i].probabilities for i in rows], dtype=np.float64)
         for j, (name, codes) in enumerate(zip(weights.names, weights.classes, strict=True)):
@@ -196,7 +196,7 @@ def output_matrices(predicted: Sequence[Prediction], weights: RewardWeights) -> 
 
 
 def merge_equivalent(labels: Labels, weights: RewardWeights) -> Labels:
-    """Merge the columns of ``diagnoses.CLASSES`` into scored classes: a class is true if any of its codes is."""
+    """Merge labels, shape (recordings, 27), into scored classes: a class is true if any of its codes is."""
     merged = [labels[:, [code in codes for code in CLASSES]].any(axis=1) for codes in weights.classes]
     return np.stack(merged, axis=1)
 
@@ -244,7 +244,7 @@ def beta_measures(labels: Labels, binary: Labels) -> tuple[Floats, Floats]:
 def challenge_metric(labels: Labels, binary: Labels, weights: RewardWeights) -> float:
     """Return the challenge score: 1 for the true labels, 0 for sinus rhythm only, NaN if both earn the same.
 
-    It is the sum of the weights times :func:`confusion_matrix`, rescaled.
+    It is (s(predicted) - s(sinus)) / (s(true) - s(sinus)), where s sums weights times :func:`confusion_matrix`.
     """
     sinus_only = np.zeros_like(binary)
     sinus_only[:, [SINUS_RHYTHM in codes for codes in weights.classes]] = True
@@ -265,7 +265,7 @@ def confusion_matrix(labels: Labels, binary: Labels) -> Floats:
 
 
 def _counts(labels: Labels, binary: Labels, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return true positives, false positives and false negatives per class; a recording counts by its share."""
+    """Return true positives, false positives and false negatives per class; ``share`` weights the recordings."""
     return share @ (labels & binary), share @ (~labels & binary), share @ (labels & ~binary)
 
 

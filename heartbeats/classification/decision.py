@@ -34,7 +34,7 @@ class Evidence:
         bradycardia = np.array([recording.bradycardia for recording in recordings], dtype=np.bool_)
         if settings.pvc == "networks":
             return cls(bradycardia)
-        from heartbeats.pvc_unet.marking import has_premature_beats  # noqa: PLC0415 - a leaf that few need
+        from heartbeats.pvc_unet.marking import has_premature_beats  # noqa: PLC0415 - rarely needed
 
         signals = [recording.signal for recording in recordings]
         return cls(bradycardia, has_premature_beats(signals, all_leads=settings.pvc == "unet-all-leads"))

@@ -34,7 +34,7 @@ class Classifier:
 
     Attributes:
         members: the networks, with equal weight.
-        threshold: a class is positive at this probability or above.
+        threshold: a class is positive if its probability is at least this.
         settings: those of its training.
         leads: use only these leads, or all if ``None``.
     """

@@ -1,4 +1,4 @@
-"""Classify a folder of recordings into a folder of output files: what ``driver.py`` does."""
+"""Classify a folder of recordings and write a folder of output files, as ``driver.py`` does."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -84,7 +84,7 @@ def _answers(classifier: Classifier, header_files: Sequence[Path]) -> Iterator[P
 def classify_prepared(
     classifier: Classifier, recordings: Sequence[PreparedRecording]
 ) -> Sequence[Prediction | Failure]:
-    """Classify prepared recordings and print their warnings.
+    """Classify prepared recordings, in order, and print their warnings.
 
     If the networks fail on the batch, they classify each recording alone.
 
@@ -97,7 +97,7 @@ def classify_prepared(
     try:
         return [_checked(prediction) for prediction in classifier.classify(recordings)] if recordings else []
     except torch.AcceleratorError as error:
-        raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
+        raise OSError(f"the GPU failed ({error}): start again with --resume") from error
     except RuntimeError:
         pass  # first free the batch's tensors, then try the recordings alone
     return [_classify_alone(classifier, recording) for recording in recordings]
@@ -107,7 +107,7 @@ def _classify_alone(classifier: Classifier, recording: PreparedRecording) -> Pre
     try:
         return _checked(classifier.classify([recording])[0])
     except (torch.AcceleratorError, torch.OutOfMemoryError) as error:
-        raise OSError(f"the GPU cannot go on ({error}): start again with --resume") from error
+        raise OSError(f"the GPU failed ({error}): start again with --resume") from error
     except RuntimeError as error:
         return Failure(recording.name, f"the networks failed: {error}")
 

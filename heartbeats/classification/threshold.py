@@ -23,14 +23,14 @@ class ThresholdSearch:
 
     @property
     def undecided(self) -> bool:
-        """Whether no threshold has a challenge score. The threshold is then the paper's."""
+        """Whether no threshold has a challenge score, so that the paper's is used."""
         return bool(np.isnan(self.challenge_scores).all())
 
 
 def search_threshold(
     probabilities: Floats, evidence: Evidence, labels: Labels, settings: DecisionSettings
 ) -> ThresholdSearch:
-    """Return the threshold with the best challenge score after the whole decision, in steps of 0.01.
+    """Return the threshold, in steps of 0.01, whose final labels have the best challenge score.
 
     The paper searched on its 20 % and does not name the score or the steps. If several thresholds are best, the middle
     one is used. Without a score (no validation recordings, or only sinus rhythm), the paper's 0.36 is used.

@@ -25,7 +25,7 @@ def one_line_errors(program: str, *, interrupted: str = "interrupted") -> Iterat
         interrupted: the message after Ctrl-C.
 
     Raises:
-        SystemExit: with the line.
+        SystemExit: the line is its argument.
     """
     try:
         yield

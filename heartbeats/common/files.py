@@ -44,7 +44,7 @@ def read_bytes(path: Path | str) -> bytes:
     Raises:
         OSError: the path cannot be read, is not a regular file, or is larger than 16 MiB.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block without it
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # otherwise a pipe blocks
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

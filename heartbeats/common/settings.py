@@ -1,6 +1,6 @@
 """All settings of the entry: frozen dataclasses with the paper's values as defaults, read from TOML.
 
-``configs/paper.toml`` spells out the defaults. Another file names only what it changes.
+``configs/paper.toml`` lists the defaults. Another file needs only the settings that it changes.
 """
 
 import dataclasses
@@ -178,7 +178,7 @@ def settings_from_dict(tables: Any) -> Settings:
 
 
 def _converted(value: Any, kind: Any, key: str) -> Any:
-    """Return ``value`` as ``kind``: bool, int, float, str or a tuple of one of them. An int may stand for a float."""
+    """Return ``value`` as ``kind``: bool, int, float, str or a tuple of these. An int is valid for a float."""
     if inner := get_args(kind):
         if not isinstance(value, (list, tuple)):
             raise SettingsError(f"{key} must be a list of {inner[0].__name__}, not {value!r}")

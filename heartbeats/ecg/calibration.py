@@ -13,14 +13,14 @@ Floats = npt.NDArray[np.float64]
 # Entries of 2020 that used these gains scored 0.18-0.24 on the hidden Georgia set, the others 0.56-0.65.
 MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
 USUAL_GAIN = 1000.0  # in all corrected Challenge headers; WFDB's default is 200
-# The magnitude of a usable gain, in ADC units per mV. A negative gain inverts the lead.
+# The range of a usable gain's magnitude, in ADC units per mV. A negative gain inverts the lead.
 USABLE_GAIN = (1e-3, 1e12)
 # Range of the median lead's standard deviation. Real recordings have 0.04 mV (LUDB 133) to 1.7 mV (Ningbo, drift).
 PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
 
-# float64 holds all integers up to here; no ADC has more.
+# float64 holds all integers up to here; no ADC value is larger.
 LARGEST_SAMPLE = 2.0**53
-# The ADC value that stands for "no sample", by WFDB signal format.
+# The ADC value for "no sample", by WFDB signal format.
 NO_SAMPLE = {
     **dict.fromkeys(("80", "508"), -(2**7)),
     **dict.fromkeys(("310", "311"), -(2**9)),
@@ -49,7 +49,7 @@ def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tu
 
 
 def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> tuple[Floats, tuple[int, ...]]:
-    """Return ADC units without gaps and the number of missing samples of each lead.
+    """Return ADC units without gaps, shape (leads, samples), and the missing samples per lead.
 
     A sample is missing if it is NaN, infinite, huge or WFDB's "no sample". A lead with no samples becomes its baseline.
     """
@@ -82,21 +82,21 @@ def _stated_gains(header: Header, name: str, warnings: list[str]) -> Floats:
     return np.where(usable & ~misstated, gains, USUAL_GAIN)
 
 
-def _judge_gains(gains: Floats, values: Floats, warnings: list[str]) -> Floats:
+def _judge_gains(gains: Floats, signal: Floats, warnings: list[str]) -> Floats:
     """Return the gains, or 1000 ADC units per mV for all leads if only that gives plausible amplitudes.
 
     Amplitudes are not scaled in any other way, because low QRS voltage is a diagnosis.
     """
     # Minus the first sample: otherwise rounding gives a flat lead a deviation above 0.
-    deviations = np.std(values - values[:, :1], axis=1)
-    beating = deviations > 0
-    if not beating.any():
+    deviations = np.std(signal - signal[:, :1], axis=1)
+    varying = deviations > 0
+    if not varying.any():
         return gains
     low, high = PLAUSIBLE_DEVIATION
-    if low <= np.median(deviations[beating] / np.abs(gains[beating])) <= high:
+    if low <= np.median(deviations[varying] / np.abs(gains[varying])) <= high:
         return gains
     stated = np.median(gains)
-    if low <= np.median(deviations[beating]) / USUAL_GAIN <= high:
+    if low <= np.median(deviations[varying]) / USUAL_GAIN <= high:
         warnings.append(f"the stated gain of {stated:g} per mV does not give ECG amplitudes: {USUAL_GAIN:g} used")
         return np.full_like(gains, USUAL_GAIN)
     warnings.append(f"amplitudes are not those of an ECG at the stated gain of {stated:g} per mV")

@@ -25,7 +25,7 @@ SOURCES = {
     "A": "cpsc", "Q": "cpsc_extra", "I": "incart", "S": "ptb", "HR": "ptb_xl", "E": "georgia", "JS": "chapman_ningbo",
 }  # fmt: skip
 
-_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}  # µ is two characters: micro sign, Greek mu
+_MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}  # µ: micro sign and Greek mu
 _GAIN = re.compile(r"(?P<gain>[^(/]*)(?:\((?P<baseline>[+-]?\d+)\))?(?:/(?P<unit>\S+))?")
 _COMMENT = re.compile(r"^[^\S\n]*#[^\S\n]*<?(\w+)>?[^\S\n]*:(.*)", re.MULTILINE)
 _SEXES = {"m": "Male", "male": "Male", "f": "Female", "female": "Female"}
@@ -147,7 +147,7 @@ def source_of(name: str) -> str:
 
 
 def _comments(text: str) -> dict[str, str]:
-    """Return the values of ``#Key: value`` lines by lower-case key. The first line of a key is used."""
+    """Return the values of ``#Key: value`` lines by lower-case key. If a key repeats, its first line is used."""
     found = _COMMENT.findall(text.replace("\r", "\n"))
     return {key.lower(): value.strip() for key, value in reversed(found)}
 

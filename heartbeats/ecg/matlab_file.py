@@ -47,32 +47,32 @@ def read_matlab_variable(path: Path, name: str) -> npt.NDArray[np.generic]:
         return _read_4(content, name)
     if content[126:128] in (b"IM", b"MI"):
         return _read_5(content, name)
-    raise MatlabFileError("damaged, or no MATLAB file")
+    raise MatlabFileError("damaged, or not a MATLAB file")
 
 
 def _read_4(content: bytes, name: str) -> npt.NDArray[np.generic]:
-    """Read version 4: each variable is type, rows, columns, complex or not, length of the name; name; numbers."""
+    """Read version 4: a variable has type, rows, columns, complex flag and name length, then name and numbers."""
     position = 0
     while position + 20 <= len(content):
         order = "<" if content[position + 2 : position + 4] == b"\0\0" else ">"  # the type is below 5000
         kind, rows, columns, imaginary, length = struct.unpack_from(f"{order}5i", content, position)
         machine, precision, form = kind // 1000, kind // 10 % 100, kind % 10
         if machine != (order == ">") or precision >= len(_NUMBERS_4) or min(kind, rows, columns, length - 1) < 0:
-            raise MatlabFileError("damaged, or no MATLAB file")
+            raise MatlabFileError("damaged, or not a MATLAB file")
         start = position + 20 + length
         number = np.dtype(order + _NUMBERS_4[precision])
         position = start + rows * columns * number.itemsize * (2 if imaginary else 1)
         if position > len(content):
-            raise MatlabFileError("damaged: cut short, or announces more than it holds")
+            raise MatlabFileError("damaged: cut short, or announces more data than it has")
         if content[start - length : start].rstrip(b"\0") == name.encode():
             if form != 0 or imaginary:  # 1 is text, 2 a sparse matrix
                 raise MatlabFileError("not an array of real numbers")
             return np.frombuffer(content, number, rows * columns, start).reshape((rows, columns), order="F")
-    raise MatlabFileError(f"no variable '{name}'" if position == len(content) else "damaged, or no MATLAB file")
+    raise MatlabFileError(f"no variable '{name}'" if position == len(content) else "damaged, or not a MATLAB file")
 
 
 def _read_5(content: bytes, name: str) -> npt.NDArray[np.generic]:
-    """Read version 5: a header of 128 bytes, then elements, each a variable or a compressed variable."""
+    """Read version 5: a header of 128 bytes, then elements: variables or compressed variables."""
     order = "<" if content[126:128] == b"IM" else ">"
     for kind, element in _elements(content[128:], order):
         variable = element
@@ -116,7 +116,7 @@ def _array(variable: bytes, order: str) -> npt.NDArray[np.generic]:
     """Return the array of a matrix element: flags, dimensions, name, and the numbers column by column."""
     parts = list(islice(_elements(variable, order), 4))
     if len(parts) < 4 or len(parts[0][1]) < 4 or len(parts[1][1]) % 4:
-        raise MatlabFileError("damaged: not the parts of an array")
+        raise MatlabFileError("damaged: an array's parts are missing")
     (_, flags), (_, dimensions), _, (kind, numbers) = parts
     (flag,) = struct.unpack_from(f"{order}I", flags)
     if flag & 0xFF not in _NUMERIC_CLASSES or flag & _COMPLEX or kind not in _NUMBERS:

@@ -3,7 +3,7 @@
 Samples come from a .mat file (MATLAB, variable ``val``), or ``wfdb`` reads them from plain WFDB files such as .dat.
 A recording that cannot be used raises :class:`RecordingError`.
 """
-# ruff: noqa: PTH110, PTH113 - Path.is_file raises if a name is too long or a folder may not be entered
+# ruff: noqa: PTH110, PTH113 - Path.is_file raises if a name is too long or a folder is not readable
 
 import dataclasses
 import hashlib
@@ -90,7 +90,7 @@ def read_recording(header_file: Path | str) -> Recording:
     """Read ``NAME.hea`` and its signal: ``NAME.mat`` if it exists, else the files that the header names.
 
     Raises:
-        RecordingError: a file is missing or unreadable, or does not match the header, or :class:`Recording` refuses it.
+        RecordingError: a file is missing, unreadable or contradicts the header, or :class:`Recording` refuses it.
     """
     header_file = Path(header_file)
     if header_file.suffix != ".hea":
@@ -148,7 +148,7 @@ def _named_files(header_file: Path, header: Header) -> list[Path]:
 
 def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
     """Read the signal files that a header names with ``wfdb``."""
-    _sampling_rate(header)  # checks the lead count: wfdb makes a list of that length
+    _sampling_rate(header)  # checks the lead count: wfdb allocates that many leads
     files = _named_files(header_file, header)
     for path in files:
         if exists(path) and not isfile(path):
@@ -158,11 +158,11 @@ def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
     try:
         record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
     except FileNotFoundError as error:
-        raise RecordingError(f"no signal file: neither {header_file.stem}.mat nor those the header names") from error
+        raise RecordingError(f"no signal file: neither {header_file.stem}.mat nor those of the header") from error
     except Exception as error:  # wfdb raises many types of errors for a damaged file
         named = ", ".join(path.name for path in files)
         reason = str(error) or type(error).__name__
-        raise RecordingError(f"{named} cannot be read (cut short, or not as the header says): {reason}") from error
+        raise RecordingError(f"{named} cannot be read (cut short, or different from the header): {reason}") from error
     return np.asarray(record.d_signal).T
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,9 @@ def write_record(
     date: str = "",
     notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a recording, rounded to 1000 ADC units per mV: NAME.mat, then NAME.hea.
+    """Write NAME.mat and NAME.hea into an existing folder, rounded to 1000 ADC units per mV.
 
     Args:
-        folder: an existing folder.
-        recording: its name, signal, leads, age, sex and diagnoses are written.
         later_dialect: write the dialect of 2021 instead of 2020.
         unit: how the header spells mV.
         date: the end of the header's first line.
@@ -55,10 +54,9 @@ def write_record(
     samples = units.astype(np.int16)
     first = f"{recording.name} {len(samples)} {recording.sampling_rate:g} {samples.shape[1]} {date}".rstrip()
     layout = f"16x1+24 {GAIN:.1f}(0)/{unit}" if later_dialect else f"16+24 {GAIN}/{unit}"
-    checksums = samples.sum(axis=1, dtype=np.int16)  # WFDB sums in 16 bits
-    leads = [
+    leads = [  # WFDB sums checksums in 16 bits
         f"{recording.name}.mat {layout} 16 0 {row[0]} {checksum} 0 {lead}"
-        for row, checksum, lead in zip(samples, checksums, recording.leads, strict=True)
+        for row, checksum, lead in zip(samples, samples.sum(axis=1, dtype=np.int16), recording.leads, strict=True)
     ]
     age = "NaN" if math.isnan(recording.age) else f"{recording.age:g}"
     patient = {"Age": age, "Sex": recording.sex or "NaN", "Dx": ",".join(recording.diagnoses)}
@@ -66,8 +64,6 @@ def write_record(
     mark = "# " if later_dialect else "#"
     lines = [first, *leads, *(f"{mark}{key}: {value}" for key, value in comments.items())]
     # Write the header last: a killed run leaves no header without a signal.
-    replace_file(
-        folder / f"{recording.name}.mat",
-        lambda part: scipy.io.savemat(part, {"val": samples}, appendmat=False, format="4"),
-    )
+    save = partial(scipy.io.savemat, mdict={"val": samples}, appendmat=False, format="4")
+    replace_file(folder / f"{recording.name}.mat", save)
     write_text(folder / f"{recording.name}.hea", "\n".join(lines) + "\n")

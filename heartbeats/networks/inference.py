@@ -1,4 +1,4 @@
-"""Compute probabilities with a trained network. Its own ``forward`` computes; three things make it faster.
+"""Compute probabilities with a trained network's own ``forward``. Three things make it faster.
 
 - Batch normalisation is folded into the convolution before it.
 - Signals of similar length form a batch.
@@ -46,7 +46,7 @@ class InferenceNetwork:
         self.fast = fold_batch_norm(self.plain)
         self.reach, self.stride = receptive_field(self.plain)
         noise = torch.randn(2, len(LEADS), min(self.samples, SAMPLING_RATE), generator=torch.Generator().manual_seed(0))
-        difference = (self._answer(noise, fast=True) - self._answer(noise, fast=False)).abs().max()
+        difference = (self._forward(noise, fast=True) - self._forward(noise, fast=False)).abs().max()
         self.exact = bool(difference <= TOLERANCE)
         if not self.exact:
             log.info("the fast form of the network is not exact: the plain form is used")
@@ -59,11 +59,11 @@ class InferenceNetwork:
         for start in range(0, len(order), BATCH_SIZE):
             chosen = order[start : start + BATCH_SIZE]
             batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
-            probabilities[chosen] = self._answer(batch, fast=self.exact).cpu().numpy()
+            probabilities[chosen] = self._forward(batch, fast=self.exact).cpu().numpy()
         return probabilities
 
     @torch.inference_mode()
-    def _answer(self, x: Tensor, *, fast: bool) -> Tensor:
+    def _forward(self, x: Tensor, *, fast: bool) -> Tensor:
         """Map signals in mV, shape (batch, 8, samples), to probabilities, float64, shape (batch, 27)."""
         network = self.fast if fast else self.plain
         end, margin = x.shape[-1], self.reach // 2 + self.stride

@@ -21,8 +21,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def sign_loss(logits: Tensor, y: Tensor) -> Tensor:
     """Return the mean of sign(p) × BCE(p, y) over recordings and classes, a scalar.
 
-    sign(p) = y - 2yp + p² where |y - p| < 0.5, and 1 elsewhere. So many easy negatives weigh little. The
-    gradient includes that of the coefficient.
+    sign(p) = y - 2yp + p² where |y - p| < 0.5, and 1 elsewhere. Thus easy negatives weigh little. The gradient
+    includes that of the coefficient.
 
     Args:
         logits: shape (batch, classes); p is their sigmoid.

@@ -17,7 +17,7 @@ PADDING = 2.0  # s
 
 
 def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
-    """Return the sample indices of the R peaks in one lead: shape (peaks,) from shape (samples,).
+    """Return the sample indices of the R peaks in one lead, shape (peaks,).
 
     ``sleepecg.detect_heartbeats`` finds them. It deviates from Pan and Tompkins 1985 (the paper's [9]):
 
@@ -54,7 +54,7 @@ def rr_intervals(lead: Floats, *, sampling_rate: float) -> Floats:
 
 
 def bradycardia_rule(intervals: npt.ArrayLike) -> bool:
-    """Return whether at least half of the R-R intervals, in s, lie within 1 s to 1.6 s (Algorithm 1).
+    """Return whether at least half of the R-R intervals, in s, are between 1 s and 1.6 s (Algorithm 1).
 
     Without intervals, the paper's quotient is undefined; the rule is then false.
     """
@@ -71,6 +71,6 @@ def final_bradycardia(ensemble: npt.NDArray[np.bool_], rule: npt.NDArray[np.bool
 
 
 def recording_has_bradycardia(recording: Recording) -> bool:
-    """Apply the rule to lead I of the whole recording. A missing lead I is computed, or 0 mV."""
+    """Apply the rule to lead I of the whole recording. A missing lead I is computed from other leads, or is 0 mV."""
     lead_i, _ = select_lead(recording.signal, recording.leads, "I")
     return bradycardia_rule(rr_intervals(lead_i, sampling_rate=recording.sampling_rate))

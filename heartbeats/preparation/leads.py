@@ -23,10 +23,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[str, ...]]:
-    """Return the eight leads of a signal, shape (8, samples), and warnings.
+    """Return the eight leads of a signal in mV, shape (8, samples), and warnings.
 
-    A missing I or II is computed from other limb leads if at least two of them are present. Other missing leads are
-    zero, with a warning. If a lead occurs twice, the first one is used.
+    A missing I or II is computed from other limb leads if at least two of them are present. Other missing leads
+    become 0 mV, with a warning. If a lead occurs twice, the first one is used.
 
     Args:
         signal: mV, shape (leads, samples).

@@ -55,9 +55,9 @@ class PreparedRecording:
     Attributes:
         name: the recording's name.
         samples: the prepared signal, or the file in the cache that holds it.
-        bradycardia: the answer of the bradycardia rule (Algorithm 1).
-        digest: SHA-256 of the samples as they are in the recording's file.
-        warnings: what was assumed or repaired, in words.
+        bradycardia: whether the bradycardia rule is true (Algorithm 1).
+        digest: SHA-256 of the samples in the recording's file.
+        warnings: what was assumed or repaired, as text.
         checksum: CRC-32 of the prepared signal.
     """
 
@@ -70,7 +70,7 @@ class PreparedRecording:
 
     @property
     def signal(self) -> npt.NDArray[np.int16]:
-        """The prepared signal, int16 in microvolts, shape (8, samples), 500 Hz; read from the cache if it is there.
+        """The prepared signal, int16 in microvolts, shape (8, samples), 500 Hz; read from the cache if needed.
 
         Raises:
             OSError: the file in the cache cannot be read.

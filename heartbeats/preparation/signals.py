@@ -1,4 +1,4 @@
-"""A recording's signal as the networks read it (paper, section 2.2): sampling rate, denoising, unit, length.
+"""Prepare a signal for the networks (paper, section 2.2): sampling rate, denoising, unit, length.
 
 A prepared signal is int16 in microvolts, shape (8, samples), 500 Hz, at most the first 30 s. The Challenge's sources
 have 1000 ADC units per mV, so whole microvolts are exact before denoising.
@@ -27,7 +27,7 @@ SHORTEST = 13 * 2**LEVELS
 
 
 def prepare_signal(recording: Recording, *, denoising: bool = True) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
-    """Return a recording's prepared signal, int16 in microvolts, shape (8, samples), and warnings.
+    """Return the prepared signal, int16 in microvolts, shape (8, samples), and warnings.
 
     The first 30 s are cut out, resampled and denoised, in this order. The paper does not give the order.
 

@@ -21,7 +21,7 @@ from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_
 
 log = logging.getLogger(__name__)
 
-NAMED = 10  # recordings in a line of the log
+NAMED = 10  # recordings, at most, in a line of the log
 
 
 class CohortError(HeartBeatsError):
@@ -35,7 +35,7 @@ class Selection:
     Attributes:
         header_files: one per recording.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
-        headers: of each recording.
+        headers: one per recording.
         left_out: the names of the other recordings by reason.
         unscored: counts of the diagnoses in recordings without a scored label.
     """
@@ -55,7 +55,7 @@ class Cohort:
         recordings: in the order of their header files.
         labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
         validation: bool, shape (recordings,): the paper's "offline test set".
-        headers: of each recording.
+        headers: one per recording.
         left_out: the names of recordings outside the cohort, by reason.
     """
 
@@ -82,7 +82,7 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
     The log counts excluded recordings and warnings by reason and names the first ten.
 
     Raises:
-        CohortError: there is no recording to train with.
+        CohortError: there are no recordings to train with.
         OSError: the data cannot be read, or the cache cannot be written.
     """
     selection = select_recordings(find_headers(data_directory), settings.cohort)

@@ -179,5 +179,5 @@ def _log_epoch(epoch: Epoch, epochs: int) -> None:
 
 
 def _seed(seed: int, name: str, epoch: int) -> int:
-    """Return the seed of an epoch of a network; epoch 0 is the initialisation."""
+    """Return the seed of a network's epoch; epoch 0 is the initialisation."""
     return int.from_bytes(hashlib.sha256(f"{seed} {name} {epoch}".encode()).digest()[:8]) >> 1

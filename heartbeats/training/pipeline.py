@@ -43,8 +43,8 @@ SOME = 16  # recordings for the check of probabilities, if none are for validati
 def train_model(data_directory: Path, model_directory: Path, settings: Settings) -> Classifier:
     """Train the entry on a folder of Challenge recordings and write a model folder.
 
-    After a kill, the same call resumes from the cache and the checkpoints. A complete model is not
-    trained again. If only the decision's code or settings changed, only the threshold is searched again.
+    After a kill, the same call resumes from the cache and the checkpoints. A complete model is kept. If only the
+    decision's code or settings changed, only the threshold is searched again.
 
     Args:
         data_directory: recordings with headers in the Challenge's format, sub-folders included.
@@ -205,7 +205,7 @@ def _write_model(
 def _search_threshold(
     members: tuple[Member, ...], cohort: Cohort, settings: Settings
 ) -> tuple[ThresholdSearch, Validation]:
-    """Search the threshold on the validation recordings; return it and their table."""
+    """Search the threshold on the validation recordings; return both."""
     recordings, labels = cohort.side(validating=True)
     probabilities = ensemble(members, recordings)
     some = probabilities if recordings else ensemble(members, cohort.recordings[:SOME])

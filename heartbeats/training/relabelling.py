@@ -34,7 +34,7 @@ def relabel(
     *,
     probability: float,
 ) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Add labels above a probability. Return the labels and the number of added ones per class.
+    """Add labels above a probability. Return all labels, and the number of new ones per class.
 
     Only CPSC recordings gain labels, and only of the 21 classes outside CPSC's own. No label is removed.
 
