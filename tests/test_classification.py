@@ -207,7 +207,7 @@ def test_what_training_did_is_in_the_json(model_directory):
 def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, caplog):
     load_model(model_directory)
     assert caplog.messages == []
-    monkeypatch.setattr("heartbeats.classification.model_folder.ANSWERING", ("common",))
+    monkeypatch.setattr("heartbeats.classification.model_folder.ROOMS", ("common",))
     load_model(model_directory)
     assert "was written by other code of HeartBeats" in caplog.text
 

@@ -194,7 +194,7 @@ def test_a_tenth_is_answered_at_the_threshold_of_the_others():
     answers = test.answers_by_folds()
     wrong = (answers.labels != answers.binary).any(axis=1)
     np.testing.assert_array_equal(wrong, first & test.labels[:, AF])
-    tenth = test.part(np.flatnonzero(first))
+    tenth = test.select(np.flatnonzero(first))
     assert tenth.answers(tenth.threshold()).score() == 1
 
 

@@ -26,7 +26,9 @@ def test_no_recording_answers_for_a_gpu_that_cannot_go_on(classifier, write_reco
         raise fault("unspecified launch failure")
 
     monkeypatch.setattr(InferenceNetwork, "probabilities", failing)
-    with pytest.raises(OSError, match=r"the GPU failed \(unspecified launch failure\): start again with --resume"):
+    with pytest.raises(
+        OSError, match=r"the GPU failed \(unspecified launch failure\): run the driver again with --resume"
+    ):
         classify_folder(classifier, tmp_path / "data", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     monkeypatch.undo()

@@ -123,6 +123,6 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert (parallel.rank(), parallel.world_size(), parallel.is_first()) == (0, 1, True)
     assert parallel.broadcast("value") == "value"
-    assert parallel.total(2.5) == 2.5
+    assert parallel.sum_over_processes(2.5) == 2.5
     network = object()
     assert parallel.data_parallel(network) is network

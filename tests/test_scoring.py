@@ -95,7 +95,7 @@ def test_the_order_of_recordings_does_not_matter() -> None:
     rng = np.random.default_rng(2)
     scalar = rng.integers(0, 20, (60, 24)) / 20
     one = submitted(random_labels(), scalar > 0.6, scalar)
-    other = one.at(rng.permutation(60))
+    other = one.select(rng.permutation(60))
     assert sorted(other.names) == sorted(one.names)
     assert other.score().measures() == pytest.approx(one.score().measures(), abs=1e-12)
 

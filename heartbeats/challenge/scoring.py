@@ -97,7 +97,7 @@ class Submission:
                 "scoring.submission takes all 27 classes and merges those that are scored as one"
             )
 
-    def at(self, rows: npt.NDArray[np.intp] | Labels) -> "Submission":
+    def select(self, rows: npt.NDArray[np.intp] | Labels) -> "Submission":
         """Return the submission of the recordings at some indices (repeats allowed) or in a mask."""
         names = tuple(np.array(self.names, dtype=object)[rows])
         arrays = (self.labels[rows], self.binary[rows], self.scalar[rows], self.incomplete[rows])

@@ -39,7 +39,7 @@ class Evidence:
         signals = [recording.signal for recording in recordings]
         return cls(bradycardia, has_premature_beats(signals, all_leads=settings.pvc == "unet-all-leads"))
 
-    def part(self, rows: npt.NDArray[np.intp]) -> "Evidence":
+    def select(self, rows: npt.NDArray[np.intp]) -> "Evidence":
         """Return the evidence of the recordings at these indices."""
         return Evidence(self.bradycardia[rows], None if self.pvc is None else self.pvc[rows])
 

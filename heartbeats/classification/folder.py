@@ -97,7 +97,7 @@ def classify_prepared(
     try:
         return [_checked(prediction) for prediction in classifier.classify(recordings)] if recordings else []
     except torch.AcceleratorError as error:
-        raise OSError(f"the GPU failed ({error}): start again with --resume") from error
+        raise OSError(f"the GPU failed ({error}): run the driver again with --resume") from error
     except RuntimeError:
         pass  # first free the batch's tensors, then try the recordings alone
     return [_classify_alone(classifier, recording) for recording in recordings]
@@ -107,7 +107,7 @@ def _classify_alone(classifier: Classifier, recording: PreparedRecording) -> Pre
     try:
         return _checked(classifier.classify([recording])[0])
     except (torch.AcceleratorError, torch.OutOfMemoryError) as error:
-        raise OSError(f"the GPU failed ({error}): start again with --resume") from error
+        raise OSError(f"the GPU failed ({error}): run the driver again with --resume") from error
     except RuntimeError as error:
         return Failure(recording.name, f"the networks failed: {error}")
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
 FORMAT, FORMAT_VERSION = "heartbeats-model", 1
-ANSWERING = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
+ROOMS = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
 
 
 class ModelError(HeartBeatsError):
@@ -62,7 +62,7 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
         "threshold": classifier.threshold,
         "members": members,
         "settings": classifier.settings.to_dict(),
-        "code": code_digest(*ANSWERING),
+        "code": code_digest(*ROOMS),
     }
     write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
     kept = {member["weights"] for member in members}
@@ -100,7 +100,7 @@ def load_model(
         raise ModelError(f"{path} names other networks than its settings: train again")
     if not 0 <= threshold <= 1:
         raise ModelError(f"{path} has a threshold outside 0 to 1: train again")
-    if model.get("code") != code_digest(*ANSWERING):
+    if model.get("code") != code_digest(*ROOMS):
         log.warning("%s was written by other code of HeartBeats: its results may differ", path)
     leads = (leads,) if isinstance(leads, str) else leads
     return Classifier(members, threshold, settings, leads=None if leads is None else tuple(leads))

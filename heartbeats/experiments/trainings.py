@@ -110,14 +110,14 @@ class Scored:
     members: Floats
     decision: DecisionSettings
 
-    def part(self, rows: npt.NDArray[np.intp]) -> "Scored":
+    def select(self, rows: npt.NDArray[np.intp]) -> "Scored":
         """Return the recordings with these numbers."""
         return dataclasses.replace(
             self,
             names=self.names[rows],
             digests=self.digests[rows],
             labels=self.labels[rows],
-            evidence=self.evidence.part(rows),
+            evidence=self.evidence.select(rows),
             members=self.members[:, rows],
         )
 
@@ -136,7 +136,7 @@ class Scored:
         answers, fold = self.answers(threshold=0.5), folds(self.digests)
         for each in np.unique(fold):
             tenth, others = np.flatnonzero(fold == each), np.flatnonzero(fold != each)
-            answers.binary[tenth] = self.part(tenth).answers(self.part(others).threshold()).binary
+            answers.binary[tenth] = self.select(tenth).answers(self.select(others).threshold()).binary
         return answers
 
 
@@ -207,7 +207,7 @@ def _train_seed(
         raise CohortError(f"{options.data}: no recordings validate with seed {seed}, so there is nothing to score")
     settings = with_changes(settings, ["cohort.excluded_sources=[]"])
     sets = {name: _read_set(name, classifier, files, settings, cache) for name, files in external.items()}
-    return {TEST: full.part(validating), **sets, FULL: full}
+    return {TEST: full.select(validating), **sets, FULL: full}
 
 
 def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Settings, cache: Path) -> Scored:

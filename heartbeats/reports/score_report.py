@@ -57,7 +57,7 @@ def _measured(submission: Submission, sources: npt.NDArray[np.str_]) -> tuple[Fl
     source_names, counts = np.unique(sources, return_counts=True)
 
     def measures(rows: npt.NDArray[np.intp]) -> Floats:
-        drawn, of = submission.at(rows), sources[rows]
+        drawn, of = submission.select(rows), sources[rows]
         scores = drawn.score()
         by_source = [
             challenge_metric(drawn.labels[of == source], drawn.binary[of == source], drawn.weights)

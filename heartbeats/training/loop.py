@@ -132,7 +132,7 @@ def _train_epoch(
         truth = labels[filled.to(labels.device)]
         step = training_step(network, optimizer, LOSSES[settings.loss], batches.batch(filled), truth)
         losses += len(chosen) / world * step
-    loss, took = parallel.total(losses.item()) / count, time.monotonic() - started
+    loss, took = parallel.sum_over_processes(losses.item()) / count, time.monotonic() - started
     if not math.isfinite(loss):
         raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
     return Epoch(name, epoch, loss, rate, took, count / took, (settings.epochs - epoch) * took)

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 Value = TypeVar("Value")
 
 # Other ranks wait this long for rank 0, which first prepares all recordings.
-PATIENCE = timedelta(days=2)
+TIMEOUT = timedelta(days=2)
 
 
 def _variable(name: str, default: int) -> int:
@@ -53,7 +53,7 @@ def device() -> torch.device:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Join the other processes; the functions below need this.
 
     After an exception, the group is not closed: torchrun ends the other processes.
@@ -63,9 +63,9 @@ def joined() -> Iterator[None]:
             torch.cuda.set_device(device())
         backend = "cpu:gloo,cuda:nccl" if device().type == "cuda" else "gloo"
         # torchrun keeps its store after a restart. The prefix hides the addresses of ended processes from gloo.
-        store, number, size = next(distributed.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+        store, number, size = next(distributed.rendezvous("env://", timeout=TIMEOUT))  # type: ignore[attr-defined]
         store = distributed.PrefixStore(f"start {_variable('TORCHELASTIC_RESTART_COUNT', 0)}", store)  # type: ignore[attr-defined]
-        distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=PATIENCE)
+        distributed.init_process_group(backend, store=store, rank=number, world_size=size, timeout=TIMEOUT)
     yield
     if world_size() > 1:
         distributed.destroy_process_group()
@@ -79,7 +79,7 @@ def broadcast(value: Value) -> Value:
     return values[0]
 
 
-def total(value: float) -> float:
+def sum_over_processes(value: float) -> float:
     """Return the sum of a number over all processes. Every process must call this."""
     summed = torch.tensor(value, dtype=torch.float64)
     if world_size() > 1:

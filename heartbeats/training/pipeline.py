@@ -60,7 +60,7 @@ def train_model(data_directory: Path, model_directory: Path, settings: Settings)
     """
     if not find_headers(data_directory):  # check before writing: the arguments may be swapped
         raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
-    with parallel.joined():
+    with parallel.process_group():
         if parallel.is_first():
             model_directory.mkdir(parents=True, exist_ok=True)
         with locked(model_directory) if parallel.is_first() else nullcontext():
