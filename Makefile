@@ -3,7 +3,7 @@
 # make test-browser   pages in headless Chromium; installs Debian's chromium and npm's axe-core where they are missing
 # make check    style (ruff) and types (mypy)
 # make format   rewrite the code in the one style
-# make campaigns  10,000 mutations of records, 20 trainings killed at random, memory; ECG_DATA=FOLDER adds real records
+# make campaigns  10,000 mutations of records, 20 trainings killed at random; ECG_DATA=FOLDER adds real records
 # make container-test   build the image, and train, classify and score in it (Docker, Podman or CONTAINER_TOOL)
 # make constraints      write constraints.txt anew, after a change of the requirements
 
@@ -48,9 +48,8 @@ format: .venv/installed-dev
 	.venv/bin/ruff check --fix .
 
 campaigns: .venv/installed
-	.venv/bin/python -m benchmarks.mutations $(ECG_DATA)
+	.venv/bin/python -m benchmarks.mutations $(ECG_DATA:%=--data %)
 	.venv/bin/python -m benchmarks.kills
-	.venv/bin/python -m benchmarks.driver_memory
 
 container-test:
 	tests/container_test.sh

@@ -1,108 +1,66 @@
-"""How fast an ensemble classifies: as its layers are written, with less work, and in the whole driver.
+"""How fast recordings are classified: the ensemble over its plain form, and the driver over the networks alone.
 
-    python -m benchmarks.classification_speed [--config configs/paper.toml] [--recordings 128] [--repeats 5]
+    python -m benchmarks.classification_speed [--config configs/paper.toml] [--recordings 64] [--repeats 8]
 
-The recordings are simulated, 10 s long; the networks have random weights, since speed does not depend on training.
-Timed in turn are the plain ensemble (batches of 16, zeros appended), the ensemble of heartbeats.networks.inference on the same
-prepared signals, and driver.py's work on the recordings' files, the worker processes being up. The largest difference
-between the two ensembles' probabilities is printed too.
+- The ensemble as it answers (heartbeats.networks.inference) over the plain forward of the same networks.
+- The driver's share: the time of the networks alone over that of ``classify_folder``, from files to output files.
+
+The recordings are simulated, 10 s long, and the networks have random weights. PyTorch uses one thread.
 """
 
-from __future__ import annotations
-
-import argparse
 import contextlib
 import io
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from benchmarks.measuring import interleaved, machine, ratio
-from heartbeats.classification.ensemble import Classifier, Member
+from benchmarks.measuring import ROOT, arguments, machine, median, times
+from heartbeats.classification.ensemble import Classifier, Member, ensemble
 from heartbeats.classification.folder import classify_folder
-from heartbeats.common import collective
 from heartbeats.common.settings import read_settings
-from heartbeats.ecg.header import find_headers
-from heartbeats.networks.inference import BATCH_SIZE
+from heartbeats.ecg.header import STANDARD_LEADS, find_headers
+from heartbeats.ecg.recording import Recording, read_recording
+from heartbeats.ecg.writing import write_record
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.preparation.prepared import PreparedRecording, prepare_file
-from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
-from heartbeats.simulation import simulate_cohort
-
-ROOT = Path(__file__).parents[1]
-SAMPLES = 10 * SAMPLING_RATE
+from heartbeats.simulation import simulate_recording
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "configs/paper.toml")
-    parser.add_argument("--recordings", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    options = arguments(__doc__, config=ROOT / "configs/paper.toml", recordings=64, repeats=8)
     print(machine())
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     settings = read_settings(options.config)
-    networks = (SEResNet(settings.network).to(collective.device()).eval() for _ in settings.training.seconds)
-    members = tuple(map(Member, settings.training.seconds, networks))
-    classifier = Classifier(members, 0.5, settings)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    networks = [SEResNet(settings.network).to(device) for _ in settings.training.seconds]
+    classifier = Classifier(tuple(map(Member, settings.training.seconds, networks)), 0.5, settings)
     with tempfile.TemporaryDirectory() as temporary:
-        data, out = Path(temporary, "data"), Path(temporary, "out")
-        recordings = ten_second_recordings(data, options.recordings)
-        driver = partial(classify_folder, classifier, data, out)
+        data = Path(temporary, "data")
+        write_recordings(data, options.recordings)
+        recordings = [classifier.prepare(read_recording(path)) for path in find_headers(data)]
+        plain_members = [Member(member.seconds, member.network) for member in classifier.members]
+        for member in plain_members:
+            member.inference.exact = False
+        plain = partial(ensemble, plain_members, recordings)
+        fast = partial(ensemble, classifier.members, recordings)
+        driver = partial(classify_folder, classifier, data, Path(temporary, "outputs"))
         with contextlib.redirect_stderr(io.StringIO()):
-            driver()  # the workers are up
-            measured = interleaved(
-                options.repeats,
-                partial(seconds, partial(plain, members, recordings)),
-                partial(seconds, partial(classifier.probabilities, recordings)),
-                partial(seconds, driver),
-            )
-    difference = np.abs(plain(members, recordings) - classifier.probabilities(recordings)).max()
-    as_written, less_work, driven = (np.array(column) for column in zip(*measured, strict=True))
-    for name, column in (("ensemble as written", as_written), ("ensemble", less_work), ("driver", driven)):
-        print(f"{name}: {len(recordings) / np.median(column):.1f} recordings a second")
-    print(f"ensemble over ensemble as written: {ratio(as_written, less_work)} times faster, by {difference:.0e} other")
-    print(f"driver's share of the ensemble's rate: {ratio(less_work, driven)}")
+            seconds = times(options.repeats, plain, fast, driver)
+    difference = np.abs(plain() - fast()).max()
+    print("recordings per second, plain, ensemble, driver:", *(len(recordings) / np.median(seconds, axis=1)).round(1))
+    print(f"ensemble over plain: {median(seconds[0] / seconds[1])} times faster; they differ by {difference:.0e}")
+    print(f"driver's share of the ensemble's rate: {median(seconds[1] / seconds[2])}")
 
 
-def ten_second_recordings(folder: Path, count: int) -> list[PreparedRecording]:
-    """Simulate into ``folder`` until that many of 10 s are there, and remove the others."""
-    simulate_cohort(folder, records=2 * count, seed=0)
-    found: list[PreparedRecording] = []
-    for header_file in find_headers(folder):
-        prepared = prepare_file(header_file)
-        if len(found) < count and isinstance(prepared, PreparedRecording) and prepared.signal.shape[1] == SAMPLES:
-            found.append(prepared)
-        else:
-            header_file.unlink()
-    return found
-
-
-def plain(members: tuple[Member, ...], recordings: list[PreparedRecording]) -> npt.NDArray[np.float64]:
-    """The ensemble's probabilities, every layer as it is written."""
-    each = []
-    with torch.inference_mode():
-        for member in members:
-            samples = round(member.seconds * SAMPLING_RATE)
-            for start in range(0, len(recordings), BATCH_SIZE):
-                batch = fixed_length([r.signal for r in recordings[start : start + BATCH_SIZE]], samples)
-                logits = member.network(torch.from_numpy(batch).to(collective.device()))
-                each.append(torch.sigmoid(logits).cpu().numpy())
-    mean: npt.NDArray[np.float64] = np.concatenate(each).reshape(len(members), len(recordings), -1).mean(axis=0)
-    return mean
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """What some work takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def write_recordings(folder: Path, count: int) -> None:
+    """Write simulated recordings of 10 s in sinus rhythm."""
+    folder.mkdir()
+    for i in range(count):
+        signal = simulate_recording(np.random.default_rng(i), diagnoses={"426783006"}, sampling_rate=500, seconds=10)
+        write_record(folder, Recording(f"A{i:04d}", signal, 500, STANDARD_LEADS, 60, "Male", ("426783006",)))
 
 
 if __name__ == "__main__":

@@ -1,293 +1,223 @@
-"""Damaged recordings through reading, preparation and the driver: does anything break, hang or get lost?
+"""Damaged recordings through driver.py: does it crash, hang, write elsewhere or lose one?
 
-    python -m benchmarks.mutations [DATA] [--mutations 10000] [--seed 0]
+    python -m benchmarks.mutations [--data FOLDER] [--mutations 10000] [--seed 0]
 
-DATA holds challenge, quirks, ludb/data and mitdb; without it only simulated recordings are damaged. Each mutation is a
-short copy of one recording with one to four faults in its header, its signal file or its name (benchmarks/damage.py).
-Folders of them are read and prepared, then classified by the driver with tiny networks. The same seed and data give the
-same mutations.
+FOLDER has challenge, quirks, ludb/data and mitdb; without it only simulated recordings are damaged. Each mutation is a
+copy of 2 to 12 s of a recording, in MATLAB 4 or 5 or WFDB's formats 16 or 212, with one to four faults: bytes flipped,
+cut or spliced, header lines or fields changed. The driver classifies them with tiny networks. These must hold:
 
-Asked of every folder: the driver ends, within a stated time, without an exception; it counts every header file; each
-has a well-formed output file with the right classes; every failure has a reason and is named on stderr; and nothing is
-changed outside the output folder. Of every recording: neither an ``unforeseen`` failure (a fault of this program), nor
-a process that ended. Where anything of this is not so, it is printed, the files are kept, and the exit status is 1.
-Python's warnings are printed too. A worker may have 4 GiB of addresses, to spare the machine, and using 1 GiB is a
-fault: the files are of some 100 kB, and a header that announces more than is there must not be believed.
+- The driver ends within three minutes per folder, counts every recording, and writes only into its output folder.
+- Each recording has a well-formed output file. If it is not classified, stderr names it with a reason, and the reason
+  is no fault of this program and no end of a worker process.
+- No process uses more than 1 GiB or asks for more than 4 GiB: the files are small, whatever a header announces.
+
+If not, the faults are printed, their folders are kept, and the exit status is 1.
 """
 
-from __future__ import annotations
-
-import argparse
-import contextlib
-import dataclasses
 import io
-import os
-import platform
 import re
 import resource
 import shutil
-import signal
+import subprocess
 import sys
 import tempfile
-import time
-import traceback
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
+import scipy.io
 
-from benchmarks.damage import Seed, mutate, real_seeds, simulated_seeds
+from benchmarks.measuring import ROOT, arguments, machine
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import OutputError, read_output
 from heartbeats.classification.ensemble import Classifier, Member
-from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.classification.model_folder import save_model
 from heartbeats.common.console import printable
 from heartbeats.common.settings import settings_from_dict
 from heartbeats.ecg.header import find_headers
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.preparation.prepared import PreparedRecording, prepare_file
-from heartbeats.preparation.prepared import Failure, map_recordings
+from heartbeats.simulation import simulate_cohort
 
-FOLDER_SIZE = 400
-FOLDER_SECONDS = 180  # a folder of 400 takes some 10 s; one that takes this long hangs
-WORKER_ADDRESSES = 4 * 2**30  # bytes
-WORKER_MEMORY = 2**30  # bytes
-
-
-@dataclass
-class Report:
-    """What a campaign found."""
-
-    mutations: int = 0
-    classified: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    lost: list[str] = field(default_factory=list)
-    unforeseen: list[str] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)  # invariants of a whole folder, or of a failure's text
-    warnings: Counter[str] = field(default_factory=Counter)
-    kept: Path | None = None
-
-    @property
-    def faults(self) -> list[str]:
-        """All that must not be."""
-        return self.broken + self.unforeseen + self.ended + self.lost
-
-    def keep(self, files: Sequence[Path]) -> None:
-        """Copy files to a folder for study."""
-        if self.kept is None:
-            self.kept = Path(tempfile.mkdtemp(prefix="heartbeats-mutations-"))
-        for path in files:
-            shutil.copy2(path, self.kept)
+FOLDER_SIZE = 500
+DRIVER = ["timeout", "--signal=KILL", "180", "env", "OMP_NUM_THREADS=1", sys.executable, f"{ROOT}/driver.py"]
+TINY = {"network": {"width": 4, "blocks": [1, 1], "reduction": 2}, "training": {"seconds": [4.0, 2.0]}}
+# A fault of this program, the end of a process, or a reason that says nothing.
+BAD_REASON = re.compile(r"unforeseen.*|the networks failed.*|.*ended the process.*|\S*|.*(:|None|\(\)) *")
+# What replaces a field of a header line.
+ODD_FIELDS = (
+    *("nan", "-1", "0", "inf", "-inf", "1e308", "1e-320", "99999999999999999999", "2147483648", "65536", "0.5", "١٢"),
+    *("../x", "../../etc/passwd", "/dev/zero", "/dev/stdin", ".", "~", "s3://x/y", "x" * 5000, "é", "\x00", "#", ":"),
+    *("0/mV", "1e-300/mV", "-1000/mV", "nan(0)/mV", "1000(99999999999999999999)/mV", "1000.0(-5)/uV", "(/", "1000("),
+    *("80", "8", "24", "32", "61", "160", "212", "310", "311", "508", "524", "16x4", "16:9", "16x9999999"),
+    *("16:9999999999", "999999999", "16+99999", "16x0", "x/3"),
+)
+# How a header file's name ends. A name may have any bytes but NUL and the slash.
+ODD_NAMES = (" ", "é", ",", "'", "%s", "#", "..", ".hea", "\\", "\t", "\nb", "\rb", "\u2028b", "\udcff", "x" * 240)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--mutations", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    print(f"{platform.machine()}, {cpu_count()} CPUs, Python {platform.python_version()}, torch {torch.__version__}")
-    torch.set_num_threads(1)
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
-        seeds = simulated_seeds(Path(scratch, "simulated"), records=40)
-        if arguments.data is not None:
-            seeds += real_seeds(arguments.data, records=160)
-        report = run_campaign(seeds, Path(scratch), mutations=arguments.mutations, seed=arguments.seed)
-    print_report(report, seeds, time.monotonic() - started)
-    return 1 if report.faults else 0
+@dataclass(frozen=True)
+class Copy:
+    """A short copy of a recording: its name, the header's text, the signal file's content and suffix."""
+
+    name: str
+    header: str
+    signal: bytes
+    suffix: str
+
+    def header_as(self, name: str) -> bytes:
+        """Return the header under another name."""
+        return self.header.replace(self.name, name).encode("utf-8", "surrogateescape")
 
 
-def print_report(report: Report, seeds: Sequence[Seed], seconds: float) -> None:
-    print(f"{report.mutations} mutations of {len(seeds)} copies of recordings in {seconds:.0f} s")
-    print(f"classified {report.classified}, refused {sum(report.refused.values())}:")
-    for reason, count in report.refused.most_common(25):
-        print(f"    {count:5} {reason}")
-    if rest := report.refused.most_common()[25:]:
-        print(f"    {sum(count for _, count in rest):5} for {len(rest)} other reasons")
-    for warning, count in report.warnings.most_common(20):
-        print(f"{count} recordings warn: {warning}")
-    print(f"records lost {len(report.lost)}, unforeseen {len(report.unforeseen)}, processes ended {len(report.ended)}")
-    print(f"other invariants broken {len(report.broken)}")
-    for fault in report.faults[:50]:
-        print(f"    {fault}")
-    if report.kept is not None:
-        print(f"their files are kept in {report.kept}")
+def main() -> None:
+    options = arguments(__doc__, data=None, mutations=10_000, seed=0)
+    scratch = Path(tempfile.mkdtemp(prefix="heartbeats-mutations-"))
+    simulate_cohort(scratch / "simulated", records=40, seed=0)
+    real = [options.data / name for name in ("challenge", "quirks", "ludb/data", "mitdb")] if options.data else []
+    copies = short_copies([scratch / "simulated", *real], records=80)
+    resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, resource.RLIM_INFINITY))  # the driver and its workers inherit it
+    refused, faults = run_campaign(copies, scratch, options.mutations, options.seed)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    faults += [f"a process used {memory} MiB"] if memory > 1024 else []
+    print(f"{machine()}: {options.mutations} mutations of {len(copies)} copies, largest process {memory} MiB")
+    print(f"refused {refused}, lost {sum(fault.startswith('lost') for fault in faults)}, faults in all {len(faults)}")
+    if faults:
+        sys.exit("\n".join([*faults[:50], f"the folders are kept in {scratch}"]))
+    shutil.rmtree(scratch)
 
 
-def run_campaign(
-    seeds: Sequence[Seed], scratch: Path, *, mutations: int, seed: int, folder_seconds: int = FOLDER_SECONDS
-) -> Report:
-    """Write ``mutations`` damaged recordings below ``scratch``, folder by folder, and see what becomes of them."""
-    report, classifier = Report(), tiny_classifier()
+def run_campaign(copies: Sequence[Copy], scratch: Path, mutations: int, seed: int) -> tuple[int, list[str]]:
+    """Let the driver classify damaged copies; return how many it refuses, and faults. Folders with faults are kept."""
+    refused, faults = 0, list[str]()
     for start in range(0, mutations, FOLDER_SIZE):
         folder = scratch / f"mutations{start}"
         (folder / "data").mkdir(parents=True)
-        odd_names = 0.1 if start // FOLDER_SIZE % 5 == 4 else 0.0  # one that breaks the driver hides what else is there
         for number in range(start, min(start + FOLDER_SIZE, mutations)):
             rng = np.random.default_rng([seed, number])
-            original = seeds[int(rng.integers(len(seeds)))]
-            name, header, content = mutate(original, seeds, rng, number, odd_names=odd_names)
-            (folder / "data" / f"{name}.hea").write_bytes(header)
+            copy = copies[int(rng.integers(len(copies)))]
+            name, header, signal = damage(copy, copies, rng, number)
+            (folder / f"data/{name}.hea").write_bytes(header)
             if rng.random() > 0.01:
-                (folder / "data" / f"{name}{original.suffix}").write_bytes(content)
-        check_folder(folder, classifier, report, seconds=folder_seconds)
-        shutil.rmtree(folder)
-    return report
+                (folder / f"data/{name}{copy.suffix}").write_bytes(signal)
+        number_refused, found = check_driver(folder)
+        refused, faults = refused + number_refused, faults + found
+        if not found:
+            shutil.rmtree(folder)
+    return refused, faults
 
 
-def tiny_classifier() -> Classifier:
-    """Networks with weights by chance: what they answer does not matter here, that they do does."""
-    torch.manual_seed(0)
-    settings = settings_from_dict(
-        {"network": {"width": 4, "blocks": [1, 1], "reduction": 2}, "training": {"seconds": [4.0, 2.0]}}
-    )
+def check_driver(folder: Path) -> tuple[int, list[str]]:
+    """Let the driver classify ``folder/data``; return how many recordings it refuses, and the faults."""
+    settings = settings_from_dict(TINY)
     members = tuple(Member(seconds, SEResNet(settings.network)) for seconds in settings.training.seconds)
-    return Classifier(members, 0.5, settings)
+    save_model(Classifier(members, 0.5, settings), folder / "model", {})
+    names, before = [path.stem for path in find_headers(folder / "data")], snapshot(folder)
+    done = subprocess.run([*DRIVER, "model", "data", "outputs"], cwd=folder, capture_output=True, check=False)
+    said = done.stderr.decode(errors="replace")
+    reasons = dict(re.findall(r"^(.*?): not classified: (.*)$", said, re.MULTILINE))
+    faults = [fault_of(name, folder / f"outputs/{name}.csv", reasons.get(printable(name))) for name in names]
+    if f"\n{len(names) - len(reasons)} recordings classified, {len(reasons)} not\n" not in f"\n{said}":
+        faults.append(f"{folder}: status {done.returncode}, and {len(names)} recordings are not counted: {said[-500:]}")
+    if changed := sorted(path for path, *_ in before ^ snapshot(folder)):
+        faults.append(f"{folder}: changed outside the output folder: {changed[:5]}")
+    return len(reasons), [fault for fault in faults if fault]
 
 
-def check_folder(folder: Path, classifier: Classifier, report: Report, *, seconds: int = FOLDER_SECONDS) -> None:
-    """Read, prepare and classify ``folder/data`` into ``folder/outputs``, and add what is found to the report."""
-    header_files = find_headers(folder / "data")
-    before = snapshot(folder)
-    report.mutations += len(header_files)
-    items: list[PreparedRecording | Failure] = []
-    said, finished = io.StringIO(), False
-    outcome = Outcome(0, 0, 0)
+def fault_of(name: str, output_file: Path, reason: str | None) -> str:
+    """Return what is wrong with a recording's output file and reason, or an empty string."""
     try:
-        with time_limit(seconds):
-            for item in map_recordings(prepare_and_watch, header_files):
-                items.append(item)  # noqa: PERF402 - what came before a hang is wanted
-        with time_limit(seconds), contextlib.redirect_stderr(said):
-            outcome = classify_folder(classifier, folder / "data", folder / "outputs")
-        finished = True
-    except HangError:
-        culprit = header_files[len(items)].name if len(items) < len(header_files) else "some recording, in the driver"
-        report.broken.append(f"hang: nothing after {seconds} s of {culprit!r}")
-        report.keep(header_files)
-        get_reusable_executor(max_workers=cpu_count()).shutdown(kill_workers=True)
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        report.broken.append(f"exception out of the driver: {error!r} ({where.filename}:{where.lineno})")
-    if outcome.classified + outcome.failed != len(header_files):
-        report.broken.append(f"{len(header_files)} header files, but the driver counts {outcome}")
-    if (after := snapshot(folder)) != before:
-        changed = sorted({path for path, *_ in before ^ after})
-        report.broken.append(f"changed outside the output folder: {changed[:5]}")
-    for header_file, item in zip(header_files, items, strict=False):
-        _check_recording(header_file, item, folder / "outputs", said.getvalue() if finished else None, report)
-    report.classified += outcome.classified
-
-
-def _check_recording(
-    header_file: Path, item: PreparedRecording | Failure, outputs: Path, said: str | None, report: Report
-) -> None:
-    """``said`` is what the driver wrote to stderr, ``None`` if it did not finish."""
-    name = header_file.stem
-    found = len(report.faults)
-    if isinstance(item, Failure):
-        reason, _, warned = item.reason.partition(WARNED)
-        report.warnings.update(warned.split(WARNED) if warned else ())
-        report.refused[kind(reason, name)] += 1
-        if reason.startswith("unforeseen"):
-            report.unforeseen.append(f"{name!r}: {reason}")
-        elif "ended the process" in reason:
-            report.ended.append(f"{name!r}: {reason}")
-        elif len(reason.split()) < 2 or reason.rstrip().endswith((":", "None", "()")):
-            report.broken.append(f"{name!r}: a reason that names nothing: {reason!r}")
-        elif said is not None and printable(f"{name}: not classified: {reason}") not in said:
-            report.broken.append(f"{name!r}: not named on stderr with its reason, {reason}")
-    else:
-        report.warnings.update(w.removeprefix(WARNED) for w in item.warnings if w.startswith(WARNED))
-    try:
-        output = read_output(outputs / f"{name}.csv")
+        output = read_output(output_file)
     except OutputError as error:
-        report.lost.append(f"{name!r}: {error}")
-    else:
-        unclassified = bool(np.isnan(output.probabilities).all())
-        probable = [0 <= probability <= 1 for probability in output.probabilities]
-        if output.name.split() != name.split() or output.classes != CLASSES:
-            report.lost.append(f"{name!r}: the output file is of {output.name!r} with {len(output.classes)} classes")
-        elif unclassified != isinstance(item, Failure) or not (unclassified or all(probable)):
-            report.broken.append(f"{name!r}: outputs do not agree with what reading gave: {item}")
-    if len(report.faults) > found:
-        report.keep(sorted(path for path in header_file.parent.iterdir() if path.stem == name))
-
-
-WARNED = "\nPython warns: "
-
-
-def prepare_and_watch(header_file: Path) -> PreparedRecording | Failure:
-    """As the driver prepares; Python's warnings are added to the recording's, or to the reason of its failure."""
-    resource.setrlimit(resource.RLIMIT_AS, (WORKER_ADDRESSES, resource.RLIM_INFINITY))
-    earlier = peak_memory()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", "The inplace keyword in DataFrame")  # wfdb 4.3.1 under pandas 3.1, on import
-        item = prepare_file(header_file)
-    if (peak := peak_memory()) > max(earlier, WORKER_MEMORY):
-        return Failure(item.name, f"unforeseen memory, {peak} bytes: {item}")
-    if not caught:
-        return item
-    said = {f"{WARNED}{w.category.__name__}: {w.message} ({w.filename}:{w.lineno})" for w in caught}
-    if isinstance(item, Failure):
-        return Failure(item.name, item.reason + "".join(sorted(said)))
-    return dataclasses.replace(item, warnings=(*item.warnings, *sorted(said)))
-
-
-def peak_memory() -> int:
-    """The most memory that this process has used, in bytes."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-class HangError(Exception):
-    """The time is over."""
-
-
-@contextlib.contextmanager
-def time_limit(seconds: int) -> Iterator[None]:
-    """Raise :class:`HangError` in this, the main, thread after so many seconds."""
-
-    def over(_number: int, _frame: object) -> None:
-        raise HangError
-
-    earlier = signal.signal(signal.SIGALRM, over)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, earlier)
+        return f"lost: {name!r}: {error}"
+    probabilities = np.array(output.probabilities)
+    if output.name.split() != name.split() or output.classes != CLASSES:
+        return f"lost: {name!r}: the output file is of {output.name!r} with {len(output.classes)} classes"
+    if reason is None:
+        return "" if ((probabilities >= 0) & (probabilities <= 1)).all() else f"{name!r}: not classified, no reason"
+    return f"{name!r}: {reason}" if BAD_REASON.fullmatch(reason) or not np.isnan(probabilities).all() else ""
 
 
 def snapshot(folder: Path) -> set[tuple[str, int, int]]:
-    """Name, size and time of change of all in a folder and beside it, but for the output folder's content.
-
-    Of what lies beside it, and of the folders themselves, the name only: the output folder is made in one of them.
-    """
-    found = {(os.fsencode(path).decode("latin-1"), 0, 0) for path in folder.parent.iterdir()}
-    for place, folders, names in os.walk(folder):
-        if Path(place) == folder:
-            folders[:] = [name for name in folders if name != "outputs"]
-        for path in (Path(place, name) for name in names):
-            status = path.stat()
-            found.add((os.fsencode(path).decode("latin-1"), status.st_size, status.st_mtime_ns))
-    return found
+    """Return the path, size and time of each file beside and below a folder, except its outputs."""
+    files = [path for path in folder.parent.rglob("*") if path.is_file() and path.parent != folder / "outputs"]
+    return {(ascii(str(path)), path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
-def kind(reason: str, name: str) -> str:
-    """A reason without what is this recording's own: names and numbers."""
-    general = re.sub(r"[-+]?\d[\d.e+-]*", "N", reason.replace(name, "NAME"))
-    general = re.sub(r"'[^']*'|among .*", "...", general)
-    return " ".join("".join(c if c.isprintable() else "?" for c in general).split())[:90]
+def short_copies(folders: Sequence[Path], *, records: int) -> list[Copy]:
+    """Return copies of at most so many recordings of each folder."""
+    chosen = [path for files in map(find_headers, folders) for path in files[:: 1 + len(files) // records]]
+    return [copy for i, path in enumerate(chosen) for copy in _copies(path, (2, 5, 12)[i % 3])]
+
+
+def _copies(header_file: Path, seconds: int) -> list[Copy]:
+    """Return one short copy of a recording, or one in each of MATLAB's formats."""
+    name, lines = header_file.stem, header_file.read_text(encoding="utf-8").splitlines()
+    _, leads, rate, length, *_ = lines[0].split()
+    samples = min(int(length), round(seconds * float(rate.split("/")[0])))
+    header = "\n".join([f"{name} {leads} {rate} {samples}", *lines[1:], ""])
+    if (signal_file := header_file.with_suffix(".dat")).is_file():
+        bits = 12 if lines[1].split()[1] == "212" else 16
+        return [Copy(name, header, signal_file.read_bytes()[: samples * int(leads) * bits // 8], ".dat")]
+    value = scipy.io.loadmat(header_file.with_suffix(".mat"))["val"][:, :samples]
+    copies = []
+    for form, compressed in (("4", False), ("5", False), ("5", True)):
+        scipy.io.savemat(content := io.BytesIO(), {"val": value}, format=form, do_compression=compressed)
+        copies.append(Copy(name, header, content.getvalue(), ".mat"))
+    return copies
+
+
+def damage(copy: Copy, others: Sequence[Copy], rng: np.random.Generator, number: int) -> tuple[str, bytes, bytes]:
+    """Return a name, a header and a signal with one to four faults. The name's letters, which tell the source, stay."""
+    name = re.sub("[^A-Z].*", "", copy.name) + f"{number:06d}"
+    if rng.random() < 0.02:
+        name += rng.choice(ODD_NAMES)
+    header, signal = copy.header_as(name), copy.signal
+    other = others[int(rng.integers(len(others)))]
+    kind = rng.random()
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        if kind < 0.45:
+            header = _damage_line(header, other.header_as(name), rng)
+        elif kind < 0.6:
+            header = _damage_bytes(header, other.header_as(name), rng)
+        else:
+            end = 200 if kind < 0.8 else len(signal)  # the first bytes tell what the file is
+            signal = _damage_bytes(signal[:end], other.signal, rng) + signal[end:]
+    if signal[124:128] == b"\x00\x01IM" and rng.random() < 0.3:  # MATLAB 5: the damaged part, compressed
+        packed = zlib.compress(signal[128:])
+        signal = signal[:128] + np.array([15, len(packed)], "<u4").tobytes() + packed
+    return name, header, signal
+
+
+def _damage_bytes(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
+    """Flip a bit, cut the end off, replace a stretch by nothing, zeros, ones or others' bytes, or put these in."""
+    start, end = _stretch(content, rng)
+    before, stretch, after = content[:start], content[start:end], content[end:]
+    others = other[slice(*_stretch(other, rng))]
+    flipped = bytes(byte ^ 1 << int(rng.integers(8)) for byte in stretch[:1]) + stretch[1:]
+    blank = (b"\x00", b"\xff")[rng.integers(2)] * len(stretch)
+    made = (flipped + after, b"", after, blank + after, others + after, others + stretch + after)
+    return before + made[rng.integers(6)]
+
+
+def _stretch(content: bytes, rng: np.random.Generator) -> tuple[int, int]:
+    """Return the start and end of a stretch, mostly a short one."""
+    start = int(rng.integers(len(content) + 1))
+    return start, min(len(content), start + int(2 ** rng.uniform(0, 12)))
+
+
+def _damage_line(header: bytes, other: bytes, rng: np.random.Generator) -> bytes:
+    """Drop or repeat a line, replace it by one of another header, or a field of it by an odd one."""
+    lines, others = header.split(b"\n"), other.split(b"\n")
+    i = int(rng.integers(len(lines))) if rng.random() < 0.5 else 0
+    fields = lines[i].split(b" ")
+    fields[rng.integers(len(fields))] = ODD_FIELDS[rng.integers(len(ODD_FIELDS))].encode()
+    repeated = [lines[i]] * int(rng.choice((0, 2, 20)))
+    another = [others[rng.integers(len(others))]]
+    lines[i : i + 1] = (repeated, another, *([b" ".join(fields)],) * 4)[rng.integers(6)]
+    return b"\n".join(lines)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

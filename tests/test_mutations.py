@@ -1,130 +1,77 @@
-"""A slice of the campaign of benchmarks/mutations.py, and that it would see what it looks for."""
+"""A slice of the campaign of benchmarks/mutations.py, and checks that it would see a fault."""
 
-import tempfile
+import sys
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pytest
 
 from benchmarks import mutations
-from benchmarks.damage import ODD_NAMES, Seed, mutate, real_seeds, simulated_seeds
-from benchmarks.mutations import Report, check_folder, run_campaign, tiny_classifier
-from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_file
+from benchmarks.mutations import ODD_NAMES, Copy, check_driver, damage, run_campaign, short_copies
+from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.outputs import unclassified, write_output
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory) -> list[Seed]:
-    return simulated_seeds(tmp_path_factory.mktemp("seeds") / "simulated", records=6)
+def copies(simulated: Path) -> list[Copy]:
+    return short_copies([simulated], records=6)
 
 
-@pytest.fixture(autouse=True)
-def _kept_files(tmp_path_factory, monkeypatch) -> None:
-    """What a campaign keeps for study goes where pytest clears away."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("kept")))
+def write(copies: list[Copy], names: list[str], folder: Path) -> None:
+    """Write undamaged copies into files of other names; a header can hold only plain names."""
+    (folder / "data").mkdir(parents=True)
+    for copy, name in zip(copies, names, strict=False):
+        (folder / f"data/{name}.hea").write_bytes(copy.header_as("A1"))
+        (folder / f"data/{name}{copy.suffix}").write_bytes(copy.signal)
 
 
-def assert_no_faults(report: Report, mutations: int) -> None:
-    assert report.faults == []
-    assert report.mutations == mutations
-    assert report.classified + sum(report.refused.values()) == mutations
-    assert report.classified > 0.1 * mutations
-    assert len(report.refused) > 5, "mutations that hardly differ show little"
-
-
-def test_damaged_simulated_recordings(seeds, tmp_path):
-    assert_no_faults(run_campaign(seeds, tmp_path, mutations=300, seed=1, folder_seconds=60), 300)
+def test_damaged_simulated_recordings(copies, tmp_path):
+    refused, faults = run_campaign(copies, tmp_path, mutations=300, seed=1)
+    assert faults == []
+    assert 100 < refused < 270, "all or no recordings refused would show little"
 
 
 def test_damaged_real_recordings(ecg_data, tmp_path):
-    seeds = real_seeds(ecg_data, records=20)
-    assert {seed.suffix for seed in seeds} == {".mat", ".dat"}
-    assert_no_faults(run_campaign(seeds, tmp_path, mutations=100, seed=2, folder_seconds=60), 100)
+    copies = short_copies([ecg_data / name for name in ("challenge", "quirks", "ludb/data", "mitdb")], records=10)
+    assert {copy.suffix for copy in copies} == {".mat", ".dat"}
+    refused, faults = run_campaign(copies, tmp_path, mutations=100, seed=2)
+    assert faults == []
+    assert 20 < refused < 90
 
 
-@pytest.mark.parametrize("ending", ODD_NAMES, ids=ascii)
-def test_odd_file_names(ending, seeds, tmp_path):
-    """A header file's name may be nearly anything; a whole recording of such a name is answered like any other."""
-    (tmp_path / "data").mkdir()
-    for name in ("A1", f"A2{ending}"):
-        (tmp_path / f"data/{name}.hea").write_bytes(seeds[0].named("A1"))
-        (tmp_path / f"data/{name}.mat").write_bytes(seeds[0].signal)
-    check_folder(tmp_path, tiny_classifier(), report := Report())
-    assert (report.classified, report.faults) == (2, [])
+def test_whole_copies_are_classified_whatever_their_names(copies, tmp_path):
+    write(copies, [f"A{i}" for i in range(len(copies))], tmp_path / "plain")
+    write([copies[0]] * len(ODD_NAMES), [f"A{ending}" for ending in ODD_NAMES], tmp_path / "odd")
+    assert check_driver(tmp_path / "plain") == (0, [])
+    assert check_driver(tmp_path / "odd") == (0, [])
 
 
-def test_the_same_seed_gives_the_same_mutation(seeds):
-    first, again, other = (mutate(seeds[0], seeds, np.random.default_rng(seed), 7) for seed in (3, 3, 4))
+def test_the_same_seed_gives_the_same_mutation(copies):
+    first, again, other = (damage(copies[0], copies, np.random.default_rng(seed), 7) for seed in (3, 3, 4))
     assert first == again != other
 
 
-def test_whole_copies_are_classified(seeds, tmp_path):
-    """What is refused is refused for its faults."""
-    (tmp_path / "data").mkdir()
-    for number, seed in enumerate(seeds):
-        (tmp_path / f"data/A{number}.hea").write_bytes(seed.named(f"A{number}"))
-        (tmp_path / f"data/A{number}{seed.suffix}").write_bytes(seed.signal)
-    check_folder(tmp_path, tiny_classifier(), report := Report())
-    assert (report.classified, report.faults, report.warnings) == (len(seeds), [], {})
-
-
-def unforeseen(header_file: Path) -> PreparedRecording | Failure:
-    return Failure(header_file.stem, "unforeseen KeyError: 'x'")
-
-
-def ending(header_file: Path) -> PreparedRecording | Failure:
-    """What read_ahead makes of a process that ended (tests/test_read_ahead.py ends one)."""
-    return Failure(header_file.stem, "reading it crashed the process: its files are damaged or too large")
-
-
-def writing(header_file: Path) -> PreparedRecording | Failure:
-    header_file.with_suffix(".new").touch()
-    return prepare_file(header_file)
-
-
-def nameless(header_file: Path) -> PreparedRecording | Failure:
-    return Failure(header_file.stem, "cannot be read: ")
+@pytest.mark.parametrize(
+    ("driver", "seen"),
+    [
+        ("raise ValueError('broken')", "ValueError: broken"),
+        ("while True: pass", "status -9"),
+        ("open('data/new', 'w')", "changed outside"),
+        ("pass", "lost"),
+    ],
+)
+def test_the_campaign_sees_a_driver_that(driver, seen, copies, tmp_path, monkeypatch):
+    monkeypatch.setattr(mutations, "DRIVER", ["timeout", "--signal=KILL", "2", sys.executable, "-c", driver])
+    write(copies, ["A1"], tmp_path / "run")
+    _, faults = check_driver(tmp_path / "run")
+    assert any(seen in fault for fault in faults)
 
 
 @pytest.mark.parametrize(
-    ("prepare", "seen"),
-    [
-        (unforeseen, "KeyError"),
-        (ending, "crashed the process"),
-        (writing, "changed outside"),
-        (nameless, "names nothing"),
-    ],
+    "reason", ["unforeseen KeyError: 'x'", "reading it ended the process: damaged", "cannot read: "]
 )
-def test_the_campaign_sees(prepare, seen, seeds, tmp_path, monkeypatch):
-    monkeypatch.setattr(mutations, "prepare_and_watch", prepare)
-    (tmp_path / "data").mkdir()
-    for name in ("A1", "A2"):
-        (tmp_path / f"data/{name}.hea").write_bytes(seeds[0].named(name))
-        (tmp_path / f"data/{name}.mat").write_bytes(seeds[0].signal)
-    check_folder(tmp_path, tiny_classifier(), report := Report())
-    assert any(seen in fault for fault in report.faults)
-
-
-def test_the_campaign_sees_lost_records_and_exceptions(seeds, tmp_path, monkeypatch):
-    def losing(*_arguments: object) -> NoReturn:
-        raise ValueError("lost")
-
-    monkeypatch.setattr(mutations, "classify_folder", losing)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/A1.hea").write_bytes(seeds[0].named("A1"))
-    (tmp_path / "data/A1.mat").write_bytes(seeds[0].signal)
-    check_folder(tmp_path, tiny_classifier(), report := Report())
-    assert len(report.lost) == 1
-    assert any("lost" in fault for fault in report.broken)
-
-
-def test_the_campaign_sees_a_hang(seeds, tmp_path, monkeypatch):
-    def hanging(*_arguments: object) -> NoReturn:
-        while True:
-            pass
-
-    monkeypatch.setattr(mutations, "classify_folder", hanging)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/A1.hea").write_bytes(seeds[0].named("A1"))
-    check_folder(tmp_path, tiny_classifier(), report := Report(), seconds=1)
-    assert any("hang" in fault for fault in report.broken)
+def test_the_campaign_sees_a_bad_reason(reason, tmp_path):
+    write_output(tmp_path / "A1.csv", unclassified("A1", CLASSES))
+    assert mutations.fault_of("A1", tmp_path / "A1.csv", reason)
+    assert mutations.fault_of("A1", tmp_path / "A1.csv", None)
+    assert not mutations.fault_of("A1", tmp_path / "A1.csv", "A1.mat cannot be read: cut short")
