@@ -10,8 +10,6 @@ as the organisers do. Always answering sinus rhythm scores 0. The 95 % interval 
 import tempfile
 from pathlib import Path
 
-from heartbeats.experiments.plan import with_changes
-
 from benchmarks.measuring import ROOT, arguments, machine
 from heartbeats.challenge.scoring import read_submission
 from heartbeats.classification.folder import classify_folder
@@ -19,6 +17,7 @@ from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, read_settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import RecordingError, read_recording, signal_files
+from heartbeats.experiments.command import with_changes
 from heartbeats.experiments.trainings import Answers, estimate
 from heartbeats.training.cohort import draw
 from team_code import load_model, training_code

@@ -25,7 +25,8 @@ from heartbeats.ecg.header import STANDARD_LEADS, find_headers
 from heartbeats.ecg.recording import Recording, read_recording
 from heartbeats.ecg.writing import write_record
 from heartbeats.networks.se_resnet import SEResNet
-from heartbeats.simulation import simulate_recording
+from heartbeats.simulation.heart_vector import simulate_recording
+from heartbeats.simulation.rhythm import Code
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def write_recordings(folder: Path, count: int) -> None:
     """Write simulated recordings of 10 s in sinus rhythm."""
     folder.mkdir()
     for i in range(count):
-        signal = simulate_recording(np.random.default_rng(i), diagnoses={"426783006"}, sampling_rate=500, seconds=10)
+        signal = simulate_recording(np.random.default_rng(i), diagnoses={Code.SINUS_RHYTHM}, sampling_rate=500, seconds=10)
         write_record(folder, Recording(f"A{i:04d}", signal, 500, STANDARD_LEADS, 60, "Male", ("426783006",)))
 
 

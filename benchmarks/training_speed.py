@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from heartbeats.experiments.plan import with_changes
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import ROOT, arguments, machine, median
 from heartbeats.common.settings import Settings, read_settings
+from heartbeats.experiments.command import with_changes
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.leads import Floats
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.preparation.signals import SAMPLING_RATE
-from heartbeats.training.epoch_log import read_epochs
+from heartbeats.training.epoch_log import Epoch
 from heartbeats.training.loop import train_network
 
 
@@ -51,8 +51,9 @@ def train(settings: Settings, seconds: float, count: int, epochs: int) -> Floats
     settings = with_changes(settings, [f"training.epochs={epochs}"])
     with tempfile.TemporaryDirectory() as folder:
         labels = rng.random((count, 27)) < 0.1
-        train_network("noise", recordings, labels, settings, seconds=seconds, directory=Path(folder))
-        return np.array([line.recordings_per_second for line in read_epochs(Path(folder))[1:]])
+        log: list[Epoch] = []
+        train_network("noise", recordings, labels, settings, seconds=seconds, directory=Path(folder), epochs=log)
+        return np.array([epoch.recordings_per_second for epoch in log[1:]])
 
 
 def operations(settings: Settings, seconds: float) -> float:

@@ -7,7 +7,7 @@ from heartbeats.reports.page import INK, chart
 
 
 def drawn(description: str) -> str:
-    return str(chart([1, 2, 3], [1, 2, 4], description, [(2, "a < b")]))
+    return str(chart([1, 2, 3], [1, 2, 4], description, [(2, "0.0001 < b")]))
 
 
 def test_a_picture_is_one_svg_element_with_a_description_and_text_in_the_colour_of_the_page():
@@ -16,7 +16,7 @@ def test_a_picture_is_one_svg_element_with_a_description_and_text_in_the_colour_
     assert (root.tag, root.get("role")) == ("{http://www.w3.org/2000/svg}svg", "img")
     assert root.get("aria-label") == 'F of "AF" <27>'
     assert "3.4in" in root.get("style", "")
-    assert "a < b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "0.0001 < b" in [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "currentColor" in svg
     assert INK not in svg
 

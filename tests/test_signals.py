@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import TWELVE
 
-from heartbeats.ecg.header import parse_header
-from heartbeats.ecg.recording import Recording, RecordingError, recording_from_samples
+from heartbeats.ecg.header import find_headers, parse_header
+from heartbeats.ecg.recording import Recording, RecordingError, read_recording, recording_from_samples
 from heartbeats.preparation.leads import LEADS, select_leads
 from heartbeats.preparation.signals import denoise, fixed_length, prepare_leads, prepare_signal, resample
 
@@ -206,3 +207,33 @@ def test_a_lead_of_any_name_and_length_is_prepared_as_the_networks_leads():
     np.testing.assert_array_equal(one, whole[1:2])
     short, _ = prepare_signal(Recording("mine", signal[:, : 20 * 360], 360, LEADS))
     np.testing.assert_array_equal(short, prepare_leads(signal[:, : 20 * 360], sampling_rate=360))
+
+
+def test_the_transform_depends_on_where_a_recording_begins(ecg_data: Path) -> None:
+    """The figures of docs/paper.md: the same samples, prepared with the first 0.256 s and without."""
+    relative, largest = [], []
+    for header_file in find_headers(ecg_data / "challenge"):
+        recording = read_recording(header_file)
+        signal = resample(select_leads(recording.signal, recording.leads)[0], sampling_rate=recording.sampling_rate)
+        whole, cut = denoise(signal[:, :15_000])[:, 128:], denoise(signal[:, 128:15_000])
+        differences = (whole - cut)[:, 500:-500]
+        beating = whole.any(axis=1)
+        relative += (differences.std(axis=1) / whole[:, 500:-500].std(axis=1).clip(1e-9))[beating].tolist()
+        largest += np.abs(differences).max(axis=1)[beating].tolist()
+    assert np.percentile(relative, [50, 95]) == pytest.approx([0.197, 0.498], abs=0.001)
+    assert np.percentile(largest, [50, 95]) == pytest.approx([0.078, 0.337], abs=0.001)  # mV
+
+
+def test_what_remains_of_an_st_elevation_depends_on_its_phase() -> None:
+    """The figures of docs/paper.md: 0.2 mV for 0.3 s at 60 beats a minute, at 64 phases."""
+    time, remaining = np.arange(5000), []
+    for phase in range(0, 512, 8):
+        beat = (time + phase) % 500
+        elevated, before, inside = (
+            (beat >= 200) & (beat < 350),
+            (beat >= 100) & (beat < 150),
+            (time >= 500) & (time < 4500),
+        )
+        lead = denoise(np.where(elevated, 0.2, 0.0)[None])[0]
+        remaining.append(lead[elevated & inside].mean() - lead[before & inside].mean())
+    assert (min(remaining), max(remaining)) == pytest.approx((0.087, 0.202), abs=0.001)

@@ -95,24 +95,35 @@ def picture(figure: Figure, description: str) -> Markup:
     svg = file.getvalue().partition("<svg")[2]
     prefix = hashlib.sha256(description.encode()).hexdigest()[:8]  # figures of one page must not share ids
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>p{prefix}-", svg)
-    svg = re.sub(r"\d+\.\d{3,}", lambda decimals: f"{float(decimals[0]):.2f}", svg).replace(INK, "currentColor")
+    svg = re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # two decimals are enough
+    svg = svg.replace(INK, "currentColor")
     label, width = Markup.escape(description), figure.get_figwidth()
     return Markup(f'<svg role="img" aria-label="{label}" style="max-width:{width:g}in"{svg}')
 
 
 @drawing()
 def chart(
-    x: npt.ArrayLike, y: npt.ArrayLike, description: str, marks: Iterable[tuple[float, str]] = (), **axes_settings: Any
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    description: str,
+    marks: Iterable[tuple[float, str]] = (),
+    *,
+    diagonal: bool = False,
+    **axes_settings: Any,
 ) -> Markup:
-    """Draw a line through points, and a dashed line with a text at the x of each mark.
+    """Draw a line through points.
 
     Args:
         description: what the chart shows, in words.
+        marks: x and text of dashed lines.
+        diagonal: draw a dotted line from (0, 0) to (1, 1).
         axes_settings: for ``Axes.set``, for example ``xlabel``.
     """
     figure = Figure(figsize=CHART, layout="constrained")
     axes = figure.subplots()
     axes.plot(x, y, "o-", color=BLUE, markersize=3, linewidth=1.5)
+    if diagonal:
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
     for place, text in marks:
         axes.axvline(place, color=ORANGE, linewidth=1, linestyle="--")
         axes.annotate(text, (place, 1), xycoords=("data", "axes fraction"), fontsize=8, va="bottom")

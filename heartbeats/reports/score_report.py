@@ -111,7 +111,7 @@ def _calibration(submission: Submission) -> dict[str, Any] | None:
     filled = counts > 0
     pairs = ", ".join(f"{p:.2f}: {share:.2f}" for p, share in zip(predicted[filled], observed[filled], strict=True))
     described = f"Share of answers with the label, by mean probability: {pairs}."
-    axes: dict[str, Any] = {
+    axes: Any = {
         "xlabel": "probability",
         "ylabel": "share with the label",
         "xlim": (0, 1),
@@ -122,5 +122,5 @@ def _calibration(submission: Submission) -> dict[str, Any] | None:
         "mean": float(probabilities.mean()),
         "rate": float(true.mean()),
         "brier": float(np.mean((probabilities - true) ** 2)),
-        "chart": chart(predicted[filled], observed[filled], described, **axes),
+        "chart": chart(predicted[filled], observed[filled], described, diagonal=True, **axes),
     }

@@ -121,7 +121,7 @@ def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
         marks = [(i + 0.5, f"rate {rates[i]:g}") for i in first_epochs]
         count = len(losses)
         said = f"Network {name}: loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in epoch {count}."
-        scale = {
+        scale: dict[str, Any] = {
             "xlim": (0.5, count + 0.5),
             "xticks": range(1, count + 1, 1 + count // 10),
             "ylim": (0, 1.05 * highest),
