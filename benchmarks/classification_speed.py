@@ -60,7 +60,8 @@ def write_recordings(folder: Path, count: int) -> None:
     """Write simulated recordings of 10 s in sinus rhythm."""
     folder.mkdir()
     for i in range(count):
-        signal = simulate_recording(np.random.default_rng(i), diagnoses={Code.SINUS_RHYTHM}, sampling_rate=500, seconds=10)
+        rng, diagnoses = np.random.default_rng(i), {Code.SINUS_RHYTHM}
+        signal = simulate_recording(rng, diagnoses=diagnoses, sampling_rate=500, seconds=10)
         write_record(folder, Recording(f"A{i:04d}", signal, 500, STANDARD_LEADS, 60, "Male", ("426783006",)))
 
 
