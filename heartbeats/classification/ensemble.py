@@ -1,8 +1,7 @@
 """The trained entry: the mean of its networks' probabilities (paper, section 2.4), and labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,15 +16,20 @@ from heartbeats.preparation.prepared import PreparedRecording, prepare
 
 @dataclass(frozen=True)
 class Member:
-    """One network of the ensemble, and its input length in seconds."""
+    """A trained network of the ensemble.
+
+    Attributes:
+        seconds: its input length.
+        network: its weights do not change any more.
+        inference: computes its probabilities.
+    """
 
     seconds: float
     network: SEResNet
+    inference: InferenceNetwork = field(init=False)
 
-    @cached_property
-    def inference(self) -> InferenceNetwork:
-        """The network for inference, with the weights at the first use."""
-        return InferenceNetwork(self.network, seconds=self.seconds)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inference", InferenceNetwork(self.network, seconds=self.seconds))
 
 
 @dataclass(frozen=True)
