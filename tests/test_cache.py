@@ -77,7 +77,7 @@ def test_a_damaged_file_is_prepared_again(header_files, tmp_path, prepared_again
     for _ in range(2):
         assert_right(prepare_files(header_files, tmp_path / "cache"), header_files)
     assert prepared_again == ["A0002"]
-    assert ("damaged" in caplog.text) == (damage != "missing")
+    assert ("is damaged: the recording" in caplog.text) == (damage != "missing")
 
 
 def test_other_code_or_settings_have_files_of_their_own(header_files, tmp_path, prepared_again, monkeypatch):

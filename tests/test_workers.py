@@ -49,9 +49,11 @@ def full_disk(header_file: Path) -> Failure:
     raise OSError(28, "No space left on device", str(header_file))
 
 
-def test_an_error_of_the_run_ends_the_run(header_files):
+def test_an_error_of_the_run_ends_the_run(header_files, monkeypatch):
+    monkeypatch.setattr(prepared, "CHUNK", 4)
     with pytest.raises(OSError, match="No space left on device"):
         list(map_recordings(full_disk, header_files))
+    assert next(map_recordings(prepare_file, header_files)).name == "A0000"
 
 
 def test_workers_end_with_a_process_that_is_killed(header_files):

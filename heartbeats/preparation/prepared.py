@@ -18,7 +18,9 @@ import os
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -140,23 +142,39 @@ def map_recordings(
     Args:
         function: can be pickled; returns a :class:`Failure` for a recording that it cannot use.
         header_files: one per recording.
+
+    Raises:
+        OSError: ``function`` raised it. It ends the run.
     """
     left = iter(header_files)
-    started: list[tuple[Sequence[Path], Iterator[Result | Failure]]] = []
-    while ahead := list(islice(left, CHUNK)):
-        started.append((ahead, _start(function, ahead)))
-        if len(started) == 2:
+    started: list[tuple[Sequence[Path], Iterator[Result | Failure | OSError]]] = []
+    try:
+        while ahead := list(islice(left, CHUNK)):
+            started.append((ahead, _start(function, ahead)))
+            if len(started) == 2:
+                yield from _finish(function, *started.pop(0))
+        while started:
             yield from _finish(function, *started.pop(0))
-    for chunk, results in started:
-        yield from _finish(function, chunk, results)
+    finally:
+        for _, results in started:  # joblib warns of results that are not taken
+            with suppress(BrokenProcessPool, ShutdownExecutorError):
+                deque(results, maxlen=0)
 
 
-def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result]:
+def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result | OSError]:
     """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
     cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
     parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
-    results: Iterator[Result] = parallel(delayed(function)(path) for path in chunk)
+    results: Iterator[Result | OSError] = parallel(delayed(_call)(function, path) for path in chunk)
     return results
+
+
+def _call(function: Callable[[Path], Result], path: Path) -> Result | OSError:
+    """Return an OSError instead of raising it: after an exception, joblib kills its workers."""
+    try:
+        return function(path)
+    except OSError as error:
+        return error
 
 
 def _end_with_parent(parent: int) -> None:
@@ -171,15 +189,21 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _finish(
-    function: Callable[[Path], Result | Failure], chunk: Sequence[Path], results: Iterator[Result | Failure]
-) -> Sequence[Result | Failure]:
+    function: Callable[[Path], Result | Failure],
+    chunk: Sequence[Path],
+    results: Iterator[Result | Failure | OSError],
+) -> Iterator[Result | Failure]:
     try:
-        return list(results)
+        finished = list(results)
     except (BrokenProcessPool, ShutdownExecutorError):
-        return [_work_alone(function, path) for path in chunk]
+        finished = [_work_alone(function, path) for path in chunk]
+    for result in finished:
+        if isinstance(result, OSError):
+            raise result
+        yield result
 
 
-def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure:
+def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure | OSError:
     """Work on one recording, to see whether it crashes its process."""
     try:
         return [*_start(function, [path])].pop()
