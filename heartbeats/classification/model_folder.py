@@ -3,6 +3,7 @@
 It has no pickles: loading a model runs no code from its folder.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -85,25 +86,36 @@ def load_model(
         ModelError: a file is missing, damaged or from another program.
     """
     directory = Path(model_directory)
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    path = directory / MODEL_FILE
     model = read_model_file(directory)
+    classifier = load_classifier(
+        directory, model, device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    )
+    if model.get("code") != code_digest(*ROOMS):
+        log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
+    leads = (leads,) if isinstance(leads, str) else leads
+    return dataclasses.replace(classifier, leads=None if leads is None else tuple(leads))
+
+
+def load_classifier(directory: Path, model: dict[str, Any], device: torch.device) -> Classifier:
+    """Load the networks that a ``model.json`` describes.
+
+    Raises:
+        ModelError: a file is missing, damaged or from another program.
+    """
+    path = directory / MODEL_FILE
     try:
         if tuple(model["classes"]) != CLASSES:
             raise ModelError(f"{path} has other classes than dx_mapping_scored.csv: train again")
         settings = settings_from_dict(model["settings"])
+        if tuple(member["seconds"] for member in model["members"]) != settings.training.seconds:
+            raise ModelError(f"{path} names other networks than its settings: train again")
         members = tuple(_load_member(directory, member, settings.network, device) for member in model["members"])
         threshold = float(model["threshold"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path} lacks an entry or has a damaged one ({error!r}): train again") from error
-    if tuple(member.seconds for member in members) != settings.training.seconds:
-        raise ModelError(f"{path} names other networks than its settings: train again")
     if not 0 <= threshold <= 1:
         raise ModelError(f"{path} has a threshold outside 0 to 1: train again")
-    if model.get("code") != code_digest(*ROOMS):
-        log.warning("%s was written by other code of HeartBeats: its results may differ", path)
-    leads = (leads,) if isinstance(leads, str) else leads
-    return Classifier(members, threshold, settings, leads=None if leads is None else tuple(leads))
+    return Classifier(members, threshold, settings)
 
 
 def read_model_file(directory: Path) -> dict[str, Any]:

@@ -227,9 +227,13 @@ def prepare_files(
         OSError: the cache cannot be written.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    before = len(list(cache.iterdir()))
     prepared = map_recordings(partial(_from_cache, cache=cache, settings=settings), header_files)
-    log.info("preparing %d recordings, or reading them from %s", len(header_files), cache)
-    return list(tqdm(prepared, desc="preparing", total=len(header_files), unit="recording", disable=None))
+    found = list(tqdm(prepared, desc="preparing", total=len(header_files), unit="recording", disable=None))
+    log.info(
+        "%d recordings, %d of them prepared now; cache: %s", len(found), len(list(cache.iterdir())) - before, cache
+    )
+    return found
 
 
 def _from_cache(header_file: Path, *, cache: Path, settings: PreparationSettings) -> PreparedRecording | Failure:

@@ -19,7 +19,14 @@ from heartbeats.challenge.diagnoses import WEIGHTS_FILE
 from heartbeats.challenge.scoring import submission
 from heartbeats.classification.decision import Evidence, decide
 from heartbeats.classification.ensemble import Classifier, Member, ensemble
-from heartbeats.classification.model_folder import ModelError, load_model, read_model_file, save_model
+from heartbeats.classification.model_folder import (
+    ROOMS,
+    ModelError,
+    load_classifier,
+    load_model,
+    read_model_file,
+    save_model,
+)
 from heartbeats.classification.threshold import ThresholdSearch, search_threshold
 from heartbeats.common.digest import code_digest
 from heartbeats.common.files import locked, remove_half_written
@@ -87,7 +94,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings) -> N
         raise CohortError(
             f"{data_directory}: the processes see different recordings; start again when no files are being added"
         )
-    members, earlier = _earlier_model(model_directory)
+    members, earlier = _earlier_model(model_directory, identity)
     if parallel.broadcast(earlier.get("model") == identity.model):
         log.info("%s already holds the model of these recordings and settings", model_directory)
         return
@@ -128,7 +135,7 @@ class Identity:
         model = _sha256(
             networks,
             _packed([recording.bradycardia for recording in cohort.recordings]),
-            code_digest("classification", "challenge", *(["pvc_unet"] if settings.decision.pvc != "networks" else [])),
+            code_digest(*ROOMS, *(["pvc_unet"] if settings.decision.pvc != "networks" else [])),
             json.dumps(decision),
             WEIGHTS_FILE.read_text(encoding="utf-8"),
         )
@@ -144,12 +151,18 @@ def _packed(answers: npt.ArrayLike) -> str:
     return np.packbits(np.asarray(answers, dtype=np.bool_)).tobytes().hex()
 
 
-def _earlier_model(model_directory: Path) -> tuple[tuple[Member, ...], dict[str, Any]]:
-    """Return the networks and the model.json of an earlier run, both empty if incomplete."""
+def _earlier_model(model_directory: Path, identity: Identity) -> tuple[tuple[Member, ...], dict[str, Any]]:
+    """Return the networks and the model.json of an earlier run, both empty if the networks must be trained."""
     try:
-        return load_model(model_directory, device=parallel.device()).members, read_model_file(model_directory)
+        model = read_model_file(model_directory)
+        if model.get("networks") == identity.networks:
+            return load_classifier(model_directory, model, parallel.device()).members, model
+        log.info(
+            "%s holds a model of other recordings, settings or code: its networks are trained again", model_directory
+        )
     except ModelError:
-        return (), {}
+        log.info("%s holds no complete model", model_directory)
+    return (), {}
 
 
 def _train_networks(
