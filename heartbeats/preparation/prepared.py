@@ -265,7 +265,7 @@ def _key(header_file: Path, settings: PreparationSettings) -> str:
 def _write(path: Path, prepared: PreparedRecording) -> PreparedRecording:
     """Write a file of the cache. Return the recording with this file instead of the signal."""
     in_cache = dataclasses.replace(prepared, samples=path)
-    fields = json.dumps(dataclasses.asdict(in_cache) | {"samples": None})
+    fields = json.dumps(vars(in_cache) | {"samples": None})
     content = save({"signal": prepared.signal}, {"recording": fields})
     replace_file(path, lambda temporary: temporary.write_bytes(content))
     return in_cache
