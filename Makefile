@@ -1,11 +1,11 @@
 # make demo     simulate recordings, train, classify, score
-# make test     the tests; ECG_DATA=FOLDER adds those on real recordings
+# make test     run the tests; ECG_DATA=FOLDER adds the tests on real recordings
 # make test-browser   pages in headless Chromium; installs Debian's chromium and npm's axe-core where they are missing
 # make check    style (ruff) and types (mypy)
-# make format   rewrite the code in the one style
+# make format   format the code (ruff)
 # make campaigns  10,000 mutations of records, 20 trainings killed at random; ECG_DATA=FOLDER adds real records
 # make container-test   build the image, and train, classify and score in it (Docker, Podman or CONTAINER_TOOL)
-# make constraints      write constraints.txt anew, after a change of the requirements
+# make constraints      write constraints.txt again after a change of the requirements
 
 PYTHON ?= python3.11
 ALL_CORES = --numprocesses auto --maxprocesses 8 --dist worksteal
@@ -54,14 +54,14 @@ campaigns: .venv/installed
 container-test:
 	tests/container_test.sh
 
-# The index that pip asks by itself has torch with CUDA, whose packages are to be pinned too: one of CPU builds, which
-# pip's settings may name, has it without. Nothing is installed. wfdb 4.3.1 does not import under pandas 4.
+# pip's default index has torch with CUDA, and CUDA's packages must be pinned too. So pip's own settings, which may name
+# an index of CPU builds, are ignored. Nothing is installed. wfdb 4.3.1 does not import under pandas 4.
 constraints:
 	rm -rf .venv/constraints && $(PYTHON) -m venv .venv/constraints
 	(grep -hv '^-' requirements.txt requirements-dev.txt; echo 'pandas<4') > .venv/constraints/direct.txt
 	PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= .venv/constraints/bin/python -m pip install \
 		--disable-pip-version-check --dry-run -r .venv/constraints/direct.txt > .venv/constraints/log
-	grep -q 'Would install.* cuda-toolkit' .venv/constraints/log # or else torch came without CUDA
+	grep -q 'Would install.* cuda-toolkit' .venv/constraints/log # otherwise torch came without CUDA
 	(grep '^#' constraints.txt; sed -n 's/^Would install //p' .venv/constraints/log | tr ' ' '\n' \
 		| sed 's/\(.*\)-/\1==/' | grep -vxFf .venv/constraints/direct.txt | LC_ALL=C sort -f) > .venv/constraints/new
 	mv .venv/constraints/new constraints.txt

@@ -1,1 +1,1 @@
-"""Scripts that each answer one question and print the figure with its interval (README.md in this folder)."""
+"""Scripts that each answer one question and print a figure with its interval (see README.md)."""

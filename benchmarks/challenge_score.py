@@ -1,10 +1,10 @@
-"""The challenge score of the whole entry on real recordings that it has not seen.
+"""Measure the challenge score of the whole entry on real recordings that it has not seen.
 
     python -m benchmarks.challenge_score DATA [--config configs/quick.toml] [--seeds 3]
 
-Each seed sets 20 % of the recordings aside; which ones depends only on their samples. Training sees the other 80 % and
-takes its own 20 % for the threshold from them. All that is set aside is scored, also recordings without a scored label,
-as the organisers do. Always answering sinus rhythm scores 0. The 95 % interval is by bootstrap of seeds and recordings.
+Each seed sets 20 % of the recordings aside. The choice depends only on their samples. Training sees the other 80 %, and
+uses 20 % of them to search the threshold. All recordings set aside are scored, also those without a scored label, as
+the organisers do. Always answering sinus rhythm scores 0. The 95 % interval is a bootstrap over seeds and recordings.
 """
 
 import tempfile
@@ -43,7 +43,7 @@ def set_aside(data: Path, folder: Path, seed: int) -> None:
     (folder / "training").mkdir()
     for header_file in find_headers(data):
         try:
-            # Another seed than the training's, which draws the recordings for the threshold.
+            # Not the seed with which training draws its validation recordings.
             unseen = draw(read_recording(header_file).digest, seed=1000 + seed) < 0.2
         except RecordingError as error:
             print(f"{header_file} is left out: {error}")

@@ -1,9 +1,9 @@
-"""How fast recordings are classified: the ensemble over its plain form, and the driver over the networks alone.
+"""Measure the speed of classification: the ensemble against its plain form, and the driver against the ensemble.
 
     python -m benchmarks.classification_speed [--config configs/paper.toml] [--recordings 64] [--repeats 8]
 
-- The ensemble as it answers (heartbeats.networks.inference) over the plain forward of the same networks.
-- The driver's share: the time of the networks alone over that of ``classify_folder``, from files to output files.
+- The ensemble (heartbeats.networks.inference), compared with the plain ``forward`` of the same networks.
+- The driver's share: the time of the ensemble divided by that of ``classify_folder``, from files to output files.
 
 The recordings are simulated, 10 s long, and the networks have random weights. PyTorch uses one thread.
 """

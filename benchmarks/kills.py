@@ -1,10 +1,10 @@
-"""Trainings killed at random moments and started again by the same command: does the model change?
+"""Kill trainings at random moments and start them again with the same command: does the model change?
 
     python -m benchmarks.kills [--runs 20] [--seed 0]
 
-A small entry is trained on simulated recordings without a kill. Then each run trains it again and is killed (SIGKILL)
-after a random share of that time, and started again, until it ends by itself. Its weights must be byte-identical; the
-threshold, scores and epoch lines the same; and no half-written file may be left. If not, the exit status is 1.
+First, a small entry is trained on simulated recordings without a kill. Then each run trains it again. It is killed
+(SIGKILL) after a random share of that time and started again, until it ends by itself. Weights must be byte-identical.
+Threshold, scores and epochs must be the same. No half-written file may be left. Otherwise the exit status is 1.
 """
 
 import json
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def train(work: Path, model: str, kill_after: float | None) -> bool:
-    """Start a training; return whether it ended by itself before ``kill_after`` seconds."""
+    """Start a training. Return whether it ended by itself within ``kill_after`` seconds."""
     command = [sys.executable, f"{ROOT}/train_model.py", "data", model, "--config", "config.toml"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     try:
@@ -60,7 +60,7 @@ def train(work: Path, model: str, kill_after: float | None) -> bool:
 
 
 def results(model: Path) -> dict[str, object]:
-    """Return all that must not depend on kills: weights, decisions, epoch lines and file names."""
+    """Return what kills must not change: weights, model.json, epochs and file names."""
     found = {
         str(path.relative_to(model)): path.suffix == ".safetensors" and path.read_bytes() for path in model.rglob("*")
     }

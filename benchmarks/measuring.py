@@ -1,4 +1,4 @@
-"""What the benchmarks share: arguments, the machine in words, times taken in turn, medians with their interval."""
+"""Helpers of the benchmarks: arguments, machine, times of works that take turns, medians with intervals."""
 
 import argparse
 import platform
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def arguments(description: str | None, *paths: str, **defaults: int | Path | None) -> argparse.Namespace:
-    """Return the arguments of a script: paths that must be given, and options with defaults; ``None`` is no path."""
+    """Return the arguments of a script: required paths, and options with defaults. ``None`` is an optional path."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in paths:
         parser.add_argument(name, type=Path)
@@ -36,7 +36,7 @@ def machine() -> str:
 def times(repeats: int, *works: Callable[[], object]) -> npt.NDArray[np.float64]:
     """Return the seconds of each work, shape (works, repeats).
 
-    The works take turns, so that a slow spell of the machine slows them alike. Each runs once before, to warm up.
+    The works take turns, so a slow moment of the machine affects all. Each work first runs once to warm up.
     """
     for work in works:
         work()

@@ -1,17 +1,17 @@
-"""Damaged recordings through driver.py: does it crash, hang, write elsewhere or lose one?
+"""Give damaged recordings to driver.py: does it crash, hang, write elsewhere or lose one?
 
     python -m benchmarks.mutations [--data FOLDER] [--mutations 10000] [--seed 0]
 
-FOLDER has challenge, quirks, ludb/data and mitdb; without it only simulated recordings are damaged. Each mutation is a
-copy of 2 to 12 s of a recording, in MATLAB 4 or 5 or WFDB's formats 16 or 212, with one to four faults: bytes flipped,
-cut or spliced, header lines or fields changed. The driver classifies them with tiny networks. These must hold:
+FOLDER has challenge, quirks, ludb/data and mitdb. Without it, only simulated recordings are damaged. Each mutation is a
+copy of 2 to 12 s of a recording, in MATLAB 4 or 5 or WFDB's formats 16 or 212. It has one to four faults: flipped,
+cut or inserted bytes, changed header lines or fields. The driver classifies them with tiny networks. The rules:
 
 - The driver ends within three minutes per folder, counts every recording, and writes only into its output folder.
-- Each recording has a well-formed output file. If it is not classified, stderr names it with a reason, and the reason
-  is no fault of this program and no end of a worker process.
-- No process uses more than 1 GiB or asks for more than 4 GiB: the files are small, whatever a header announces.
+- Each recording has a well-formed output file. If it is not classified, stderr gives its name and a reason. The reason
+  must not be a fault of this program or a dead worker process.
+- No process uses more than 1 GiB or asks for more than 4 GiB. The files are small, even if a header says otherwise.
 
-If not, the faults are printed, their folders are kept, and the exit status is 1.
+If a rule is broken, the faults are printed, their folders are kept, and the exit status is 1.
 """
 
 import io
@@ -43,9 +43,9 @@ from heartbeats.simulation import simulate_cohort
 FOLDER_SIZE = 500
 DRIVER = ["timeout", "--signal=KILL", "180", "env", "OMP_NUM_THREADS=1", sys.executable, f"{ROOT}/driver.py"]
 TINY = {"network": {"width": 4, "blocks": [1, 1], "reduction": 2}, "training": {"seconds": [4.0, 2.0]}}
-# A fault of this program, the end of a process, or a reason that says nothing.
+# A fault of this program, a dead process, or a reason without content.
 BAD_REASON = re.compile(r"unforeseen.*|the networks failed.*|.*ended the process.*|\S*|.*(:|None|\(\)) *")
-# What replaces a field of a header line.
+# These replace a field of a header line.
 ODD_FIELDS = (
     *("nan", "-1", "0", "inf", "-inf", "1e308", "1e-320", "99999999999999999999", "2147483648", "65536", "0.5", "١٢"),
     *("../x", "../../etc/passwd", "/dev/zero", "/dev/stdin", ".", "~", "s3://x/y", "x" * 5000, "é", "\x00", "#", ":"),
@@ -53,7 +53,7 @@ ODD_FIELDS = (
     *("80", "8", "24", "32", "61", "160", "212", "310", "311", "508", "524", "16x4", "16:9", "16x9999999"),
     *("16:9999999999", "999999999", "16+99999", "16x0", "x/3"),
 )
-# How a header file's name ends. A name may have any bytes but NUL and the slash.
+# Endings of names. A file name may have all bytes except NUL and the slash.
 ODD_NAMES = (" ", "é", ",", "'", "%s", "#", "..", ".hea", "\\", "\t", "\nb", "\rb", "\u2028b", "\udcff", "x" * 240)
 
 
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def run_campaign(copies: Sequence[Copy], scratch: Path, mutations: int, seed: int) -> tuple[int, list[str]]:
-    """Let the driver classify damaged copies; return how many it refuses, and faults. Folders with faults are kept."""
+    """Let the driver classify damaged copies. Return how many it refuses, and the faults. Keep folders with faults."""
     refused, faults = 0, list[str]()
     for start in range(0, mutations, FOLDER_SIZE):
         folder = scratch / f"mutations{start}"
@@ -109,7 +109,7 @@ def run_campaign(copies: Sequence[Copy], scratch: Path, mutations: int, seed: in
 
 
 def check_driver(folder: Path) -> tuple[int, list[str]]:
-    """Let the driver classify ``folder/data``; return how many recordings it refuses, and the faults."""
+    """Let the driver classify ``folder/data``. Return how many recordings it refuses, and the faults."""
     settings = settings_from_dict(TINY)
     members = tuple(Member(seconds, SEResNet(settings.network)) for seconds in settings.training.seconds)
     save_model(Classifier(members, 0.5, settings), folder / "model", {})
@@ -140,13 +140,13 @@ def fault_of(name: str, output_file: Path, reason: str | None) -> str:
 
 
 def snapshot(folder: Path) -> set[tuple[str, int, int]]:
-    """Return the path, size and time of each file beside and below a folder, except its outputs."""
+    """Return path, size and time of each file next to and below a folder, without its outputs."""
     files = [path for path in folder.parent.rglob("*") if path.is_file() and path.parent != folder / "outputs"]
     return {(ascii(str(path)), path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
 def short_copies(folders: Sequence[Path], *, records: int) -> list[Copy]:
-    """Return copies of at most so many recordings of each folder."""
+    """Return short copies of recordings, about ``records`` from each folder."""
     chosen = [path for files in map(find_headers, folders) for path in files[:: 1 + len(files) // records]]
     return [copy for i, path in enumerate(chosen) for copy in _copies(path, (2, 5, 12)[i % 3])]
 
@@ -169,7 +169,7 @@ def _copies(header_file: Path, seconds: int) -> list[Copy]:
 
 
 def damage(copy: Copy, others: Sequence[Copy], rng: np.random.Generator, number: int) -> tuple[str, bytes, bytes]:
-    """Return a name, a header and a signal with one to four faults. The name's letters, which tell the source, stay."""
+    """Return a name, a header and a signal with one to four faults. The name keeps the letters of its source."""
     name = re.sub("[^A-Z].*", "", copy.name) + f"{number:06d}"
     if rng.random() < 0.02:
         name += rng.choice(ODD_NAMES)
@@ -191,7 +191,7 @@ def damage(copy: Copy, others: Sequence[Copy], rng: np.random.Generator, number:
 
 
 def _damage_bytes(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Flip a bit, cut the end off, replace a stretch by nothing, zeros, ones or others' bytes, or put these in."""
+    """Flip a bit, cut the end, remove a stretch, overwrite it with zeros, ones or other bytes, or insert bytes."""
     start, end = _stretch(content, rng)
     before, stretch, after = content[:start], content[start:end], content[end:]
     others = other[slice(*_stretch(other, rng))]
@@ -208,7 +208,7 @@ def _stretch(content: bytes, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _damage_line(header: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Drop or repeat a line, replace it by one of another header, or a field of it by an odd one."""
+    """Drop or repeat a line, replace it by a line of another header, or replace one of its fields by an odd one."""
     lines, others = header.split(b"\n"), other.split(b"\n")
     i = int(rng.integers(len(lines))) if rng.random() < 0.5 else 0
     fields = lines[i].split(b" ")

@@ -1,11 +1,11 @@
-"""How fast recordings are prepared, and whether memory grows with their number.
+"""Measure the speed of preparation, and whether memory grows with the number of recordings.
 
     python -m benchmarks.preparation_speed [--recordings 1000] [--repeats 16]
 
-- One core: preparing in this process over reading plus the wavelet transform of eight leads and back (PyWavelets).
-  Reading is ``read_recording`` or, for the libraries' bare work, ``scipy.io.loadmat``.
-- Two cores over one: workers that hand recordings to this process, as for the driver, or write them into a cache.
-- Memory: the peak of ``prepare_files`` and of its largest worker, for that many recordings and for four times as many.
+- One core: preparing in this process, compared with reading and the wavelet transform of eight leads and back
+  (PyWavelets). Reading is ``read_recording``, or ``scipy.io.loadmat`` for the libraries alone.
+- Two cores, compared with one: workers return recordings to this process, as in the driver, or write them to a cache.
+- Memory: the peak of ``prepare_files`` and of its largest worker, for so many recordings and for four times as many.
 
 The recordings are simulated, with the lengths of the Challenge's sources: most 10 s, up to 115 s.
 """
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary, "data")
         simulate_cohort(data, records=4 * options.recordings, seed=0)
-        os.sync()  # or the disk would be busy with them
+        os.sync()  # otherwise the disk is busy with them
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Level value of 8 is too high")
             measure_speed(find_headers(data)[:TIMED], options.repeats)
@@ -65,12 +65,12 @@ def measure_speed(header_files: Sequence[Path], repeats: int) -> None:
     """Print the ratios of one core over the bare work and of two cores over one."""
 
     def writing() -> None:
-        with tempfile.TemporaryDirectory() as cache:  # to remove it costs a hundredth, and the disk stays idle
+        with tempfile.TemporaryDirectory() as cache:  # removing it takes 1 % of the time and keeps the disk idle
             prepare_files(header_files, Path(cache))
 
     alone, bare, one, two, written = times(
         repeats,
-        lambda: deque(map(read_and_transform, header_files), maxlen=0),  # a deque of no length keeps no result
+        lambda: deque(map(read_and_transform, header_files), maxlen=0),  # a deque of length 0 keeps no result
         lambda: deque(map(bare_work, header_files), maxlen=0),
         lambda: deque(map(prepare_file, header_files), maxlen=0),
         lambda: deque(map_recordings(prepare_file, header_files), maxlen=0),
@@ -84,12 +84,12 @@ def measure_speed(header_files: Sequence[Path], repeats: int) -> None:
 
 
 def read_and_transform(header_file: Path) -> None:
-    """Read a recording; transform eight leads of at most 15,000 samples, the networks' longest input, and back."""
+    """Read a recording, and transform eight leads and back, at most 15,000 samples (the networks' longest input)."""
     transform(read_recording(header_file).signal)
 
 
 def bare_work(header_file: Path) -> None:
-    """Do the same by the libraries alone."""
+    """Do the same with the libraries alone."""
     header_file.read_bytes()
     transform(scipy.io.loadmat(header_file.with_suffix(".mat"))["val"].astype(np.float64))
 

@@ -1,10 +1,10 @@
-"""R peaks against LUDB's marks, and the bradycardia rule against the Challenge's labels.
+"""Compare R peaks with LUDB's marks, and the bradycardia rule with the Challenge's labels.
 
     python -m benchmarks.r_peaks DATA        DATA has the folders ludb/data and challenge
 
-- R peaks: lead I of the 200 LUDB records, from the first to the last mark of a record, since LUDB does not mark the
-  first and last beats. A peak is right within 150 ms of a mark, the usual tolerance (ANSI/AAMI EC57), or within 75 ms.
-  The 95 % intervals are bootstrap intervals over records.
+- R peaks: lead I of the 200 LUDB records, from the first to the last mark. LUDB does not mark the first and last beats.
+  A peak is right within 150 ms of a mark, the usual tolerance (ANSI/AAMI EC57), or within 75 ms. The 95 % intervals
+  are a bootstrap over records.
 - The rule (Algorithm 1) on the recordings labelled sinus bradycardia or sinus rhythm, with Wilson's 95 % intervals.
 """
 

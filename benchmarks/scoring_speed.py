@@ -1,9 +1,9 @@
-"""How long evaluate_model.py takes, over merely reading the same files.
+"""Measure the time of evaluate_model.py, compared with only reading the same files.
 
     python -m benchmarks.scoring_speed [--recordings 43101] [--repeats 8]
 
-The labels and outputs are made here: headers with one or two diagnoses, frequent and rare ones, and outputs of which
-four in five are right. Both programs are timed as whole commands, the start of Python included.
+The script writes the labels and outputs: headers with one or two diagnoses, frequent and rare ones, and outputs that
+are right in 80 %. Both programs are timed as whole commands, with the start of Python.
 """
 
 import subprocess

@@ -1,11 +1,11 @@
-"""How fast the networks train on this machine's device.
+"""Measure how fast the networks train on this machine's device.
 
     python -m benchmarks.training_speed [--config configs/paper.toml] [--recordings 1024] [--epochs 6]
 
-For each input length: the recordings per second of a training on noise, without its first epoch, which warms up. And
-their share of the matrix rate: the network's operations, forwards and backwards, over those of a large matrix product
-in the same time, in bfloat16 on a GPU and in float32 on a CPU. Last, the time of the whole entry: three networks
-(relabelling, 30 s, 10 s) on 80 % of 43,101 recordings. On a CPU, give --recordings 32 --epochs 2.
+For each input length, it trains on noise and prints the recordings per second, without the first epoch (a warm-up).
+Then the share of the matrix rate: the network's operations, forwards and backwards, divided by those of a large matrix
+product in the same time (bfloat16 on a GPU, float32 on a CPU). Last, the time of the whole entry: three networks
+(relabelling, 30 s, 10 s) on 80 % of 43,101 recordings. On a CPU, use --recordings 32 --epochs 2.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def train(settings: Settings, seconds: float, count: int, epochs: int) -> Floats:
-    """Train a network on noise; return the recordings per second of each epoch but the first."""
+    """Train a network on noise. Return the recordings per second of each epoch except the first."""
     rng = np.random.default_rng(0)
     signals = rng.integers(-1000, 1000, (count, 8, 10 * SAMPLING_RATE), dtype=np.int16)
     recordings = [PreparedRecording(str(i), signal, False, "", (), i) for i, signal in enumerate(signals)]

@@ -1,12 +1,12 @@
-"""Draw recordings on millimetre paper and, with a model, its answer, the reasons, and what moved the networks.
+"""Draw recordings on millimetre paper. With a model, add its answer, the reasons, and what moved the networks.
 
     python -m heartbeats.show RECORD [RECORD ...] [--model MODEL] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
 
-RECORD is a header file, a recording's path without suffix, the signal file beside its header, or a folder of
-recordings, sub-folders included. One recording becomes one file, NAME.html by default. Several recordings, or a folder,
-need -o FOLDER: a new or empty folder, or one that this command wrote, whose pages are replaced. It gets a page for each
-recording, and index.html. PNG and PDF hold the ECG paper without the text of the page. The exit status is 1 if nothing
-can be read or written, 2 if the arguments are wrong.
+RECORD is a header file, a signal file, their path without suffix, or a folder of recordings with its sub-folders. One
+recording becomes one file, by default NAME.html. Several recordings, or a folder, need -o FOLDER. FOLDER gets a page
+for each recording, and index.html. It must be new or empty, or this command wrote it; then its pages are replaced. PNG
+and PDF hold only the ECG paper, without the text of the page. The exit status is 1 if nothing can be read or written,
+and 2 if the arguments are wrong.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if len(header_files) > 1 or any(record.is_dir() for record in options.records):
             parser.error("several recordings need a folder: -o FOLDER")
         if out.suffix.lower() not in SUFFIXES:
-            parser.error(f"{out}: the file's type must be one of {', '.join(SUFFIXES)}; a folder with a dot must exist")
+            parser.error(f"{out}: the suffix must be one of {', '.join(SUFFIXES)}; create a folder with a dot first")
         reading = attempt(header_files[0].stem, lambda: read(header_files[0], classifier))
         if isinstance(reading, Failure):
             raise RecordingError(f"{reading.name}: not read: {reading.reason}")
@@ -62,7 +62,7 @@ def _header_files(record: Path) -> list[Path]:
         candidates = (record, record.with_name(f"{record.name}.hea"), record.with_suffix(".hea"))
         found = [path for path in candidates if path.suffix == ".hea" and path.is_file()][:1]
     if not found:
-        raise FileNotFoundError(f"{record}: no header file (.hea) there; name one, a recording or a folder of them")
+        raise FileNotFoundError(f"{record}: no header file (.hea) found; give a header file, a recording or a folder")
     return found
 
 

@@ -213,7 +213,7 @@ def test_recordings_of_one_name_are_listed_with_their_paths(tmp_path, write_reco
         (["{data}", "-o", "{data}/A0001.hea/out"], "A0001.hea"),
         (["{data}"], "-o FOLDER"),
         (["{data}", "-o", "{data}/x.pdf"], "-o FOLDER"),
-        (["{data}/A0001", "-o", "{data}/x.svg"], "x.svg: the file's type must be one of .html, .pdf, .png"),
+        (["{data}/A0001", "-o", "{data}/x.svg"], "x.svg: the suffix must be one of .html, .pdf, .png"),
     ],
 )
 def test_an_unusable_argument_ends_the_command_with_one_line(arguments, said, tmp_path, write_record, capsys):

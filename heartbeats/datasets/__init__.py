@@ -4,6 +4,6 @@
     python -m heartbeats.datasets ptbxl SOURCE OUT [--rate 500|100] [--likelihood PERCENT]
     python -m heartbeats.datasets ludb SOURCE OUT
 
-An entry can then be tested on these recordings, or trained on them. The tables of terms (``hefei.csv``, ``ptbxl.csv``,
-``ludb.csv``) give each term a SNOMED CT code, or no code and the reason. See docs/external-sets.md.
+You can then test or train an entry on these recordings. The tables of terms (``hefei.csv``, ``ptbxl.csv``,
+``ludb.csv``) give each term a SNOMED CT code, or the reason why it has none. See docs/external-sets.md.
 """

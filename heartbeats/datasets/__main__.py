@@ -15,7 +15,7 @@ from heartbeats.datasets.writer import UNKNOWN, Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert a data set; return the exit status, which is 1 if no recording was written."""
+    """Convert a data set. Return the exit status: 1 if no recording was written."""
     parser = argparse.ArgumentParser(
         prog="python -m heartbeats.datasets", description="Convert a published data set to the Challenge's format."
     )
@@ -45,7 +45,7 @@ def _print(report: Report, out: Path) -> None:
     counts = [f"{name} {report.codes[code]}" for code, name in ABBREVIATIONS.items() if report.codes[code]]
     print_line(f"scored diagnoses: {', '.join(counts) or 'none'}")
     if report.unmapped:
-        print_line("terms without a code, and in how many recordings (unmapped.csv has the reasons):")
+        print_line("terms without a code, and their number of recordings (unmapped.csv has the reasons):")
     for term, count in report.unmapped.most_common():
         print_line(f"{count:7d}  {term}{'  (unknown)' if report.reasons[term] == UNKNOWN else ''}")
 

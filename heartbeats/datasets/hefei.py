@@ -1,9 +1,9 @@
-"""The recordings of the Hefei Hi-tech Cup ECG Intelligent Competition, the paper's external set (section 2.1).
+"""Read the Hefei Hi-tech Cup ECG Intelligent Competition, the paper's external set (section 2.1).
 
-As published, each recording is a text file: a line ``I II V1 V2 V3 V4 V5 V6`` and 5,000 rows of these leads at 500 Hz,
-in units of 4.88 µV. One label file has a line per recording with fields separated by tabs: ``1001.txt``, age, sex (MALE
-or FEMALE) and one or more Chinese terms. Age and sex can be empty. The two rounds of the competition have different
-names of folders and files, so text files are searched below SOURCE and the label file is known by its lines.
+Each recording is a text file: a line ``I II V1 V2 V3 V4 V5 V6``, and 5,000 rows of these leads at 500 Hz, in units of
+4.88 µV. One label file has a line per recording. Tabs separate its fields: ``1001.txt``, age, sex (MALE or FEMALE), and
+one or more Chinese terms. Age and sex can be empty. The two rounds of the competition use different names of folders
+and files. So all text files below SOURCE are searched. The lines of a file show if it is the label file.
 """
 
 import re
@@ -57,7 +57,7 @@ def convert_hefei(source: Path, out: Path) -> Report:
 
 
 def _text_files(source: Path) -> list[Path]:
-    """Return all text files below ``source`` except hidden ones, which a Mac adds to archives."""
+    """Return all text files below ``source``, without hidden ones (a Mac adds them to archives)."""
     if not source.is_dir():
         raise NotADirectoryError(f"{source}: no such folder")
     found = (path for path in source.rglob("*.txt") if path.is_file())
@@ -76,13 +76,13 @@ def _find_labels(source: Path, files: list[Path]) -> tuple[Path, list[list[str]]
 
 
 def _label_lines(path: Path) -> list[list[str]]:
-    """Return the fields of a label file's lines; empty for other files, also for lists without terms."""
+    """Return the fields of a label file's lines. Other files, and lists without terms, give an empty list."""
     try:
         with path.open("rb") as file:
             if not _LABEL_LINE.search(file.read(4096)):
                 return []
         content = read_bytes(path)
-    except OSError:  # if it is a recording, reading it gives the error
+    except OSError:  # if it is a recording, the error comes when it is read
         return []
     try:
         text = content.decode("utf-8-sig")

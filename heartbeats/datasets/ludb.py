@@ -1,4 +1,4 @@
-"""LUDB, the Lobachevsky University Database (Kalyakulina et al., IEEE Access 2020;8:186181), as PhysioNet publishes it.
+"""Read LUDB, the Lobachevsky University Database (Kalyakulina et al., IEEE Access 2020;8:186181), from PhysioNet.
 
 ``RECORDS`` lists 200 WFDB records: 12 leads, 10 s, 500 Hz, with a gain and a baseline per lead. The diagnoses are words
 in the header's comments after ``#<diagnoses>:``, one per line. The marks of P, QRS and T are not converted.
@@ -29,7 +29,7 @@ def convert_ludb(source: Path, out: Path) -> Report:
     """Convert the records that ``source``/RECORDS lists to LUDB001, LUDB002, ... in ``out``.
 
     Raises:
-        DataSetError: there is no RECORDS, or it lists no record with diagnoses in LUDB's form.
+        DataSetError: there is no RECORDS, or none of its records is there.
         OSError: RECORDS cannot be read; ``out`` is not empty or cannot be written.
     """
     if not (source / "RECORDS").is_file():
@@ -37,7 +37,7 @@ def convert_ludb(source: Path, out: Path) -> Report:
     records = read_bytes(source / "RECORDS").decode("utf-8", "replace").split()
     recordings = [(record, partial(_read, source / f"{record}.hea")) for record in records]
     if not any((source / f"{record}.hea").is_file() for record in records):
-        raise DataSetError(f"{source}: RECORDS lists no record that is there: name the unpacked folder of LUDB")
+        raise DataSetError(f"{source}: none of the records in RECORDS is there: name the unpacked folder of LUDB")
     return write_folder(LUDB, recordings, out, Report())
 
 

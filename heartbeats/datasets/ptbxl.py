@@ -1,13 +1,13 @@
-"""PTB-XL (Wagner et al., Scientific Data 2020;7:154), versions 1.0.x, as PhysioNet publishes it.
+"""Read PTB-XL (Wagner et al., Scientific Data 2020;7:154), versions 1.0.x, from PhysioNet.
 
 ``ptbxl_database.csv`` has a row per recording: ``scp_codes`` (SCP-ECG statements with likelihoods in percent, as a
 Python dict), ``heart_axis``, age (300 means over 89) and sex (0 male, 1 female). ``records500`` and ``records100`` hold
 the WFDB records at two sampling rates.
 
-All statements count, however unlikely. A likelihood of 0 means unknown, as for every statement on form and rhythm; and
-the Challenge's own conversion took unlikely statements too, as the counts of ``dx_mapping_scored.csv`` suggest.
+All statements count, also unlikely ones. A likelihood of 0 means unknown; statements on form and rhythm have 0. The
+counts of ``dx_mapping_scored.csv`` suggest that the Challenge's own conversion used unlikely statements too.
 
-Axis deviations are not among the statements. The values of ``heart_axis`` are terms here, for example
+No statement describes axis deviation. So the values of ``heart_axis`` are terms here, for example
 ``heart_axis=LAD``.
 """
 
@@ -42,7 +42,7 @@ def convert_ptbxl(source: Path, out: Path, *, rate: int = 500, likelihood: float
         source: the folder with ptbxl_database.csv and the records.
         out: a new or empty folder.
         rate: sampling rate in Hz, 500 or 100.
-        likelihood: percent; statements that are known to be less likely are omitted. Those of 0 (unknown) stay.
+        likelihood: percent; less likely statements are omitted. Statements of 0 (unknown) stay.
 
     Raises:
         DataSetError: the table is missing or lacks a column, or ``likelihood`` is not 0 to 100.
@@ -72,7 +72,7 @@ def parse_statements(text: str) -> dict[str, float]:
         raise RecordingError(f"scp_codes '{text:.60}' are not a Python literal") from error
     if not isinstance(statements, dict) or not all(isinstance(key, str) for key in statements):
         raise RecordingError(f"scp_codes '{text:.60}' are not a dict of statements")
-    # bool is an int, and NaN is neither above nor below a limit.
+    # A bool is an int too. NaN fails both comparisons.
     if not all(type(value) in (int, float) and 0 <= value <= 100 for value in statements.values()):
         raise RecordingError(f"scp_codes '{text:.60}' have a likelihood that is not 0 to 100 percent")
     return statements
@@ -83,7 +83,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise DataSetError(f"{path.parent} has no {DATABASE}: name the unpacked folder of PTB-XL")
     try:
-        # The reports are in several languages and may be damaged; they are not used.
+        # The column of reports has several languages and may be damaged. It is not used.
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             rows = list(csv.DictReader(file))
     except csv.Error as error:

@@ -1,11 +1,11 @@
-"""Write a data set as a folder in the Challenge's format, with a report of everything that was not converted.
+"""Write a data set as a folder in the Challenge's format, and report what was not converted.
 
 An adapter lists the recordings of its set, and :func:`write_folder` reads each one and writes
 
     NAME.mat, NAME.hea   a recording: MATLAB 4, int16, 1000 ADC units per mV; a header of 2020 without a date
-    unmapped.csv         terms without a code, in how many recordings they are, and the reason
+    unmapped.csv         terms without a code, their number of recordings, and the reason
     problems.csv         recordings that were left out, or written with a warning, and the reason
-    README.txt           where the recordings come from; it is written last, so a folder with it is complete
+    README.txt           where the recordings come from; written last, so a folder with it is complete
 """
 
 import csv
@@ -46,7 +46,7 @@ UNKNOWN = "unknown"  # the reason of a term that is not in the set's table
 
 
 class DataSetError(HeartBeatsError):
-    """A folder is not the data set that the user named, or an option does not fit the set."""
+    """The folder is not that data set, or an option does not fit the set."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class DataSet:
     """A data set.
 
     Attributes:
-        key: its name in the command and of its table of terms.
-        title, page, licence: what its owner states.
-        prefix, digits: of the recordings' names here, which no source of the Challenge has.
+        key: its name in the command, and the name of its table of terms.
+        title, page, licence: as its owner states them.
+        prefix, digits: of the new names. No source of the Challenge has such names.
         sexes: the set's words for ``"Male"`` and ``"Female"``.
     """
 
@@ -70,7 +70,7 @@ class DataSet:
 
     @cached_property
     def terms(self) -> dict[str, tuple[str, str]]:
-        """The SNOMED CT code, empty if none says the same, and a note for each term: the set's CSV table."""
+        """The set's CSV table: for each term its SNOMED CT code (empty if no code means the same) and a note."""
         with Path(__file__).with_name(f"{self.key}.csv").open(encoding="utf-8", newline="") as file:
             return {row["term"]: (row["SNOMED CT code"], row["note"]) for row in csv.DictReader(file)}
 
@@ -98,8 +98,8 @@ class Report:
     """The result of a conversion.
 
     Attributes:
-        written, scored: number of recordings, and of those with at least one of the 27 scored codes.
-        codes, unmapped: number of recordings with each code, and with each term that has no code.
+        written, scored: number of recordings, and of recordings with a scored code.
+        codes, unmapped: number of recordings for each code, and for each term without a code.
         reasons: why these terms have no code.
         problems: recordings left out or warned about.
     """
@@ -131,14 +131,14 @@ def write_folder(
     report: Report,
     options: str = "",
 ) -> Report:
-    """Write recordings, complete the report and write it. A bad recording never stops the conversion.
+    """Write recordings and the report of them. A bad recording does not stop the conversion.
 
     Args:
         data_set: the set of the recordings.
-        recordings: for each, its name in messages and a function that reads it and may raise RecordingError.
+        recordings: a name for messages, and a function that reads the recording and may raise RecordingError.
         out: a new or empty folder.
-        report: earlier warnings.
-        options: of the command, for README.txt.
+        report: with earlier warnings; it is completed and returned.
+        options: options of the command, for README.txt.
 
     Raises:
         FileExistsError: ``out`` is a file or not empty; it stays as it is.
@@ -164,7 +164,7 @@ def _write(data_set: DataSet, label: str, published: Published, out: Path, repor
         raise RecordingError(f"'{published.name}' is not a record name: use letters, digits and underscores")
     name = data_set.prefix + published.name.zfill(data_set.digits)
     if (out / f"{name}.hea").exists():
-        raise RecordingError("another recording has this name: the first is converted")
+        raise RecordingError("another recording has this name; only the first is converted")
     mapped = {term: data_set.terms.get(term, ("", UNKNOWN)) for term in published.terms}
     codes = tuple(dict.fromkeys(code for code, _ in mapped.values() if code))
     age, sex = _age(published.age), data_set.sexes.get(published.sex)
@@ -183,7 +183,7 @@ def _write(data_set: DataSet, label: str, published: Published, out: Path, repor
 
 
 def _age(text: str) -> float:
-    """Return the age in years that a text states, or NaN."""
+    """Return the age in years from a text, or NaN."""
     try:
         age = float(text)
     except ValueError:

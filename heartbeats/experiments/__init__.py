@@ -1,1 +1,1 @@
-"""The experiments that train the entry: Table 1 (``table1``) and what the paper's choices bring (``ablations``)."""
+"""Experiments that train the entry: Table 1 (``table1``), and the effect of the paper's choices (``ablations``)."""

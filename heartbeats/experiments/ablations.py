@@ -1,11 +1,11 @@
-"""What each of the paper's choices brings: train without it, and compare with a training that has them all.
+"""Measure the effect of each of the paper's choices: train without it, and compare with the full entry.
 
-The baseline is the paper's entry, or that of --config and --set. --compare takes the name of an ablation (bce, focal,
-no-denoising, 12-leads, no-relabelling, no-se) or a settings file of your own; without it, all ablations are made. Each
-entry trains into its own folder (OUT/baseline, OUT/bce, ...), as in heartbeats.experiments.table1.
+The baseline is the paper's entry, or the entry of --config and --set. --compare takes the name of an ablation (bce,
+focal, no-denoising, 12-leads, no-relabelling, no-se) or your own settings file. Without --compare, all ablations run.
+Each entry trains into its own folder (OUT/baseline, OUT/bce, ...), as in heartbeats.experiments.table1.
 
-Scores are of whole entries, at thresholds from recordings that are not scored. Differences are taken seed by seed on
-the same recordings. It writes OUT/ablations.md and OUT/ablations.csv.
+Each score is of a whole entry, with a threshold from recordings that are not scored. Differences are computed for each
+seed on the same recordings. The command writes OUT/ablations.md and OUT/ablations.csv.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple[str, Settings]]:
-    """Return the baseline and the entries to compare with it: in words how they differ, and their settings.
+    """Return the baseline and the entries to compare with it. Each has its difference in words, and its settings.
 
     Raises:
         SettingsError: a file cannot be read, has another cohort, or has the name of another entry.
@@ -69,7 +69,7 @@ def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple
     entries = {BASELINE: ("", baseline)}
     for file in options.compare or map(Path, ABLATIONS):
         if file.stem in entries:
-            raise SettingsError(f"{file}: another entry to compare is called {file.stem}: rename the file")
+            raise SettingsError(f"{file}: another entry is called {file.stem}: rename the file")
         if change := ABLATIONS.get(str(file)):
             entries[file.stem] = f"`{change}`", command.with_changes(baseline, [change])
             continue

@@ -1,4 +1,4 @@
-"""What the experiments' commands share: options, settings, and the files that they write."""
+"""Options, settings and result files of the experiments' commands."""
 
 import argparse
 import dataclasses
@@ -22,7 +22,7 @@ def options_parser(module: str, description: str | None) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=raw)
     parser.add_argument("data", type=path_argument, metavar="DATA", help="folder of Challenge recordings")
     parser.add_argument("out", type=path_argument, metavar="OUT", help="folder for models and results")
-    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA to score instead of to train on")
+    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA: score it, do not train on it")
     parser.add_argument(
         "--external", type=path_argument, action="append", default=[], metavar="FOLDER", help="recordings to score"
     )
@@ -79,13 +79,13 @@ def write_results(
     csv: Sequence[Mapping[str, object]],
     tables: Mapping[str, Sequence[Sequence[str]]],
 ) -> None:
-    """Write the CSV file of an experiment and its Markdown file, and print the latter.
+    """Write the CSV file and the Markdown file of an experiment, and print the Markdown.
 
     Args:
-        title: the module's name, spaced and with a capital.
-        arguments: of the command. They are written without the folders before a file's name.
+        title: the module's name with a capital letter, and with a space before a number.
+        arguments: of the command. Paths are written without their folders.
         out: where to write.
-        made: what the figures are, in words.
+        made: explains the figures.
         csv: its rows, with the same columns.
         tables: for each set of recordings, the heading row and the other rows of a table.
     """

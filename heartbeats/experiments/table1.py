@@ -1,16 +1,16 @@
-"""The paper's Table 1: the 30 s network, the 10 s network, both, and both with the bradycardia rule, on three sets.
+"""Make the paper's Table 1: the 30 s network, the 10 s network, both, and both with the bradycardia rule.
 
 It trains once per seed into OUT/seed0, OUT/seed1, ... (run the same command again to resume) and scores
 
-- "20 % test": the recordings that the cohort sets aside, as in the paper;
-- external sets: each FOLDER, and a source of DATA (georgia, ptb_xl, ...) that is left out of training. Scores on the
-  Challenge's hidden sets were like these, not like those of the random split;
+- "20 % test": the recordings that do not train, as in the paper;
+- external sets: each FOLDER, and the source of --leave-out (georgia, ptb_xl, ...). In 2020, scores on the hidden sets
+  were like these, not like those of a random split;
 - "full training": the training recordings and the 20 % together.
 
 The paper searched its threshold on the 20 % that it then scored: column "threshold as the paper". The other column has
-a threshold from recordings that are not scored: each tenth of the 20 % uses one from the other nine tenths, external
-sets use one from the 20 %, and the full training set uses one from the first external set. Each row has its own
-threshold; the paper names one, 0.36. Recordings without one of the 27 labels are left out, as in the paper.
+a threshold from recordings that are not scored. Each tenth of the 20 % uses the threshold of the other nine tenths.
+External sets use that of the 20 %. The full training set uses that of the first external set. Each row has its own
+threshold; the paper gives only one, 0.36. Recordings without one of the 27 labels are left out, as in the paper.
 
 It writes OUT/table1.csv, OUT/table1.md and OUT/table1.svg.
 """
@@ -37,9 +37,9 @@ from matplotlib import pyplot as plt
 
 
 class Row(NamedTuple):
-    """A row of Table 1: its members, whether it has the bradycardia rule, and the paper's scores.
+    """A row of Table 1: its networks, whether it uses the bradycardia rule, and the paper's scores.
 
-    ``name`` has {0} for the seconds of the first member. The paper's external set was Hefei's.
+    In ``name``, {0} stands for the seconds of the first network. The paper's external set was Hefei's.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Row(NamedTuple):
     paper_full: float
 
     def of(self, scored: Scored) -> Scored:
-        """Return the set with the members and the decision of this row."""
+        """Return the set with the networks and the decision of this row."""
         decision = dataclasses.replace(scored.decision, bradycardia_rule=self.rule)
         return dataclasses.replace(scored, members=scored.members[self.members], decision=decision)
 
@@ -118,7 +118,7 @@ def _tables(table: Sequence[Cell]) -> dict[str, list[list[str]]]:
 
 
 def _plot(table: Sequence[Cell], path: Path) -> None:
-    """Draw a panel per set: estimates with their intervals, and the paper's scores as crosses."""
+    """Draw a panel for each set: scores with their intervals, and the paper's scores as crosses."""
     names, models = (list(dict.fromkeys(cell[i] for cell in table)) for i in (1, 0))
     figure, panels = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), sharey=True, layout="constrained")
     for panel, name in zip(panels, names, strict=True):

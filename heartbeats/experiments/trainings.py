@@ -1,4 +1,4 @@
-"""Train once per seed, let the networks read each set of recordings, and score their answers."""
+"""Train once per seed, classify each set of recordings, and score the answers."""
 
 import argparse
 import dataclasses
@@ -66,15 +66,15 @@ class Estimate(NamedTuple):
 
 
 def estimate(runs: Sequence[Answers], baseline: Sequence[Answers] = ()) -> Estimate:
-    """Return the mean over trainings of the challenge score, or of its difference from ``baseline``, run by run.
+    """Return the mean challenge score over trainings, or the mean difference of each training from its baseline.
 
-    The bootstrap draws trainings and recordings. A recording is drawn for all trainings that answered it.
+    The bootstrap draws trainings and recordings. It draws a recording for all trainings that answered it.
 
     Raises:
         ValueError: a training and its baseline answered different recordings.
     """
     if baseline and [run.names for run in runs] != [other.names for other in baseline]:
-        raise ValueError("the answers to compare are of different recordings")
+        raise ValueError("the answers to compare belong to different recordings")
 
     def value(i: int, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
         return runs[i].score(rows) - (baseline[i].score(rows) if baseline else 0.0)
@@ -98,9 +98,9 @@ class Scored:
     Attributes:
         names, digests: of the recordings, shape (recordings,).
         labels: as published, shape (recordings, 27).
-        evidence: other than the probabilities.
+        evidence: what the decision uses besides the probabilities.
         members: probabilities, shape (members, recordings, 27).
-        decision: how labels are decided.
+        decision: the settings of the decision.
     """
 
     names: npt.NDArray[np.str_]
@@ -132,7 +132,7 @@ class Scored:
         return Answers(tuple(self.names.tolist()), labels, binary)
 
     def answers_by_folds(self) -> Answers:
-        """Return the ensemble's answers, each tenth at the threshold of the other nine."""
+        """Return the ensemble's answers. Each tenth uses the threshold of the other nine tenths."""
         answers, fold = self.answers(threshold=0.5), folds(self.digests)
         for each in np.unique(fold):
             tenth, others = np.flatnonzero(fold == each), np.flatnonzero(fold != each)
@@ -141,9 +141,9 @@ class Scored:
 
 
 def folds(digests: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
-    """Return the number of each recording's tenth. The draw is independent of training and validation.
+    """Return the number of each recording's tenth. The draw does not depend on training and validation.
 
-    Recordings of one signal are in one tenth. Halves are too small: with some 15 recordings the best threshold
+    Recordings of one signal are in one tenth. Halves would be too small: with about 15 recordings, the best threshold
     depends on chance.
     """
     unique, signal = np.unique(digests, return_inverse=True)
@@ -152,10 +152,10 @@ def folds(digests: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
 
 
 def answers_by_set(sets: dict[str, Scored]) -> dict[tuple[str, str], Answers]:
-    """Return the answers on each set, by its name and the source of the threshold.
+    """Return the answers by set name and source of the threshold.
 
-    The paper's threshold has the best challenge score on the 20 %. For an external set, these are other recordings.
-    The full training set contains them, so it needs an external set for a threshold from other recordings.
+    The paper's threshold has the best challenge score on the 20 %. An external set does not contain these recordings.
+    The full training set contains them, so its threshold from other recordings needs an external set.
     """
     test, *external, full = sets
     papers = sets[test].threshold()
@@ -168,14 +168,14 @@ def answers_by_set(sets: dict[str, Scored]) -> dict[tuple[str, str], Answers]:
 
 
 def train_seeds(options: argparse.Namespace, settings: Settings, out: Path) -> list[dict[str, Scored]]:
-    """Train each seed that is not trained yet in a folder, and let its networks read each set.
+    """Train each seed that is not trained yet, and classify each set with its networks.
 
     Returns:
-        For each seed the sets by name: first the 20 %, then external sets, last all recordings of the cohort.
+        For each seed, the sets by name: first the 20 %, then external sets, then all recordings of the cohort.
 
     Raises:
         SettingsError: ``--seeds`` is too small, or two external folders have the same name.
-        CohortError: a set has no recordings, or none is left to train with.
+        CohortError: a set has no recordings, or no recordings are left for training.
         TrainingError: a loss or an answer is not a finite number.
         OSError: the data cannot be read, or the folder of models cannot be written.
     """
@@ -211,7 +211,7 @@ def _train_seed(
 
 
 def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Settings, cache: Path) -> Scored:
-    """Return the probabilities of recordings with a scored label; name recordings that cannot be used."""
+    """Return the probabilities of recordings with a scored label. Log recordings that cannot be used."""
     selection = select_recordings(files, settings.cohort)
     recordings, rows = [], []
     for row, prepared in enumerate(prepare_files(selection.header_files, cache, settings.preparation)):

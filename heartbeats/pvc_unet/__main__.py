@@ -1,7 +1,7 @@
 """Train the U-Net for premature ventricular beats, and measure it on patients that it was not trained on.
 
-MITDB is the MIT-BIH Arrhythmia Database 1.0.0, DATA a folder of Challenge recordings. OUT gets pvc_unet.safetensors,
-pvc_unet.md (the figures) and pvc_unet.csv (the counts of each record). It takes a quarter of an hour on one core.
+MITDB is the MIT-BIH Arrhythmia Database 1.0.0. DATA is a folder of Challenge recordings. OUT gets pvc_unet.safetensors,
+pvc_unet.md (the figures) and pvc_unet.csv (the counts of each record). It takes 15 minutes on one core.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--challenge", type=path_argument, metavar="DATA", help="recordings to learn from and to mark")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)  # another number adds in another order, which gives other weights
+    torch.set_num_threads(1)  # more threads add numbers in another order, which changes the weights
     with one_line_errors("pvc_unet"):
         options.out.mkdir(parents=True, exist_ok=True)
         ds1, ds2 = (

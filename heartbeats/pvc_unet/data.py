@@ -19,8 +19,8 @@ from heartbeats.pvc_unet.marking import ALL_LEADS
 from heartbeats.pvc_unet.unet import WINDOW
 
 # The split of de Chazal, O'Dwyer and Reilly 2004, without the paced records 102, 104, 107 and 217. Record 201 is left
-# out too: its patient is that of 202. Training deals DS1 to folds in this order, sorted by the commonest kind of beat
-# and the number of V, so that each fold has bundle branch blocks, and few V and many.
+# out too: 202 is the same patient. Records go to the folds in turn. DS1 is sorted by the commonest kind of beat and by
+# the number of V. So each fold gets bundle branch blocks, and records with few V and with many.
 DS1 = (
     "109", "207", "101", "112", "115", "122", "220", "209", "230", "108", "114",
     "205", "116", "215", "119", "203", "223", "106", "208", "118", "124",
@@ -36,7 +36,7 @@ PREMATURE, OTHER, COUNTS = range(3)  # the rows of targets
 
 PVC_CODES = frozenset({*PVC, CPSC_PVC})
 # Bigeminy, trigeminy, couplets; escape beat and rhythm; idioventricular rhythms; fusion beats; tachycardias,
-# fibrillation, flutter; pre-excitation, WPW; pacing: these beats may look like PVC, so nothing is learned from them.
+# fibrillation, flutter; pre-excitation, WPW; pacing: these beats may look like PVC, so training omits them.
 OTHER_VENTRICULAR = frozenset({
     "11157007", "251180001", "251182009", "75532003", "81898007", "61277005", "49260003", "13640000", "164895002",
     "425856008", "164896001", "111288001", "195060002", "74390002", "10370003", "251266004",
@@ -66,7 +66,7 @@ class Record:
 
     @property
     def teaches(self) -> bool:
-        """Whether the network can learn from it: a window or more, and no code of PVC or of a similar rhythm."""
+        """Whether the network learns from it: it has at least a window, and no code of PVC or of a similar rhythm."""
         return not self.codes & (PVC_CODES | OTHER_VENTRICULAR) and self.leads.shape[1] >= WINDOW
 
 
@@ -106,7 +106,7 @@ def read_mitdb(header_file: Path) -> Record:
 
 
 def read_challenge(header_file: Path) -> Record:
-    """Read a Challenge recording, prepared for the networks; the R peaks of lead II are its beats, all "N"."""
+    """Read and prepare a Challenge recording. Its beats are the R peaks of lead II, all with the symbol "N"."""
     recording = read_recording(header_file)
     leads = prepare_signal(recording)[0][ALL_LEADS]
     beats = r_peaks(leads[0].astype(np.float64), sampling_rate=SAMPLING_RATE)
@@ -118,8 +118,8 @@ def read_challenge(header_file: Path) -> Record:
 def targets(record: Record) -> npt.NDArray[np.float32]:
     """Return the right answers, 0 or 1, shape (3, samples); the rows are PREMATURE, OTHER and COUNTS.
 
-    A beat's span begins 0.2 s before its R mark and ends 0.4 s after it. It stops 20 ms short of the middle between two
-    beats, so that two premature beats in a row have two spans. Escape beats (E), unclassified beats (Q) and flutter do
+    A beat's span begins 0.2 s before its R mark and ends 0.4 s after it. It keeps 20 ms away from the middle between
+    two beats, so two premature beats in a row have two spans. Escape beats (E), unclassified beats (Q) and flutter do
     not count: they are as wide as premature beats. Fusion beats are other beats.
     """
     middles = (record.beats[1:] + record.beats[:-1]) / (2 * SAMPLING_RATE)

@@ -1,4 +1,4 @@
-"""How often the U-Net is right: counts of beats and of recordings, their measures, and the report."""
+"""Measure the U-Net: count beats and recordings, compute measures, and write the report."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ intervals, by bootstrap over records.
 """
 
 
-# The columns of the counts; each row is a record of DS1 or DS2 (its beats), or of the Challenge (itself).
+# The columns of the counts. DS1 and DS2 count the beats of a record, the Challenge counts recordings.
 COLUMNS = (
     *("data", "record", "lead_ii_found", "lead_ii_false", "lead_ii_missed"),
     *("all_leads_found", "all_leads_false", "all_leads_missed"),
@@ -36,23 +36,23 @@ Row = tuple[str, str, *tuple[int, ...]]
 
 
 def count_record(data: str, record: Record, network: UNet) -> Row:
-    """Return the counts of what a network marks in a record by lead II, its first, and by all its leads."""
+    """Count what a network marks in a record, by lead II (its first lead) and by all its leads."""
     count = count_recording if data == "Challenge" else count_beats
     lead_ii, all_leads = (count(record, marking.mark(network, leads)) for leads in (record.leads[:1], record.leads))
     return (data, record.name, *lead_ii, *all_leads)
 
 
 def count_recording(record: Record, marks: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Return whether a recording is found, falsely found and missed, each 0 or 1, by its codes."""
+    """Return 0 or 1 for found, falsely found and missed. The recording's codes are the truth."""
     has_pvc, marked = bool(record.codes & PVC_CODES), bool(marks.any())
     return int(marked and has_pvc), int(marked and not has_pvc), int(has_pvc and not marked)
 
 
 def count_beats(record: Record, marks: npt.NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Return how many beats V are found, other beats or places falsely found, and beats V missed.
+    """Count the beats V found, the other beats or places falsely found, and the beats V missed.
 
-    A span of marks finds all beats whose R mark it covers; if it covers none, the nearest beat within 150 ms. Marks in
-    flutter do not count.
+    A span of marks finds all beats whose R mark it covers. If it covers none, it finds the nearest beat within 150 ms.
+    Marks in flutter do not count.
     """
     beats = record.beats
     marked = np.zeros(len(beats), dtype=np.bool_)
@@ -73,7 +73,7 @@ def count_beats(record: Record, marks: npt.NDArray[np.bool_]) -> tuple[int, int,
 def measures(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return sensitivity, positive predictive value, F1 and specificity, shape (4,), of counts, shape (records, 3).
 
-    Specificity is that of counts of recordings. A measure of nothing is NaN.
+    Specificity has a meaning only for counts of recordings. A measure without cases is NaN.
     """
     found, false, missed = counts.sum(axis=0)
     without = len(counts) - found - missed
@@ -84,7 +84,7 @@ def measures(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def report(made: str, counts: Sequence[Row]) -> str:
-    """Return all measures as Markdown; ``made`` says when, how and on what the networks were trained."""
+    """Return all measures as Markdown; ``made`` says when, how and on which data the networks were trained."""
     text = HEADER.format(made=made)
     for data in dict.fromkeys(row[0] for row in counts):
         table = np.array([row[2:] for row in counts if row[0] == data], dtype=np.float64)

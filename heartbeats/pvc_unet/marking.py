@@ -1,8 +1,8 @@
-"""Marks premature ventricular beats: the network's log-odds, agreement of leads and of beats, spans.
+"""Mark premature ventricular beats: log-odds of the network, means over leads and over like beats, spans.
 
 As in the paper, one marked sample makes a recording PVC. Two steps are not in the paper. Beats of one shape get the
-mean of their answers, because a heart repeats a few shapes and the network errs on single beats (so do Llamedo and
-Martínez 2012, IEEE Trans Biomed Eng 59:2312-2320). Runs of marks shorter than 0.2 s are removed.
+mean of their answers: a heart repeats a few shapes, and the network errs on single beats (as in Llamedo and Martínez
+2012, IEEE Trans Biomed Eng 59:2312-2320). Runs of marks shorter than 0.2 s are removed.
 """
 
 from collections.abc import Sequence
@@ -28,14 +28,14 @@ Spans = npt.NDArray[np.intp]
 LEAD_II = LEADS.index("II")
 ALL_LEADS = [LEAD_II, *(row for row in range(len(LEADS)) if row != LEAD_II)]  # lead II first
 
-MARGIN = WINDOW // 4  # windows overlap: this much at either end is context only
-SUREST = logit(1 - 1e-4)  # log-odds are clipped to this size, so that no beat outweighs all others
+MARGIN = WINDOW // 4  # windows overlap; this part at both ends is only context
+SUREST = logit(1 - 1e-4)  # log-odds are clipped to this size, so one beat cannot outweigh all others
 SHORTEST_RUN = SAMPLING_RATE // 5  # 0.2 s; a beat's span is shorter only above 250 beats a minute
 
 # The shape of a beat: 0.1 s before its R peak to 0.3 s after, a sample every 8 ms.
 SHAPE = np.arange(-SAMPLING_RATE // 10, 3 * SAMPLING_RATE // 10, 4)
-DIFFERENCE = 0.1  # two beats have one shape if their difference has at most this share of the larger one's energy
-COMPARED_BEATS = 2000  # at a time, a quarter of an hour or more: shapes in a long recording change with posture
+DIFFERENCE = 0.1  # two beats have one shape if their difference has at most this share of the larger energy
+COMPARED_BEATS = 2000  # at a time, 15 minutes or more: in a long recording, shapes change with posture
 
 
 def has_premature_beats(signals: Sequence[Leads], *, all_leads: bool) -> Bools:
@@ -55,11 +55,11 @@ def mark(network: UNet, leads: Leads) -> Bools:
 
 
 def agreed_log_odds(network: UNet, leads: Leads) -> Floats:
-    """Return each sample's log-odds, shape (samples,): the mean of all leads that are not flat, then of like beats.
+    """Return log-odds, shape (samples,): the mean over leads that are not flat, then over beats of one shape.
 
     Args:
         network: in evaluation mode.
-        leads: lead II, then others if they are to be read; int16 in microvolts, 500 Hz, shape (leads, samples).
+        leads: lead II, then optional other leads; int16 in microvolts, 500 Hz, shape (leads, samples).
 
     Raises:
         TypeError: the leads are not int16.
@@ -72,7 +72,7 @@ def agreed_log_odds(network: UNet, leads: Leads) -> Floats:
 
 @torch.inference_mode()
 def _log_odds(network: UNet, lead: Leads) -> Floats:
-    """Return the network's log-odds of one lead, shape (samples,), from the middles of windows of 10 s every 5 s."""
+    """Return the log-odds of one lead, shape (samples,). Windows of 10 s begin every 5 s; their middles count."""
     result = np.empty(len(lead))
     last = max(0, len(lead) - WINDOW)
     for start in (*range(0, last, WINDOW - 2 * MARGIN), last):
@@ -83,9 +83,9 @@ def _log_odds(network: UNet, lead: Leads) -> Floats:
 
 
 def agree_by_shape(log_odds: Floats, lead: Leads) -> Floats:
-    """Return log-odds, shape (samples,), with the mean over the beats of one shape at the R peak of each of them.
+    """Give the R peaks of all beats of one shape the mean of their log-odds. Return log-odds, shape (samples,).
 
-    The samples nearest to an R peak are shifted by the same amount. The R peaks are found on ``lead``.
+    The samples nearest to an R peak shift by the same amount. The R peaks are those of ``lead``.
     """
     peaks = r_peaks(lead.astype(np.float64), sampling_rate=SAMPLING_RATE)
     if not len(peaks):
@@ -97,7 +97,7 @@ def agree_by_shape(log_odds: Floats, lead: Leads) -> Floats:
 
 
 def _shape_means(lead: Leads, log_odds: Floats, peaks: Spans) -> Floats:
-    """Return for each beat the mean log-odds, shape (beats,), over the R peaks of all beats of its shape."""
+    """Return the mean log-odds over all beats of the same shape, for each beat, shape (beats,)."""
     shapes = lead[np.clip(peaks[:, None] + SHAPE, 0, len(lead) - 1)].astype(np.float64)
     shapes -= shapes.mean(axis=1, keepdims=True)
     energies = np.square(shapes).sum(axis=1)
@@ -107,7 +107,7 @@ def _shape_means(lead: Leads, log_odds: Floats, peaks: Spans) -> Floats:
 
 
 def marked_runs(log_odds: Floats, threshold: float) -> Bools:
-    """Return which samples, shape (samples,), have the probability ``threshold`` or more for at least 0.2 s."""
+    """Return which samples have at least the probability ``threshold`` for 0.2 s or more, shape (samples,)."""
     marks: Bools = log_odds >= logit(threshold)
     for start, end in spans(marks):
         marks[start:end] = end - start >= SHORTEST_RUN
@@ -122,13 +122,13 @@ def spans(marks: Bools) -> Spans:
 def write_annotations(found: Spans, lead: Leads, *, name: str, folder: Path, sampling_rate: float) -> Path:
     """Write spans as the WFDB annotation file ``folder/NAME.pvc`` and return its path.
 
-    Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``. WFDB has no file without annotations.
+    Each span is ``(``, ``V`` at the lead's largest deviation, and ``)``. WFDB cannot write an empty file.
 
     Args:
         found: as :func:`spans` returns them, in samples of ``lead``; at least one.
         lead: the lead that was marked, 500 Hz, shape (samples,).
         name, folder: of the file.
-        sampling_rate: the recording's own, in Hz; the file counts in its samples.
+        sampling_rate: of the original recording, in Hz. The file counts samples at this rate.
     """
     import wfdb  # noqa: PLC0415 - it imports pandas, which classification does not need
 

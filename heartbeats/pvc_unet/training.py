@@ -1,8 +1,8 @@
-"""Training: windows, loss, loop, and the networks of three folds that set the threshold.
+"""Train the U-Net: windows, loss, loop, and the networks of three folds that set the threshold.
 
-Few patients show few shapes of beats, and a network that has seen few takes any wide beat for a premature one. So a
-window's lead and shapes vary and its labels stay. Then only the difference from the patient's other beats and the time
-of a beat say that it is premature.
+Few patients show only a few shapes of beats. A network that saw only these takes every wide beat for a premature one.
+So training varies the lead and the shapes of a window and keeps its labels. Then a beat is premature only by its time
+and by its difference from the patient's other beats.
 """
 
 import logging
@@ -41,14 +41,14 @@ AS_GOOD = 0.01  # a smaller difference in F1 is chance
 
 
 def train_by_folds(ds1: Sequence[Record], challenge: Sequence[Record]) -> tuple[UNet, list[UNet], list[UNet]]:
-    """Train a network without each fold, set the threshold by them, and train the kept network on all.
+    """Train one network without each fold, choose the threshold with them, and train the final one on all records.
 
     Args:
         ds1: the records go to the folds in turn.
-        challenge: those that do not teach are not learned from.
+        challenge: training uses only those with ``teaches``.
 
     Returns:
-        The kept network; for each record of ``ds1`` and of ``challenge``, a network that was not trained on it.
+        The final network, and for each record of ``ds1`` and ``challenge`` a network that was not trained on it.
     """
     records = [*ds1, *challenge]
     folds = [i % FOLDS for i in range(len(ds1))] + folds_of_neighbours([record.digest for record in challenge])
@@ -63,15 +63,15 @@ def train_by_folds(ds1: Sequence[Record], challenge: Sequence[Record]) -> tuple[
 
 
 def folds_of_neighbours(digests: list[str]) -> list[int]:
-    """Return each recording's fold. Neighbours, who may be one patient, share it, and so do copies of one signal."""
+    """Return each recording's fold. Neighbours (they may be one patient) and copies of one signal share a fold."""
     return [digests.index(digest) * FOLDS // len(digests) for digest in digests]
 
 
 def best_threshold(records: Sequence[Record], networks: Sequence[UNet]) -> float:
-    """Return the threshold of best F1 over the beats of all records on lead II, in steps of 0.05.
+    """Return the threshold with the best F1 on lead II, in steps of 0.05, over the beats of all records.
 
     It is the middle of all thresholds within 0.01 of the best F1, because smaller differences are chance.
-    ``networks`` has for each record one that was not trained on it.
+    ``networks`` has one network for each record, not trained on it.
     """
     counts = np.empty((len(THRESHOLDS), len(records), 3))
     for i, (record, network) in enumerate(zip(records, networks, strict=True)):
@@ -83,7 +83,7 @@ def best_threshold(records: Sequence[Record], networks: Sequence[UNet]) -> float
 
 
 def train(records: Sequence[Record]) -> UNet:
-    """Return a network trained on records by AdamW, with one cycle of learning rates up to 0.002."""
+    """Train a network on records with AdamW and one cycle of learning rates up to 0.002."""
     torch.manual_seed(SEED)
     draws = np.random.default_rng(SEED)
     answers = [targets(record) for record in records]
@@ -106,7 +106,7 @@ def train(records: Sequence[Record]) -> UNet:
 def segmentation_loss(logits: Tensor, y: Tensor) -> Tensor:
     """Return the cross-entropy of both outputs plus 1 - Dice of the first, a scalar, over the samples that count.
 
-    Dice is the overlap of answer and truth; that few samples lie in premature beats does not change it.
+    Dice is the overlap of answer and truth. It does not depend on how rare premature beats are.
 
     Args:
         logits: shape (batch, 2, samples).
@@ -123,8 +123,8 @@ def draw_windows(
 ) -> tuple[Floats, Floats]:
     """Return a batch: scaled windows, shape (size, samples), and their targets, shape (size, 3, samples).
 
-    Every second window holds a premature beat; its record is drawn by the root of the number of such beats. The others
-    lie anywhere; their record is drawn by the root of its length. Half of all windows get white noise.
+    Every second window holds a premature beat. Its record is drawn with a weight: the root of its number of such beats.
+    Other windows lie anywhere; the weight is the root of the record's length. Half of all windows get white noise.
     """
     premature = [record.beats[record.symbols == "V"] for record in records]
     by_beats = np.sqrt([len(beats) for beats in premature])
@@ -148,11 +148,11 @@ def draw_windows(
 
 
 def varied_window(leads: npt.NDArray[np.int16], draws: np.random.Generator) -> Floats:
-    """Return one lead, shape (samples,), made of several, shape (leads, samples), all in microvolts.
+    """Mix several leads, shape (leads, samples), into one of shape (samples,), all in microvolts.
 
-    Half of the windows are the first lead, half its mixture with another at a random angle, as if electrodes moved.
-    Nine of ten then pass a random filter of 20 to 120 ms, smoothed noise that fades at both ends. It gives all beats
-    another shape and makes most of them wider.
+    Half of the windows are the first lead. Half mix it with another lead at a random angle, as if electrodes moved.
+    Nine of ten then pass a random filter of 20 to 120 ms, smoothed noise that fades at both ends. It changes the
+    shape of all beats and makes most of them wider.
     """
     angle = draws.uniform(-np.pi / 2, np.pi / 2) if draws.integers(2) else 0.0
     lead, other = leads[[0, int(draws.integers(1, len(leads)))]].astype(np.float32)

@@ -1,8 +1,8 @@
-"""The 1-D U-Net: it gives each sample of a lead a logit of "in a premature ventricular beat" (paper, Discussion).
+"""The 1-D U-Net: for each sample of a lead, a logit of "in a premature ventricular beat" (paper, Discussion).
 
-The paper names the network (Ronneberger, Fischer and Brox 2015) and lead II, and says no more. Decided here: a window
-is 10 s at 500 Hz, and the network's lowest level, at 3.9 Hz, sees all its beats. Each window is scaled by the height of
-its own beats, which differs between patients. A second output marks all other beats; only training uses it.
+The paper only names the network (Ronneberger, Fischer and Brox 2015) and lead II. Decided here: a window is 10 s at 500
+Hz, and the lowest level of the network, at 3.9 Hz, sees all its beats. Each window is scaled by the height of its own
+beats, which differs between patients. A second output marks all other beats; only training uses it.
 """
 
 from functools import cache
@@ -20,8 +20,8 @@ from heartbeats.preparation.signals import SAMPLING_RATE
 
 WEIGHTS_FILE = Path(__file__).with_name("pvc_unet.safetensors")
 WINDOW = 10 * SAMPLING_RATE
-PIECE = 2 * SAMPLING_RATE  # holds at least one beat, down to 30 beats a minute
-SMALLEST_SCALE = 50.0  # microvolts: a smaller signal is noise and is not amplified
+PIECE = 2 * SAMPLING_RATE  # holds at least one beat at 30 beats a minute or more
+SMALLEST_SCALE = 50.0  # microvolts: smaller signals are noise; they are not amplified
 
 CHANNELS = (16, 24, 32, 48, 64, 64)
 KERNEL = 7
@@ -86,10 +86,10 @@ def load(path: Path = WEIGHTS_FILE) -> UNet:
 
 
 def scaled(windows: npt.NDArray[np.int16] | npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return windows in microvolts, shape (batch, samples), minus their median and divided by their scale.
+    """Subtract the median of each window in microvolts, shape (batch, samples), and divide by its scale.
 
-    The scale is the median, over pieces of 2 s, of the largest deviation in a piece. This is the height of the common
-    beat; one tall premature beat or one artefact does not change it.
+    The scale is the median of the largest deviations in pieces of 2 s. This is the height of the common beat; one tall
+    premature beat or one artefact does not change it.
     """
     centred: npt.NDArray[np.float32] = windows.astype(np.float32)
     centred -= np.median(centred, axis=1, keepdims=True)

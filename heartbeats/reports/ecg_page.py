@@ -1,4 +1,4 @@
-"""Make the page of one recording: HTML, or only its sheets as PDF or PNG."""
+"""Make the page of one recording as HTML, or only its sheets as PDF or PNG."""
 
 import io
 from pathlib import Path
@@ -76,7 +76,7 @@ def ecg_page(reading: Reading, *, home: str = "") -> str:
 
 
 def notes(reading: Reading) -> list[str]:
-    """Say what was assumed or bridged, and what the paper does not show, in sentences."""
+    """Return notes as sentences: what was assumed or bridged, and what the sheets do not show."""
     recording = reading.recording
     remarks = {strip.lead: lead_of(recording, strip.lead)[1] for strip in lay_out(recording)}
     return sentences(

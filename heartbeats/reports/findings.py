@@ -1,4 +1,4 @@
-"""Read one recording for its page: R peaks, the model's answer with its reasons, comparison with the header."""
+"""Read one recording for its page: R peaks, the model's answer and its reasons, and a comparison with the header."""
 
 import math
 from collections.abc import Sequence
@@ -56,12 +56,12 @@ class Answer:
 
     Attributes:
         threshold: a class is positive at this probability or above.
-        probabilities: the ensemble's by code, the highest first.
-        positive: the codes of the answer, after rule and fallback, the most probable first.
+        probabilities: the ensemble's probability of each code, highest first.
+        positive: the codes of the answer, after rule and fallback, most probable first.
         reasons: how the answer follows from the probabilities, in sentences.
         warnings: what preparation had to assume.
-        saliency: that of the most probable positive class, or else of the most probable class.
-        comparison: with the header.
+        saliency: of the most probable positive class. If no class is positive, of the most probable class.
+        comparison: the answer compared with the header.
     """
 
     threshold: float
@@ -75,7 +75,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a page shows of a recording; ``refusal`` is the reason if the model could not classify it."""
+    """The content of a recording's page. ``refusal`` says why the model could not classify it."""
 
     recording: Recording
     rhythm: Rhythm
@@ -108,7 +108,7 @@ class Reading:
 
 
 def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
-    """Read a recording and, with a model, classify it. A recording that cannot be classified is drawn without answer.
+    """Read a recording and, with a model, classify it. If it cannot be classified, there is no answer.
 
     Raises:
         RecordingError: the recording cannot be read.
@@ -122,7 +122,7 @@ def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
 
 
 def rhythm(recording: Recording) -> Rhythm:
-    """Find the R peaks in lead I, as the bradycardia rule does, or in the rhythm strip's lead if lead I has none."""
+    """Find the R peaks in lead I, as the bradycardia rule does. If there are none, use the lead of the rhythm strip."""
     for lead in ("I", rhythm_lead(recording)):
         values = select_lead(recording.signal, recording.leads, lead)[0]
         peaks = r_peaks(values, sampling_rate=recording.sampling_rate)
@@ -132,7 +132,7 @@ def rhythm(recording: Recording) -> Rhythm:
 
 
 def rhythm_lead(recording: Recording) -> str:
-    """Return lead II, or else I, or else the first."""
+    """Return lead II. If it is missing, return lead I, or else the first lead."""
     return next((lead for lead in ("II", "I") if lead in recording.leads), recording.leads[0])
 
 
@@ -176,7 +176,7 @@ def compare(labels: Labels, diagnoses: Sequence[str]) -> Comparison:
 def reasons(
     probabilities: Floats, evidence: Evidence, intervals: Floats, threshold: float, decision: DecisionSettings
 ) -> list[str]:
-    """Say how the decision leads from one recording's probabilities to its labels, one sentence for each step.
+    """Explain how one recording got its labels, with one sentence for each step of the decision.
 
     ``intervals`` are the R-R intervals in lead I, in s.
     """

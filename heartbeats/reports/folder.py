@@ -1,4 +1,4 @@
-"""Make a folder of pages, one for each recording, and an index by diagnosis and by disagreement with the header."""
+"""Make a folder with a page for each recording. Its index sorts by diagnosis and by disagreement with the header."""
 
 import re
 from collections import Counter
@@ -29,15 +29,15 @@ OURS = 'name="generator" content="HeartBeats"'  # in every page, see page.html
 
 @dataclass(frozen=True)
 class IndexLine:
-    """What the index shows of a recording."""
+    """A recording's line in the index."""
 
-    group: str  # the first code of the answer or, without a model, of the header; empty if none is one of the 27
+    group: str  # the first scored code of the answer or, without a model, of the header; empty if none
     cells: tuple[str, ...]  # patient, heart rate, answer, header
     comparison: Comparison | None  # with a model
 
 
 def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None = None) -> tuple[int, int]:
-    """Write a page for each recording, and the index. Return how many recordings were read, and how many were not.
+    """Write a page for each recording, and the index. Return how many recordings were read and how many were not.
 
     Pages of an earlier run are removed.
 
@@ -62,7 +62,7 @@ def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Pa
 
 
 def _clear(folder: Path) -> None:
-    """Remove the pages of an earlier run, and leave an empty index, so that an interrupted run can be repeated."""
+    """Remove the pages of an earlier run. The empty index marks the folder as ours, even after an interruption."""
     index = folder / INDEX
     ours = index.is_file() and OURS in index.read_text(encoding="utf-8", errors="replace")
     if folder.is_dir() and any(folder.iterdir()) and not ours:
@@ -74,7 +74,7 @@ def _clear(folder: Path) -> None:
 
 
 def _page_names(header_files: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Yield each recording's page, which any file system can store, and its name, a path if several share the name."""
+    """Yield each page's file name, valid on any file system, and the name to show: the path if names repeat."""
     count = Counter(path.stem for path in header_files)
     taken: Counter[str] = Counter()
     for path in header_files:
@@ -114,7 +114,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def index_page(lines: Sequence[tuple[Markup, IndexLine]], failures: Sequence[tuple[str, str]]) -> str:
-    """Return the index of recordings, as links to their pages, and of failures, as name and reason."""
+    """Return the index page. ``lines`` hold a link for each recording; ``failures`` are names and reasons."""
     groups = {code: [(link, *line.cells) for link, line in lines if line.group == code] for code in (*CLASSES, "")}
     compared = [(link, line.comparison) for link, line in lines if line.comparison]
     disagreeing = [

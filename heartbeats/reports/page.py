@@ -23,7 +23,7 @@ from heartbeats.common.console import printable
 
 INK = "#010203"  # picture() replaces this colour with the page's text colour
 BLUE, ORANGE = "#2f7fc0", "#c8641b"  # colour-blind readers can tell them apart, on white and on black
-CHART = (3.4, 2.6)  # inches; narrow enough for a telephone
+CHART = (3.4, 2.6)  # inches; narrow enough for a phone
 
 STYLE: Any = {
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
@@ -66,7 +66,7 @@ _ENVIRONMENT.filters |= {
 
 
 def render(template: str, **values: Any) -> str:
-    """Return the page that ``templates/NAME`` makes of values. All values except pictures are escaped.
+    """Fill in a template from ``templates/``. All values except pictures are escaped.
 
     Raises:
         jinja2.UndefinedError: the template uses a value that is not given.
@@ -75,7 +75,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def sentences(template: str, **values: Any) -> list[str]:
-    """Return the lines that a text template makes of values, without empty lines and unprintable characters."""
+    """Fill in a text template. Return its lines without empty lines and unprintable characters."""
     return [printable(line.strip()) for line in render(template, **values).split("\n") if line.strip()]
 
 

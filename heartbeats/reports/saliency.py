@@ -16,7 +16,7 @@ from heartbeats.classification.ensemble import Classifier, Member
 from heartbeats.preparation.leads import LEADS, Floats
 from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 
-POINTS = (32, 64, 128, 256)  # of the Gauss-Legendre rule; more are used while the residue is above the tolerance
+POINTS = (32, 64, 128, 256)  # of the Gauss-Legendre rule; the next number is tried while the residue is too large
 TOLERANCE = 0.01
 BIN = 0.04  # s: one millimetre of paper
 
@@ -27,11 +27,11 @@ class Saliency:
 
     Attributes:
         code: the class.
-        probability: the ensemble's for the recording.
-        flat: the ensemble's for a flat line.
-        track: sum over leads in each bin of :data:`BIN` seconds, shape (bins,); negative if it lowers the probability.
-        leads: sum over time by lead, largest first.
-        points: of the Gauss-Legendre rule.
+        probability: the ensemble's probability for the recording.
+        flat: the ensemble's probability for a flat line.
+        track: sum over leads in each bin of :data:`BIN` s, shape (bins,); negative values lower the probability.
+        leads: sum over time for each lead, largest first.
+        points: number of points of the Gauss-Legendre rule.
     """
 
     code: str
@@ -43,7 +43,7 @@ class Saliency:
 
     @property
     def residue(self) -> float:
-        """Return the part that the approximation of the integral leaves open."""
+        """Return the error of the integral: what the track does not explain."""
         return self.probability - self.flat - float(self.track.sum())
 
     @property

@@ -1,4 +1,4 @@
-"""Evaluate answers against labels: measures with intervals, confusion, calibration; and the page that shows them."""
+"""Evaluate answers: measures with intervals, confusion matrix, calibration, and the page that shows them."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from heartbeats.ecg.header import source_of
 from heartbeats.reports.page import abbreviation, chart, number, render
 
 DRAWS = 500  # 8,000 recordings take 10 seconds
-# Fewer recordings than this, in all or with or without a class, give no interval: it would be too narrow.
+# An interval needs this many recordings, also with and without each class. With fewer it would be too narrow.
 LEAST = 5
 CLASS_MEASURES = ("auroc_classes", "auprc_classes", "f_measure_classes")
 BINS = 10  # of the calibration
@@ -25,7 +25,7 @@ def score_report(submission: Submission, labels: Path, outputs: Path) -> str:
 
 
 def evaluation(submission: Submission) -> dict[str, Any]:
-    """Return what ``evaluation.html`` shows of a submission with at least one recording."""
+    """Return the values of ``evaluation.html`` for a submission with at least one recording."""
     names = [abbreviation(*codes) for codes in submission.weights.classes]
     sources = np.array([source_of(name) for name in submission.names])
     source_names, counts = np.unique(sources, return_counts=True)
@@ -48,7 +48,7 @@ def evaluation(submission: Submission) -> dict[str, Any]:
 
 
 def _measured(submission: Submission, sources: npt.NDArray[np.str_]) -> tuple[Floats, Floats, Floats]:
-    """Return value, lower end and upper end of all measures, NaN where undefined.
+    """Return all measures as value, lower end and upper end. Undefined ones are NaN.
 
     Returns:
         The seven measures, shape (7, 3), three measures by class, (3, classes, 3), and the challenge score by source,
@@ -88,7 +88,7 @@ def _in_words(measured: Floats) -> tuple[str, str]:
 
 
 def _confusion(submission: Submission, names: list[str]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Return the rows of the confusion matrix: a name, and for each cell two decimals and a shade, or no decimals."""
+    """Return the rows of the confusion matrix: a name, and the text and shade of each cell. 0.00 has no text."""
     support = np.maximum(submission.labels.sum(axis=0), 1)
     shares = confusion_matrix(submission.labels, submission.binary) / support[:, None]
     shades = np.minimum(SHADES * shares, SHADES - 1).astype(int).tolist()
@@ -99,7 +99,7 @@ def _confusion(submission: Submission, names: list[str]) -> list[tuple[str, list
 def _calibration(submission: Submission) -> dict[str, Any] | None:
     """Return reliability and Brier score over all classes of the classified recordings.
 
-    ``None`` if no recording was classified, or if an answer is not a probability because it lies outside 0 to 1.
+    Return ``None`` if no recording was classified, or if a probability is outside 0 to 1.
     """
     probabilities = submission.scalar[~submission.incomplete].ravel()
     true = submission.labels[~submission.incomplete].ravel()

@@ -1,6 +1,6 @@
 """Draw a recording on millimetre paper: 25 mm/s and 10 mm/mV, as recorded, without a filter.
 
-Places and lengths are in mm from the left and from the top. HTML, PDF and PNG show the same drawing.
+All positions are in mm from the left and from the top. HTML, PDF and PNG show the same drawing.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ from heartbeats.reports.saliency import BIN, Saliency
 SPEED, GAIN = 25.0, 10.0  # mm/s, mm/mV
 SHOWN = 10.0  # s on a sheet
 COLUMN = SHOWN / 4  # s of a lead in four columns
-FEW_LEADS = 4  # so few leads have the whole width each
+FEW_LEADS = 4  # up to this number, each lead has the whole width
 
 MM = 1 / 25.4  # inches
 WIDTH = 275.0
-LEFT = 20.0  # of the calibration pulse
+LEFT = 20.0  # of the strips; the calibration pulse is left of them
 # Heights from top to bottom. A sheet fits on A4 landscape with margins of 10 mm.
 HEAD = 15.0  # name, heart rate, recording
 ABOVE = 15.0  # paper above the rows; more than below, for the R waves of V4
@@ -65,9 +65,9 @@ def sheet_starts(reading: Reading) -> list[float]:
 def lay_out(recording: Recording, start: float = 0.0) -> list[Strip]:
     """Return the strips of the sheet that begins at ``start`` seconds; the last one is the rhythm strip.
 
-    The first sheet has the standard leads in four columns of 2.5 s above 10 s of lead II. A column begins where the
-    one before it ends, or at 0 s if the recording is shorter than 10 s. A recording of few leads has them one below the
-    other. Later sheets have the rhythm strip only.
+    The first sheet has the standard leads in four columns of 2.5 s, above 10 s of lead II. A column begins where the
+    last one ends. If the recording is shorter than 10 s, all columns begin at 0 s. Few leads are drawn one below the
+    other. Later sheets have only the rhythm strip.
     """
     rhythm, first = rhythm_lead(recording), HEAD + ABOVE + ROW / 2
     if start or len(recording.leads) <= FEW_LEADS or not set(recording.leads) & set(STANDARD_LEADS):
@@ -202,7 +202,7 @@ def _draw_peaks(axes: Axes, strip: Strip, peaks: Floats, top: float) -> None:
 
 
 def _draw_track(axes: Axes, strip: Strip, saliency: Saliency, top: float) -> None:
-    """Draw bars up for what raises the probability and down for what lowers it; the tallest bar is 5.5 mm."""
+    """Draw the saliency. Bars up raise the probability, bars down lower it. The tallest bar is 5.5 mm."""
     zero, first = top + 10.0, round(strip.start / BIN)
     heights = saliency.track[first : first + round(strip.seconds / BIN)] * 5.5 / (saliency.tallest or 1.0)
     edges = strip.x + SPEED * BIN * np.arange(len(heights) + 1)

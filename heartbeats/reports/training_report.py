@@ -1,4 +1,4 @@
-"""Make the page of a training: its cohort, its learning curves, and its scores on the validation recordings.
+"""Make the page of a training: cohort, learning curves, and scores on the validation recordings.
 
 It needs two files of the model folder, ``model.json`` and ``validation.csv``.
 """
@@ -26,7 +26,7 @@ log = logging.getLogger("heartbeats.reports")
 
 
 def write_training_report(model_directory: Path) -> None:
-    """Write ``report.html`` into a complete model folder, unless it is there. Errors are those of the page."""
+    """Write ``report.html`` into a complete model folder, unless it exists. Raises what the page raises."""
     if not (path := model_directory / "report.html").exists():
         write_text(path, training_report(model_directory))
         log.info("report written to %s", path)
@@ -60,7 +60,7 @@ def training_report(model_directory: Path) -> str:
 
 
 def _scored(validation: Validation, threshold: float, decision: DecisionSettings) -> dict[str, Any]:
-    """Return the evaluation, the challenge score after each step of the decision."""
+    """Return the evaluation, and the challenge score after each step of the decision."""
     if not validation.names:
         return {"evaluation": None, "steps": None}
 
@@ -78,7 +78,7 @@ def _scored(validation: Validation, threshold: float, decision: DecisionSettings
 
 
 def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
-    """Return tables of the recordings that train and validate."""
+    """Return the tables of training and validation recordings."""
     parts, sources = (cohort["training"], cohort["validation"]), cohort["particulars"]
     classes = []
     for name in ABBREVIATIONS.values():
@@ -97,7 +97,7 @@ def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
 
 
 def _particulars(facts: dict[str, dict[str, int]]) -> tuple[str, str, str, str]:
-    """Return sampling rates, lengths, ages and the share of women of a source in a few words each."""
+    """Return a source's sampling rates, lengths, ages and share of women as short texts."""
     rates = ", ".join(f"{rate} Hz ({count})" for rate, count in facts["sampling_rates"].items())
     women, men = facts["sexes"].get("Female", 0), facts["sexes"].get("Male", 0)
     share = f"{100 * women / (women + men):.0f} %" if women + men else "unknown"
@@ -111,7 +111,7 @@ def _range(counts: dict[str, int], unit: str = "") -> str:
 
 
 def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
-    """Return title and learning curve of each network; all curves have one scale."""
+    """Return title and learning curve of each network. All curves have the same scale."""
     highest = max((line["loss"] for line in epochs if np.isfinite(line["loss"])), default=1.0)
     curves = []
     for name in dict.fromkeys(line["network"] for line in epochs):

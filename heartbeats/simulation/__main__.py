@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with one_line_errors("heartbeats.simulation"):
         simulate_cohort(options.out, records=options.records, seed=options.seed)
-    print(f"{options.out}: {options.records} simulated recordings; they are of no patients")
+    print(f"{options.out}: {options.records} simulated recordings, not of patients")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ It differs from the real folders:
 - INCART's records (I) last 60 s instead of 30 min, because one of them would outweigh a small cohort.
 - PTB-XL (HR) has ventricular premature beats under the scored code 427172004 instead of 164884008.
 
-As in the real folders, CPSC (A) writes only its own nine labels, and sinus rhythm only alone. So relabelling has
-something to find.
+As in the real folders, CPSC (A) writes only its own nine labels, and sinus rhythm only if it is the only label. So
+relabelling has something to find.
 """
 
 import math
@@ -32,7 +32,7 @@ class SimulationError(HeartBeatsError):
 
 
 class Source(NamedTuple):
-    """A source of the Challenge, with its number of records in 2020, and lengths as frequent as there."""
+    """A source of the Challenge: its number of records in 2020, and lengths in s. Frequent lengths are repeated."""
 
     prefix: str
     digits: int
@@ -51,7 +51,7 @@ _SOURCES = (
     Source("HR", 5, 500, 21837, (10,), "04-Jun-2020 15:11:55"),  # PTB-XL
     Source("E", 5, 500, 10344, (*(10,) * 19, 5), "05-May-2020 09:49:17"),  # Georgia
 )
-# Sources that write other codes than ``Code`` for the same diagnosis.
+# Some sources write other codes than ``Code`` for the same diagnosis.
 _SOURCE_CODES = {
     "A": {Code.RBBB: "59118001", Code.PVC: CPSC_PVC},
     "E": {Code.RBBB: "59118001", Code.PVC: "17338001"},
@@ -136,7 +136,7 @@ def simulate_cohort(directory: Path, *, records: int, seed: int) -> None:
 
 
 def _write_recording(rng: np.random.Generator, directory: Path, source: Source, name: str) -> None:
-    """Draw a patient whom the source has a label for, and write the recording."""
+    """Draw diagnoses until the source has a label for them, and write the recording."""
     diagnoses = _draw_diagnoses(rng)
     while not (labels := _labels(source, diagnoses)):
         diagnoses = _draw_diagnoses(rng)
@@ -167,7 +167,7 @@ def _draw_diagnoses(rng: np.random.Generator) -> set[Code]:
 
 
 def _labels(source: Source, diagnoses: set[Code]) -> tuple[str, ...]:
-    """Return the codes that a source writes for these diagnoses; none if CPSC has a label for none of them."""
+    """Return the codes that a source writes for these diagnoses. The tuple is empty if CPSC has no label for them."""
     if source.prefix == "A":
         diagnoses = diagnoses & _CPSC_CODES
         diagnoses = diagnoses - {Code.SINUS_RHYTHM} or diagnoses

@@ -1,7 +1,7 @@
 """Simulate the 12 leads of a patient with given diagnoses.
 
-A rhythm activates the atria and the ventricles; each activation adds Gaussian waves to the heart vector; the heart
-vector is projected on the leads. A diagnosis changes the mechanism that causes it, so the signal meets its criteria.
+A rhythm activates the atria and the ventricles. Each activation adds Gaussian waves to the heart vector. The leads are
+projections of it. A diagnosis changes the mechanism that causes it, so the signal meets its criteria.
 
 References
 ----------
@@ -64,11 +64,11 @@ _ST_DIRECTIONS = {
     Code.ST_ELEVATION: np.array([0.05, 0.02, -0.18]),  # anterior: towards V2 to V4
 }
 
-WaveTrain = tuple[Floats, Floats, Floats]  # waves, the onsets that they follow in s, and their strength at each
+WaveTrain = tuple[Floats, Floats, Floats]  # waves, the onsets in s that they follow, and the strength at each onset
 
 
 class Beat(NamedTuple):
-    """A ventricular beat: QRS and ST waves after its onset, T waves relative to the end of T, QRS duration in s."""
+    """A ventricular beat: QRS and ST waves after its onset, T waves before the end of T, and the QRS duration in s."""
 
     qrs: Floats
     t: Floats
@@ -82,9 +82,9 @@ def simulate_recording(
 
     Args:
         rng: draws everything that differs between patients, and the noise.
-        diagnoses: none that excludes another; without a rhythm it is normal sinus rhythm.
+        diagnoses: they must not exclude each other. Without a rhythm, it is normal sinus rhythm.
         sampling_rate: Hz.
-        seconds: length, at least 5: a slow rhythm needs it.
+        seconds: length, at least 5, because rhythms can be slow.
 
     Returns:
         mV, shape (12, samples): rows I, II, III, aVR, aVL, aVF, V1 to V6.
@@ -100,7 +100,7 @@ def simulate_recording(
 
 
 def _add_waves(heart_vector: Floats, sampling_rate: float, waves: Floats, onsets: Floats, strength: Floats) -> None:
-    """Add waves after each onset in s, times its strength, to the heart vector, shape (3, samples)."""
+    """Add waves to the heart vector, shape (3, samples), after each onset in s, scaled by its strength."""
     samples = heart_vector.shape[1]
     for centre, width, *amplitude in waves:
         sigma = max(width, 0.5 / sampling_rate)  # a recorder's low-pass filter widens short waves
@@ -144,7 +144,7 @@ def _ventricular_waves(rng: np.random.Generator, codes: Collection[Code], rhythm
 
 
 def _conducted_beat(rng: np.random.Generator, codes: Collection[Code]) -> Beat:
-    """Return the beat of the conduction system, as far as it is intact, or of a pacemaker."""
+    """Return the beat of the conduction system, with its blocks, or of a pacemaker."""
     stretch = rng.uniform(0.94, 1.1)
     t = _vary(rng, _T)
     if Code.PACING in codes:
@@ -179,7 +179,7 @@ def _wide_beat(qrs: Floats, duration: float, stretch: float) -> Beat:
 
 
 def _t_against(qrs: Floats) -> Floats:
-    """Return a T wave that points away from these QRS waves: the muscle that is activated last recovers last."""
+    """Return a T wave opposite to these QRS waves: the muscle that is activated last recovers last."""
     return np.hstack([_T[:, :2], np.outer([0.1, 0.2], -qrs[:, 2:].sum(axis=0))])
 
 
@@ -199,7 +199,7 @@ def _vary(rng: np.random.Generator, waves: Floats) -> Floats:
 
 
 def _turned(qrs: Floats, axis: float) -> Floats:
-    """Turn a QRS in the frontal plane, so that its net area in leads I and aVF has this axis in degrees."""
+    """Turn a QRS in the frontal plane until its net area in leads I and aVF has this axis in degrees."""
     area = qrs[:, 1] @ qrs[:, 2:]
     size, angle = np.linalg.norm(_FRONTAL @ area), math.radians(axis)
     wanted = size * np.array([math.cos(angle), math.sin(angle)]) - _FRONTAL[:, 2] * area[2]
@@ -209,7 +209,7 @@ def _turned(qrs: Floats, axis: float) -> Floats:
 
 
 def _voltage_gain(rng: np.random.Generator, qrs: Floats, *, low: bool) -> float:
-    """Return the factor that gives a QRS the voltages of a patient.
+    """Return the factor that gives a QRS realistic voltages.
 
     Low QRS voltages are less than 0.5 mV from peak to peak in every limb lead and less than 1 mV in every chest lead.
     """
@@ -223,7 +223,7 @@ def _voltage_gain(rng: np.random.Generator, qrs: Floats, *, low: bool) -> float:
 
 
 def _noise(rng: np.random.Generator, samples: int, sampling_rate: float) -> Floats:
-    """Return noise in mV of muscle, mains and baseline wander for the eight leads of Dower's matrix."""
+    """Return noise in mV for the eight leads of Dower's matrix: muscle, mains and baseline wander."""
     time = np.arange(samples) / sampling_rate
     noise = rng.uniform(0.002, 0.012) * rng.standard_normal((8, samples))
     mains = rng.choice([50.0, 60.0])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_BEFORE = 2.0  # s; the rhythm starts before the recording, so that the first waves can belong to an earlier beat
+_BEFORE = 2.0  # s; the rhythm starts this long before the recording, so its first waves can belong to an earlier beat
 _NONE = np.empty(0)
 
 
@@ -40,8 +40,8 @@ class Code(StrEnum):
 class Rhythm(NamedTuple):
     """Times of all activations in s from the start of the recording, ascending.
 
-    conducted: ventricles, through the AV node or by a pacemaker; ectopic: ventricles, from a focus in them; sinus,
-    premature, flutter, fibrillation: atria, which give P, P', F and f waves.
+    conducted: the ventricles, through the AV node or by a pacemaker. ectopic: the ventricles, from a focus in them.
+    sinus, premature, flutter, fibrillation: the atria, as P, P', F and f waves.
     """
 
     conducted: Floats
@@ -53,7 +53,7 @@ class Rhythm(NamedTuple):
 
 
 def simulate_rhythm(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
-    """Simulate the rhythm of these diagnoses, with ventricular premature beats if they are among them."""
+    """Simulate the rhythm of these diagnoses, and ventricular premature beats if they are one of them."""
     if Code.PACING in codes:
         rhythm = _paced(rng, codes, seconds)
     elif Code.FLUTTER in codes:
@@ -68,7 +68,7 @@ def simulate_rhythm(rng: np.random.Generator, codes: Collection[Code], seconds: 
 
 
 def _onsets(rng: np.random.Generator, intervals: Floats, seconds: float) -> Floats:
-    """Return onsets at these intervals, from a random phase to a second after the end."""
+    """Return onsets at these intervals. They start at a random phase and end 1 s after the recording."""
     onsets: Floats = np.cumsum(intervals) - _BEFORE - rng.uniform(0, intervals[0])
     return onsets[onsets < seconds + 1]
 
@@ -80,7 +80,7 @@ def _regular(rng: np.random.Generator, interval: float, seconds: float, jitter: 
 
 
 def _sinus(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
-    """Let the sinus node lead: breathing changes R-R, atrial premature beats reset the node, the AV node delays."""
+    """Simulate sinus rhythm: breathing changes R-R, atrial premature beats reset the node, the AV node delays."""
     arrhythmia = Code.SINUS_ARRHYTHMIA in codes
     if Code.SINUS_BRADYCARDIA in codes:
         rate = rng.uniform(47, 55) if arrhythmia else rng.uniform(42, 56)
@@ -108,7 +108,7 @@ def _sinus(rng: np.random.Generator, codes: Collection[Code], seconds: float) ->
 
 
 def _flutter(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
-    """Let a circuit in the right atrium lead at about 300 per minute; the AV node conducts every n-th wave."""
+    """Simulate flutter: the right atrium circles at about 300 per minute; the AV node conducts every n-th wave."""
     slow = Code.BRADYCARDIA in codes
     cycle = rng.uniform(0.208, 0.24) if slow else rng.uniform(0.185, 0.235)
     atria = _regular(rng, cycle, seconds, jitter=0.004)
@@ -120,7 +120,7 @@ def _flutter(rng: np.random.Generator, codes: Collection[Code], seconds: float) 
 
 
 def _fibrillation(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
-    """Let the atria fibrillate; the AV node conducts at random after its refractory period of 0.34 s."""
+    """Simulate fibrillation: the AV node conducts at random after its refractory period of 0.34 s."""
     if Code.BRADYCARDIA in codes:
         intervals = rng.uniform(1.02, 1.58, int(seconds + 3 * _BEFORE))
     else:
@@ -138,7 +138,7 @@ def _fibrillatory_waves(rng: np.random.Generator, seconds: float) -> Floats:
 
 
 def _paced(rng: np.random.Generator, codes: Collection[Code], seconds: float) -> Rhythm:
-    """Let a pacemaker drive the ventricles: in fibrillation, after each P wave, or in complete AV block."""
+    """Simulate a pacemaker of the ventricles: in fibrillation, after each P wave, or in complete AV block."""
     interval = 60 / rng.uniform(60, 80)
     if Code.FIBRILLATION in codes:
         paced = _regular(rng, interval, seconds, jitter=0)
@@ -165,7 +165,7 @@ def _with_ventricular_premature_beats(rng: np.random.Generator, rhythm: Rhythm, 
 
 
 def _some(rng: np.random.Generator, candidates: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Choose at least one of these beats, and about a tenth of many; never two neighbours."""
+    """Choose at least one of these beats, about a tenth if there are many, and never two neighbours."""
     if len(candidates) < 6:
         return rng.choice(candidates, 1)
     spaced = candidates[rng.integers(3) :: 3]
