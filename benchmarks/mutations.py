@@ -146,7 +146,7 @@ def snapshot(folder: Path) -> set[tuple[str, int, int]]:
 
 
 def short_copies(folders: Sequence[Path], *, records: int) -> list[Copy]:
-    """Return short copies of recordings, about ``records`` from each folder."""
+    """Return short copies of at most ``records`` recordings of each folder."""
     chosen = [path for files in map(find_headers, folders) for path in files[:: 1 + len(files) // records]]
     return [copy for i, path in enumerate(chosen) for copy in _copies(path, (2, 5, 12)[i % 3])]
 

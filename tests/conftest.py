@@ -1,4 +1,4 @@
-"""Fixtures: real recordings where ``ECG_DATA`` names them, records written by hand, a small trained model."""
+"""Fixtures: real recordings from ``ECG_DATA``, written records, and a small trained model."""
 
 import os
 
@@ -35,7 +35,7 @@ WriteRecord = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def ecg_data() -> Path:
-    """The folder of real recordings; tests that ask for it are skipped where it is not named."""
+    """The folder of real recordings. Without it, the tests that need it are skipped."""
     if not (folder := os.environ.get("ECG_DATA")):
         pytest.skip("ECG_DATA names no folder of real recordings")
     return Path(folder)
@@ -72,7 +72,7 @@ def write_record(tmp_path: Path) -> WriteRecord:
 
 
 def ecg(*, leads: int = 12, sampling_rate: float = 500, seconds: float = 10, rate: float = 60) -> np.ndarray:
-    """A crude ECG in ADC units of 1 µV, int16, shape (leads, samples): a 1 mV spike of an R wave a beat, plus noise."""
+    """A crude ECG in ADC units of 1 µV, int16, shape (leads, samples): one R wave of 1 mV per beat, plus noise."""
     t = np.arange(round(seconds * sampling_rate)) / sampling_rate
     phase = (t % (60 / rate)) - 0.3
     beat = np.exp(-((phase / 0.02) ** 2)) + 0.2 * np.exp(-(((phase - 0.25) / 0.05) ** 2))

@@ -1,4 +1,4 @@
-"""Helpers for tests of pages: make recordings and answers; read a page, or a sheet; check what every page must have."""
+"""Helpers for tests of pages: make recordings and answers, read pages and sheets, and check all pages."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Small data sets in the form in which their owners publish them, and what tests read of a conversion."""
+"""Small data sets in the form of their owners, and helpers that read a conversion."""
 
 import csv
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One recording in a folder is wrong: what the driver, training and the scorer do (docs/bad-input.md)."""
+"""One recording in a folder is wrong. The driver, training and the scorer handle it (docs/bad-input.md)."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The benchmarks run, here with tiny networks and few recordings, and their arithmetic is right."""
+"""The benchmarks run with tiny networks and few recordings, and compute the right figures."""
 
 import os
 import subprocess

@@ -37,7 +37,7 @@ def test_algorithm_1(intervals, bradycardia):
     assert bradycardia_rule(intervals) is bradycardia
 
 
-def test_algorithm_2_takes_the_rule_only_where_it_is_negative():
+def test_algorithm_2_uses_the_rule_only_if_it_is_false():
     ensemble, rule = np.array([False, False, True, True]), np.array([False, True, False, True])
     assert final_bradycardia(ensemble, rule).tolist() == [False, False, False, True]
 
@@ -75,8 +75,8 @@ def awkward_leads() -> Iterator[tuple[np.ndarray, float]]:
         yield lead, sampling_rate
 
 
-def test_awkward_leads_neither_raise_nor_end_the_process():
-    """sleepecg 0.6.0 alone raises on some, and on others writes beyond its memory: hence a process of its own."""
+def test_unusual_leads_raise_no_error():
+    """sleepecg 0.6.0 raises on some of these and corrupts memory on others, so this needs its own process."""
     with ProcessPoolExecutor(max_workers=1) as process:
         assert process.submit(peaks_of_awkward_leads).result() > 1500
 

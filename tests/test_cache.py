@@ -1,4 +1,4 @@
-"""The cache returns what preparation returns, and prepares again what is new, changed or damaged."""
+"""The cache returns prepared recordings. It prepares new, changed and damaged ones again."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def header_files(write_record) -> list[Path]:
 
 @pytest.fixture
 def prepared_again(monkeypatch) -> list[str]:
-    """The names of recordings that are prepared from now on; the work is done in this process."""
+    """The names of recordings that are prepared from now on, in this process."""
     names: list[str] = []
 
     def prepare(header_file, settings):
@@ -80,7 +80,7 @@ def test_a_damaged_file_is_prepared_again(header_files, tmp_path, prepared_again
     assert ("is damaged: the recording" in caplog.text) == (damage != "missing")
 
 
-def test_other_code_or_settings_have_files_of_their_own(header_files, tmp_path, prepared_again, monkeypatch):
+def test_other_code_or_settings_use_other_files(header_files, tmp_path, prepared_again, monkeypatch):
     prepare_files(header_files, tmp_path / "cache")
     raw = prepare_files(header_files, tmp_path / "cache", PreparationSettings(denoising=False))
     with monkeypatch.context() as changed:
@@ -125,7 +125,7 @@ def test_a_name_that_is_not_utf_8_is_kept(write_record, tmp_path):
     assert data_digest([item], np.zeros((1, 27), bool))
 
 
-def test_real_recordings_of_every_source_come_back_as_prepared(ecg_data, tmp_path):
+def test_the_cache_returns_real_recordings_unchanged(ecg_data, tmp_path):
     header_files = find_headers(ecg_data / "challenge")[::15] + find_headers(ecg_data / "quirks")
     for _ in range(2):
         assert_right(prepare_files(header_files, tmp_path / "cache"), header_files)

@@ -1,4 +1,4 @@
-"""Ensemble, threshold, rule, fallback; and model folders that are whole or refused."""
+"""Ensemble, threshold, rule and fallback. Model folders are complete or refused."""
 
 import copy
 import dataclasses
@@ -57,7 +57,7 @@ def test_the_rule_and_the_fallback_can_be_left_out():
 
 
 @pytest.mark.parametrize(("marked", "positive"), [(True, {PVC, VPB, AF}), (False, {AF})])
-def test_where_the_u_net_decides_the_networks_do_not(marked, positive):
+def test_the_u_net_replaces_the_networks_for_pvc(marked, positive):
     probabilities = row(af=0.9)
     probabilities[0, VPB] = 0.0 if marked else 0.9
     labels = decide(probabilities, Evidence(np.array([False]), np.array([marked])), 0.36, DecisionSettings(pvc="unet"))
@@ -68,7 +68,7 @@ def test_where_the_u_net_decides_the_networks_do_not(marked, positive):
     assert set(np.flatnonzero(labels[0])) == positive
 
 
-def test_the_u_net_is_asked_only_if_it_decides(simulated):
+def test_the_u_net_runs_only_if_the_setting_asks_for_it(simulated):
     recordings = [prepare_file(path) for path in find_headers(simulated)[:2]]
     assert Evidence.of(recordings, PAPER).pvc is None
     assert Evidence.of(recordings, DecisionSettings(pvc="unet")).pvc.shape == (2,)
@@ -86,7 +86,7 @@ def test_the_threshold_of_best_challenge_score_is_found():
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_where_no_threshold_can_be_told_from_another_it_is_the_papers(count):
+def test_without_a_best_threshold_the_papers_is_used(count):
     labels = np.zeros((count, 27), bool)
     labels[:, SNR] = True
     search = search_threshold(np.full((count, 27), 0.2), Evidence(np.zeros(count, bool)), labels, PAPER)
@@ -108,7 +108,7 @@ def test_the_ensemble_is_the_mean_of_its_members(classifier, simulated):
         assert any(prediction.labels)
 
 
-def test_saved_and_loaded_it_answers_the_same(classifier, simulated, tmp_path):
+def test_a_saved_model_gives_the_same_answers(classifier, simulated, tmp_path):
     recordings = [prepare_file(path) for path in find_headers(simulated)[:5]]
     save_model(classifier, tmp_path / "copy", {})
     assert load_model(tmp_path / "copy").classify(recordings) == classifier.classify(recordings)
@@ -147,7 +147,7 @@ def cut(name):
         (cut("se_resnet_2s.safetensors"), "se_resnet_2s.safetensors is not the file"),
     ],
 )
-def test_a_damaged_or_foreign_folder_is_refused_by_the_name_of_the_file(model_directory, tmp_path, damage, named):
+def test_a_damaged_model_folder_is_refused_with_the_file_name(model_directory, tmp_path, damage, named):
     folder = tmp_path / "model"
     shutil.copytree(model_directory, folder, ignore=shutil.ignore_patterns("prepared"))
     damage(folder)
@@ -157,7 +157,7 @@ def test_a_damaged_or_foreign_folder_is_refused_by_the_name_of_the_file(model_di
     assert str(folder) in str(raised.value)
 
 
-def test_members_of_other_lengths_than_the_settings_say_are_refused(model_directory, tmp_path):
+def test_members_of_wrong_length_are_refused(model_directory, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(model_directory, folder, ignore=shutil.ignore_patterns("prepared"))
     model = json.loads((folder / "model.json").read_text())
@@ -167,7 +167,7 @@ def test_members_of_other_lengths_than_the_settings_say_are_refused(model_direct
         load_model(folder)
 
 
-def test_weights_that_are_no_numbers_are_refused(classifier, tmp_path):
+def test_nan_weights_are_refused(classifier, tmp_path):
     network = copy.deepcopy(classifier.members[0].network)
     network.head.bias.data[3] = float("nan")
     members = (dataclasses.replace(classifier.members[0], network=network), *classifier.members[1:])
@@ -176,7 +176,7 @@ def test_weights_that_are_no_numbers_are_refused(classifier, tmp_path):
         load_model(tmp_path / "model")
 
 
-def test_weights_are_as_readable_as_all_else(model_directory):
+def test_all_files_of_the_model_have_the_same_permissions(model_directory):
     modes = {path.stat().st_mode for path in model_directory.iterdir() if path.is_file()}
     assert len(modes) == 1
 
@@ -191,7 +191,7 @@ def test_weights_of_another_shape_are_refused(model_directory, tmp_path):
         load_model(folder)
 
 
-def test_what_training_did_is_in_the_json(model_directory):
+def test_model_json_describes_the_training(model_directory):
     model = json.loads((model_directory / "model.json").read_text())
     search = model["threshold_search"]
     assert model["threshold"] in search["thresholds"]
@@ -204,7 +204,7 @@ def test_what_training_did_is_in_the_json(model_directory):
     assert not (model_directory / "checkpoints").exists()
 
 
-def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, caplog):
+def test_a_model_of_other_code_gives_a_warning(model_directory, monkeypatch, caplog):
     load_model(model_directory)
     assert caplog.messages == []
     monkeypatch.setattr("heartbeats.classification.model_folder.ROOMS", ("common",))
@@ -212,6 +212,6 @@ def test_a_model_that_other_code_wrote_is_told(model_directory, monkeypatch, cap
     assert "was written by other code of HeartBeats" in caplog.text
 
 
-def test_what_is_not_prepared_is_not_classified(classifier):
+def test_a_recording_that_is_not_prepared_is_an_error(classifier):
     with pytest.raises(TypeError, match=r"classify\(\[model\.prepare\(recording\), \.\.\.\]\)"):
         classifier.classify([Recording("mine", np.zeros((1, 5000)), 500, ("I",))])

@@ -1,4 +1,4 @@
-"""Who trains, who validates, and who is left out."""
+"""Which recordings train, which validate, and which are left out."""
 
 import dataclasses
 import logging
@@ -28,7 +28,7 @@ def folder(write_record, tmp_path):
     return tmp_path / "data"
 
 
-def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_and_named(folder, tmp_path, caplog):
+def test_incart_unscored_and_unusable_recordings_are_left_out(folder, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         cohort = build_cohort(folder, tmp_path / "store", SETTINGS)
     assert sorted(recording.name for recording in cohort.recordings) == [f"E0000{i}" for i in range(10)]
@@ -43,11 +43,11 @@ def test_incart_and_recordings_without_a_scored_label_or_unusable_are_left_out_a
     assert [CLASSES[j] for j in np.flatnonzero(cohort.labels.all(axis=0))] == ["164889003", "426177001"]
 
 
-def test_what_a_name_or_a_header_holds_does_not_steer_the_terminal_that_the_log_is_on(write_record, tmp_path, caplog):
+def test_the_log_escapes_control_characters(write_record, tmp_path, caplog):
     write_record("E0001", folder=tmp_path / "data")
     write_record("E0002\x1b[2J", folder=tmp_path / "data", dx="164884008")
     signal = ecg()
-    signal[11, 5] = -(2**15)  # no sample, which the log tells of the lead
+    signal[11, 5] = -(2**15)  # a missing sample, so the log names the lead
     header_file = write_record("E0003", signal, folder=tmp_path / "data")
     header_file.write_text(header_file.read_text().replace(" V6\n", " \x1b[2JV6\n"))
     with caplog.at_level(logging.INFO):
@@ -57,7 +57,7 @@ def test_what_a_name_or_a_header_holds_does_not_steer_the_terminal_that_the_log_
     assert all(message.isprintable() for message in messages)
 
 
-def test_of_many_ten_are_named_in_the_log_and_all_in_the_model(folder, write_record, tmp_path, caplog):
+def test_the_log_names_ten_recordings_and_the_model_names_all(folder, write_record, tmp_path, caplog):
     for i in range(12):
         write_record(f"A01{i:02}", folder=folder / "cpsc", dx="164884008")
         write_record(f"E01{i:02}", ecg(leads=1), leads=("I",), folder=folder / "georgia")
@@ -119,7 +119,7 @@ def test_the_304_real_recordings(ecg_data, tmp_path):
     assert 0.1 < cohort.validation.mean() < 0.3
 
 
-def test_each_recording_is_on_the_side_that_it_draws_with_its_own_labels_and_particulars(write_record, tmp_path):
+def test_each_side_has_its_recordings_labels_and_particulars(write_record, tmp_path):
     dx = {"E00000": "426177001", "E00001": "164889003", "E00002": "426783006"}
     for i in range(30):
         name = f"E000{i:02}"
@@ -153,7 +153,7 @@ def test_each_recording_is_on_the_side_that_it_draws_with_its_own_labels_and_par
     assert described["particulars"]["georgia"]["sexes"] == {"Female": 9, "Male": 20}
 
 
-def test_a_cohort_of_which_all_validate_is_refused(write_record, tmp_path):
+def test_a_cohort_without_training_recordings_is_refused(write_record, tmp_path):
     write_record("E00001", folder=tmp_path / "data")
     all_of_them = dataclasses.replace(SETTINGS, cohort=CohortSettings(validation_fraction=0.999999))
     with pytest.raises(CohortError, match="to validate with: 1; to train with: 0"):

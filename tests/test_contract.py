@@ -1,4 +1,4 @@
-"""The organisers' commands and calls, as they would use them."""
+"""The organisers' commands and calls."""
 
 import dataclasses
 import importlib
@@ -97,7 +97,7 @@ def test_the_three_commands(simulated, tmp_path):
         ("evaluate_model.py", [], 2, "usage"),
     ],
 )
-def test_wrong_arguments_are_answered_with_what_is_wrong(
+def test_wrong_arguments_end_with_the_reason(
     script, arguments, status, said, tmp_path, model_directory, simulated, monkeypatch, capsys
 ):
     places = {"tmp": tmp_path, "model": model_directory, "data": simulated}
@@ -170,14 +170,14 @@ def test_run_classifier_answers_for_a_recording_it_cannot_classify(classifier, c
     assert "A0001: not classified" in capsys.readouterr().err
 
 
-def test_run_classifier_tells_what_was_missing(classifier, capsys):
+def test_run_classifier_prints_warnings(classifier, capsys):
     team_code.run_classifier(classifier, "E00001 1 500 5000\nE00001.mat 16 4880/mV 16 0 0 0 0 V1\n", ecg(leads=1))
     told = capsys.readouterr().err
     assert "E00001: leads missing, taken as 0 mV: I, II, V2" in told
     assert "E00001: the stated gain of 4880" in told
 
 
-def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, write_record, tmp_path, capsys):
+def test_each_recording_gets_an_output_and_faults_are_named(classifier, write_record, tmp_path, capsys):
     data = tmp_path / "data"
     write_record("A0001", folder=data)
     write_record("A0002", folder=data).with_suffix(".mat").write_bytes(b"damaged")
@@ -202,7 +202,7 @@ def test_every_recording_gets_its_output_and_what_is_wrong_is_named(classifier, 
     assert "has the same name" in said
 
 
-def test_the_same_command_on_a_finished_model_finds_nothing_to_do(simulated, model_directory, tmp_path, caplog):
+def test_the_same_command_does_not_change_a_finished_model(simulated, model_directory, tmp_path, caplog):
     shutil.copytree(model_directory, tmp_path / "model")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "model").glob("*.*") if path.suffix != ".log"}
     team_code.training_code(simulated, tmp_path / "model", TINY)
@@ -210,12 +210,12 @@ def test_the_same_command_on_a_finished_model_finds_nothing_to_do(simulated, mod
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_two_trainings_into_one_folder_the_second_is_refused(simulated, tmp_path):
+def test_a_second_training_into_one_folder_is_refused(simulated, tmp_path):
     with locked(tmp_path), pytest.raises(InUseError, match="in use by another process"):
         team_code.training_code(simulated, tmp_path, TINY)
 
 
-def test_the_driver_resumes_with_what_is_left(classifier, write_record, tmp_path):
+def test_the_driver_resumes_with_the_remaining_recordings(classifier, write_record, tmp_path):
     data, out = tmp_path / "data", tmp_path / "out"
     for i in range(4):
         write_record(f"A000{i}", folder=data)
@@ -236,7 +236,7 @@ def test_the_driver_resumes_with_what_is_left(classifier, write_record, tmp_path
     assert (out / "A0000.csv").read_text() != done[out / "A0000.csv"]
 
 
-def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_record, tmp_path, monkeypatch, capsys):
+def test_a_failure_of_the_networks_does_not_stop_others(classifier, write_record, tmp_path, monkeypatch, capsys):
     for i in range(5):
         write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
 
@@ -253,7 +253,7 @@ def test_a_recording_that_breaks_the_networks_fails_alone(classifier, write_reco
 
 
 def test_real_recordings_of_every_source_are_classified(classifier, ecg_data, tmp_path, capsys):
-    """LUDB with lower-case leads and gains of its own, and the headers as first published."""
+    """Also LUDB with lower-case leads and its own gains, and the first published headers."""
     for folder, count in (("ludb", 200), ("quirks", 8)):
         assert classify_folder(classifier, ecg_data / folder, tmp_path / folder) == Outcome(count, 0, 0)
         assert len(outputs(tmp_path / folder)) == count
@@ -272,7 +272,7 @@ def test_early_headers_are_classified_as_the_corrected_ones(classifier, ecg_data
         assert answers[0] == answers[1]
 
 
-def test_another_model_in_the_same_folder_leaves_nothing_of_the_earlier_one(simulated, model_directory, tmp_path):
+def test_a_new_model_replaces_all_files_of_the_old_one(simulated, model_directory, tmp_path):
     shutil.copytree(model_directory, tmp_path / "model")
     (tmp_path / "model/.model.json.0123456789abcdef.tmp").write_text("half")
     shorter = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, seconds=(3.0,)))
@@ -307,7 +307,7 @@ def test_the_log_has_the_traceback_of_a_fault(simulated, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ["train_model.py", "driver.py", "evaluate_model.py"])
-def test_an_empty_argument_is_no_folder(script, tmp_path):
+def test_an_empty_argument_is_refused(script, tmp_path):
     arguments = [tmp_path] * (1 + (script == "driver.py")) + [""]
     done = subprocess.run(
         [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -318,7 +318,7 @@ def test_an_empty_argument_is_no_folder(script, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_classifier_answers_where_the_program_fails(classifier, monkeypatch, capsys):
+def test_run_classifier_returns_no_labels_if_the_program_fails(classifier, monkeypatch, capsys):
     def faulty(*_):
         raise ZeroDivisionError("for once")
 
@@ -332,7 +332,7 @@ def test_run_classifier_answers_where_the_program_fails(classifier, monkeypatch,
     assert "A0001: not classified: the networks failed: no kernel" in capsys.readouterr().err
 
 
-def test_a_name_that_is_not_utf_8_stands_in_the_training_s_log(simulated, tmp_path):
+def test_the_training_log_escapes_a_name_that_is_not_utf_8(simulated, tmp_path):
     shutil.copytree(simulated, tmp_path / "data")
     (tmp_path / "data" / os.fsdecode(b"caf\xe9.hea")).write_text("")
     team_code.training_code(tmp_path / "data", tmp_path / "model", TINY)

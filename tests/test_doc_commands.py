@@ -1,4 +1,4 @@
-"""The docs do what they say: the commands, settings, changes and examples of each page are run in order."""
+"""The docs are right: the commands, settings, changes and examples of each page run in order."""
 
 import os
 import re
@@ -26,7 +26,7 @@ TINY = f"[network]\n{NETWORK}[training]\nseconds = [2.0, 1.0]\nepochs = 1\n[rela
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy of all that the commands need, which a page may change."""
+    """A copy of all files that the commands need. A page may change it."""
     for name in ("heartbeats", "benchmarks", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.svg"))
     for path in (*ROOT.glob("*.py"), *ROOT.glob("*.csv")):
@@ -36,7 +36,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("page", PAGES + OTHERS)
-def test_a_page_does_what_it_says(page: str, clone: Path, request: pytest.FixtureRequest) -> None:
+def test_the_commands_of_a_page_work(page: str, clone: Path, request: pytest.FixtureRequest) -> None:
     make_inputs(page, clone, request)
     text, examples = (ROOT / "docs" / page).read_text(encoding="utf-8"), []
     assert "```" not in BLOCK.sub("", text)

@@ -1,4 +1,4 @@
-"""Table 1 and the ablations: the trainings that they make or find, thresholds, scores, intervals and bad requests."""
+"""Table 1 and the ablations: trainings, thresholds, scores, intervals and bad arguments."""
 
 import csv
 import dataclasses
@@ -123,7 +123,7 @@ def test_a_bad_request_is_named(made, arguments, named):
 
 
 def test_ablations_and_own_settings_are_compared_with_the_baseline(simulated, tmp_path):
-    """Own settings have another decision, and another number of members than Table 1 has rows for."""
+    """The user's settings have another decision, and another number of networks than Table 1."""
     (tmp_path / "tiny.toml").write_text(TINY_TOML)
     (tmp_path / "never.toml").write_text(f"{TINY_TOML}\n[decision]\nsinus_rhythm_fallback = false\n")
     (tmp_path / "short.toml").write_text(re.sub(r"seconds = \[.*\]", "seconds = [5.0]", TINY_TOML))
@@ -187,7 +187,7 @@ def test_the_tenths_of_a_20_percent_are_about_equal_and_keep_signals_together():
 
 
 def test_a_tenth_is_answered_at_the_threshold_of_the_others():
-    """One tenth needs another threshold: it is wrong at the others' threshold, right at its own."""
+    """One tenth needs another threshold. It is wrong at the threshold of the others."""
     whole = scored(np.full(400, 0.8))
     first = folds(whole.digests) == 0
     test = dataclasses.replace(whole, members=np.maximum(whole.members - np.where(first, 0.5, 0)[None, :, None], 0))
@@ -217,7 +217,7 @@ def test_every_row_follows_the_settings_of_the_decision():
 
 
 def test_each_set_has_the_thresholds_that_its_columns_name():
-    """Each set needs its own threshold, and is right only at it."""
+    """Each set is right only at its own threshold."""
     test, first, second, full = (scored(np.full(40, p)) for p in (0.3, 0.9, 0.6, 0.8))
     answers = answers_by_set({TEST: test, "first": first, "second": second, FULL: full})
     papers, externals = test.threshold(), first.threshold()
@@ -247,7 +247,7 @@ def answers_of(right: int, wrong: int, name: str = "A") -> Answers:
     return Answers(tuple(f"{name}{i}" for i in range(right + wrong)), labels, binary)
 
 
-def test_a_difference_is_of_the_same_recordings():
+def test_a_difference_needs_the_same_recordings():
     """Two trainings with the same errors differ by 0 for any draw of recordings."""
     one, other = answers_of(8, 2), answers_of(5, 5)
     assert estimate([one, other], [one, other])[:3] == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; folders are locked; code has a digest."""
+"""Files are written completely or not at all. Folders are locked. Code has a digest."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def test_a_folder_can_be_locked_by_one_process_at_a_time(tmp_path):
         assert {path.name for path in tmp_path.iterdir()} <= {".lock"}
 
 
-def test_only_files_that_a_killed_process_left_half_written_are_removed(tmp_path):
+def test_only_half_written_files_are_removed(tmp_path):
     killed = "from pathlib import Path; import os; from heartbeats.common.files import replace_file; "
     killed += "replace_file(Path('model.json'), lambda temporary: (temporary.write_text('half'), os._exit(9)))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -95,7 +95,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
         os.close(reading)
 
 
-def test_the_file_behind_dev_stdout_is_appended_to(tmp_path):
+def test_output_is_appended_to_the_file_behind_dev_stdout(tmp_path):
     """/dev/stdout leads to a file if stdout is redirected; that file is not replaced or cut."""
     code = "import sys, pathlib; from heartbeats.common.files import write_to; "
     code += "[write_to(pathlib.Path('/dev/stdout'), text) for text in sys.argv[1:]]"

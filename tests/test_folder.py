@@ -1,4 +1,4 @@
-"""What ends the driver, a GPU that has failed, and what does not, a log that nobody reads."""
+"""A GPU failure stops the driver. A closed log does not."""
 
 import math
 import subprocess
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("fault", [torch.AcceleratorError, torch.OutOfMemoryError])
-def test_no_recording_answers_for_a_gpu_that_cannot_go_on(classifier, write_record, tmp_path, monkeypatch, fault):
+def test_a_gpu_failure_stops_the_driver(classifier, write_record, tmp_path, monkeypatch, fault):
     for i in range(3):
         write_record(f"A000{i}", ecg(seconds=2), folder=tmp_path / "data")
 
@@ -54,7 +54,7 @@ def test_a_batch_too_large_for_the_gpu_is_classified_one_by_one(classifier, writ
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out") == Outcome(3, 0, 0)
 
 
-def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record, tmp_path, monkeypatch):
+def test_the_driver_continues_if_stderr_is_closed(classifier, write_record, tmp_path, monkeypatch):
     write_record("A0001", ecg(seconds=2), folder=tmp_path / "data")
     (tmp_path / "data/A0002.hea").write_text("no header")
 
@@ -73,8 +73,8 @@ def test_a_log_that_nobody_takes_any_more_ends_nothing(classifier, write_record,
         ((2400,), ("0 recordings classified, 1 not", "0 recordings classified, 1 not"), 1),
     ],
 )
-def test_what_cannot_be_classified_is_counted_each_time(model_directory, write_record, tmp_path, rates, said, status):
-    """The second of two recordings of one name; a rate that is refused. The status is that of the folder."""
+def test_unclassified_recordings_are_counted_in_each_run(model_directory, write_record, tmp_path, rates, said, status):
+    """The cases: two recordings with one name, and a refused sampling rate."""
     for i, rate in enumerate(rates):
         write_record("A0001", ecg(seconds=2), sampling_rate=rate, folder=tmp_path / f"data/{i}")
     for line, options in zip(said, ([], ["--resume"]), strict=True):
@@ -84,7 +84,7 @@ def test_what_cannot_be_classified_is_counted_each_time(model_directory, write_r
         assert driven.returncode == status
 
 
-def test_answers_that_are_no_numbers_are_none(classifier, write_record, tmp_path, monkeypatch, capsys):
+def test_nan_probabilities_are_not_classified(classifier, write_record, tmp_path, monkeypatch, capsys):
     for i in range(3):
         write_record(f"A000{i}", ecg(seconds=2 + i), folder=tmp_path / "data")
 

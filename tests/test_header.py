@@ -1,4 +1,4 @@
-"""Headers: both dialects of the Challenge, plain WFDB, and every way in which real headers depart from them."""
+"""Headers: both dialects of the Challenge, plain WFDB, and the deviations of real headers."""
 
 import errno
 import math
@@ -247,7 +247,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
-    """Its recordings must not be missing unnoticed."""
+    """Otherwise its recordings would be lost without a message."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a/A0001.hea").touch()

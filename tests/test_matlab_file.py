@@ -92,7 +92,7 @@ def test_a_file_beyond_the_limit_is_refused_unread(path):
 
 @pytest.mark.parametrize(("version", "compressed"), [("4", False), ("5", False), ("5", True)])
 def test_any_single_damaged_byte_gives_an_array_or_an_error(path, version, compressed):
-    """On some of these scipy.io.loadmat ends the process."""
+    """scipy.io.loadmat crashes on some of these files."""
     scipy.io.savemat(path, {"val": SIGNAL[:, :6]}, format=version, do_compression=compressed)
     whole = path.read_bytes()
     draws = random.Random(0)

@@ -1,4 +1,4 @@
-"""A slice of the campaign of benchmarks/mutations.py, and checks that it would see a fault."""
+"""A part of the campaign of benchmarks/mutations.py, and checks that it finds faults."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ def copies(simulated: Path) -> list[Copy]:
 
 
 def write(copies: list[Copy], names: list[str], folder: Path) -> None:
-    """Write undamaged copies into files of other names; a header can hold only plain names."""
+    """Write undamaged copies into files with other names. A header can only contain plain names."""
     (folder / "data").mkdir(parents=True)
     for copy, name in zip(copies, names, strict=False):
         (folder / f"data/{name}.hea").write_bytes(copy.header_as("A1"))
@@ -39,7 +39,7 @@ def test_damaged_real_recordings(ecg_data, tmp_path):
     assert 20 < refused < 90
 
 
-def test_whole_copies_are_classified_whatever_their_names(copies, tmp_path):
+def test_undamaged_copies_with_odd_names_are_classified(copies, tmp_path):
     write(copies, [f"A{i}" for i in range(len(copies))], tmp_path / "plain")
     write([copies[0]] * len(ODD_NAMES), [f"A{ending}" for ending in ODD_NAMES], tmp_path / "odd")
     assert check_driver(tmp_path / "plain") == (0, [])

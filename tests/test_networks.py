@@ -1,4 +1,4 @@
-"""The network against the paper's Figure 2, the losses against numbers by hand, inference against ``forward``."""
+"""Compare the network with Figure 2, the losses with values by hand, and inference with ``forward``."""
 
 import dataclasses
 import math
@@ -197,7 +197,7 @@ class MaxOverTime(nn.Module):
 
 
 class LastMoment(nn.Module):
-    """A pooling that the cut of appended zeros would change."""
+    """A pooling whose result depends on the appended zeros."""
 
     def forward(self, x):
         return (x * torch.linspace(0, 1, x.shape[-1])).mean(dim=-1)

@@ -1,4 +1,4 @@
-"""The package installs like any other, imports fast, and has its own copies of the organisers' tables."""
+"""The package can be installed, imports fast, and contains the organisers' tables."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Pictures: each one is described in words, and several can be on one page."""
+"""Pictures have descriptions, and one page can have several."""
 
 import re
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""Several processes of torchrun do what one does, and what one of them leaves when it ends is done after a restart."""
+"""Several processes of torchrun train like one process, and resume after a restart."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A finished model is found by the same command as long as nothing that it follows from has changed."""
+"""The same command keeps a finished model if its inputs have not changed."""
 
 import dataclasses
 import json
@@ -36,14 +36,14 @@ def finished(model_directory, tmp_path):
     return shutil.copytree(model_directory, tmp_path / "model")
 
 
-def test_signals_stored_elsewhere_make_no_other_model(simulated, finished, monkeypatch):
+def test_another_cache_folder_keeps_the_model(simulated, finished, monkeypatch):
     monkeypatch.setattr("heartbeats.training.pipeline.train_and_relabel", None)
     elsewhere = dataclasses.replace(TINY, cohort=dataclasses.replace(TINY.cohort, store="../elsewhere"))
     assert train_model(simulated, finished, elsewhere).threshold
 
 
 @pytest.mark.parametrize("what", ["reward weights", "setting", "code"])
-def test_another_decision_keeps_the_networks_and_makes_another_model(simulated, finished, tmp_path, monkeypatch, what):
+def test_another_decision_changes_the_model_and_keeps_the_networks(simulated, finished, tmp_path, monkeypatch, what):
     settings = TINY
     if what == "setting":
         settings = dataclasses.replace(TINY, decision=DecisionSettings(sinus_rhythm_fallback=False))
@@ -102,7 +102,7 @@ def with_dilation(block):
 
 
 @pytest.mark.parametrize("change", [with_gelu, with_kernel_of_9, with_dilation])
-def test_a_changed_network_trains_saves_loads_and_answers_by_its_own_forward(simulated, tmp_path, monkeypatch, change):
+def test_a_changed_network_uses_its_own_forward_everywhere(simulated, tmp_path, monkeypatch, change):
     class Changed(se_resnet.SEBlock):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
@@ -131,8 +131,8 @@ def digests(model_directory: Path) -> dict[str, str]:
     return {p.name: sha256(p.read_bytes()).hexdigest() for p in model_directory.glob("*.safetensors")}
 
 
-def test_a_training_that_diverges_in_its_last_step_is_none(simulated, tmp_path):
-    """The loss is of before the step: what the networks answer tells."""
+def test_divergence_in_the_last_step_is_an_error(simulated, tmp_path):
+    """The loss is from before the step, so only the probabilities show the fault."""
     one_step = dataclasses.replace(TINY.training, epochs=1, learning_rate=1e30, batch_size=64)
     settings = dataclasses.replace(TINY, training=one_step, relabelling=RelabellingSettings(enabled=False))
     with pytest.raises(TrainingError, match=r"not finite: lower training.learning_rate"):
@@ -140,7 +140,7 @@ def test_a_training_that_diverges_in_its_last_step_is_none(simulated, tmp_path):
     assert not (tmp_path / "model/model.json").exists()
 
 
-def test_no_network_is_trained_on_a_recording_that_validates(simulated, tmp_path, monkeypatch):
+def test_networks_do_not_train_on_validation_recordings(simulated, tmp_path, monkeypatch):
     given = {}
 
     def training(name, recordings, labels, settings, **options):
@@ -160,8 +160,8 @@ def test_no_network_is_trained_on_a_recording_that_validates(simulated, tmp_path
         assert not any(validates(digest, TINY) for digest in learned)
 
 
-def test_other_sides_and_other_answers_of_the_rule_are_another_model(simulated, finished, monkeypatch):
-    """Both follow from all samples of a recording; of its signal the networks have 30 s."""
+def test_another_split_or_rule_changes_the_model(simulated, finished, monkeypatch):
+    """Both depend on the whole recording; the networks read only 30 s."""
     monkeypatch.setattr(pipeline, "train_network", None)
     monkeypatch.setattr(pipeline, "train_and_relabel", None)
     before = described(finished)

@@ -1,4 +1,4 @@
-"""Whatever a signal file holds, a recording is either prepared or refused with a reason."""
+"""A recording with any signal file is prepared, or refused with a reason."""
 
 import os
 import tempfile
@@ -27,7 +27,7 @@ files = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sc
 
 @st.composite
 def signals(draw: st.DrawFn) -> np.ndarray:
-    """Any table of numbers of up to 15 leads and 3 s at 500 Hz, extreme values, NaN and infinities among them."""
+    """Any table of numbers of up to 15 leads and 3 s at 500 Hz, with extreme values, NaN and infinities."""
     dtype = draw(st.sampled_from(NUMBERS))
     shape = (draw(st.integers(1, 15)), draw(st.one_of(st.integers(0, 30), st.integers(450, 1500))))
     signal = draw(arrays.arrays(dtype, shape, fill=arrays.from_dtype(dtype)))
@@ -81,7 +81,7 @@ def test_the_form_of_the_file_does_not_matter(tmp_path, signal, rate):
 
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
-    """A folder of a user who may not read everything, whoever runs the tests."""
+    """A folder for a process without root's rights, even if root runs the tests."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         if root := os.geteuid() == 0:

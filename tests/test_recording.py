@@ -66,7 +66,7 @@ def test_known_errors_of_early_headers_are_corrected_with_a_warning(name: str, g
     assert "is a known error of early headers: 1000 used" in warning
 
 
-def test_a_gain_of_200_is_believed_outside_the_challenge() -> None:
+def test_a_gain_of_200_is_used_outside_the_challenge() -> None:
     """It is WFDB's default, and others may name a recording HR0001 too."""
     text = header("200/mV", name="HR0001")
     lines = tuple(dataclasses.replace(line, file="HR0001.dat") for line in text.signals)

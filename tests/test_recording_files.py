@@ -1,4 +1,4 @@
-"""Every form of signal file reads the same, damaged files are named, and real recordings read as they are."""
+"""All forms of signal files give the same recording. Damaged files are named. Real recordings are read correctly."""
 
 import math
 import warnings
@@ -107,7 +107,7 @@ def test_first_published_headers_read_as_the_corrected_ones(ecg_data: Path, name
     np.testing.assert_allclose(first.signal * 1000, scipy.io.loadmat(first_file.with_suffix(".mat"))["val"])
 
 
-def test_challenge_recordings_read_without_a_doubt_of_their_gain(ecg_data: Path) -> None:
+def test_challenge_recordings_give_no_gain_warning(ecg_data: Path) -> None:
     headers = find_headers(ecg_data / "challenge")
     assert len(headers) == 304
     for path in headers[::3]:
@@ -129,7 +129,7 @@ def test_plain_wfdb_recordings_read_as_wfdb_reads_them(ecg_data: Path, pattern: 
 
 
 def assert_plausible(recording: Recording) -> None:
-    """The median lead deviates as ECGs do, in mV."""
+    """The deviation of the median lead is plausible for an ECG in mV."""
     assert np.isfinite(recording.signal).all()
     assert 0.03 < np.median(recording.signal.std(axis=1)) < 2
 

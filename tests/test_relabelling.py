@@ -1,4 +1,4 @@
-"""Relabelling adds, to CPSC recordings only, what CPSC did not annotate."""
+"""Relabelling adds labels that CPSC did not annotate, only to CPSC recordings."""
 
 import csv
 
@@ -51,7 +51,7 @@ def prepared(name: str, height: int) -> PreparedRecording:
     return PreparedRecording(name, np.full((8, 1000), height, np.int16), False, name, (), height)
 
 
-def test_each_cpsc_recording_gets_what_the_network_answers_for_it_and_no_other_gets_any(monkeypatch, tmp_path):
+def test_only_cpsc_recordings_get_labels_from_the_network(monkeypatch, tmp_path):
     recordings = [prepared(name, i) for i, name in enumerate(("E00001", "A0001", "Q0001", "A0002", "HR1"))]
     trained_on = []
 

@@ -1,4 +1,4 @@
-"""Score reports: the figures are those of the scoring functions, the intervals have known properties."""
+"""Score reports show the figures of the scoring functions. Their intervals have known properties."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""The scorer: the organisers' own figures to 1e-12, scikit-learn's areas, and what must not change a score."""
+"""The scorer equals the organisers' figures to 1e-12 and scikit-learn's areas. Some changes must not change a score."""
 
 import json
 import math
@@ -84,7 +84,7 @@ def test_areas_are_those_of_scikit_learn(levels: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_areas_are_undefined_for_a_class_that_all_or_none_have(value: bool) -> None:
+def test_areas_are_undefined_for_a_class_of_all_or_no_recordings(value: bool) -> None:
     labels = random_labels()
     labels[:, 3] = value
     for areas in ranking_areas(labels, labels.astype(float)):
@@ -142,7 +142,7 @@ def test_equivalent_codes_are_one_class(year: str) -> None:
         np.testing.assert_allclose(scalar, 0.4 * merged[:1])
 
 
-def test_an_unclassified_recording_is_scored_as_without_any_label() -> None:
+def test_an_unclassified_recording_is_scored_without_labels() -> None:
     binary, scalar = output_matrices([unclassified("A", CLASSES)], WEIGHTS)
     assert not binary.any()
     assert not scalar.any()
@@ -172,7 +172,7 @@ def test_two_headers_of_one_name_are_an_error(write_record, tmp_path: Path) -> N
 
 
 def test_an_unreadable_header_ends_scoring_and_is_named(tmp_path: Path) -> None:
-    """A score without one of the recordings would be another score."""
+    """Without this recording the score would be another one."""
     (tmp_path / "A0002.hea").symlink_to("nowhere")
     (tmp_path / "A0002.csv").write_text(OUTPUT)
     with pytest.raises(OSError, match=r"A0002\.hea"):

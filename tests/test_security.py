@@ -1,4 +1,4 @@
-"""Nothing that is read is run, and nothing is written outside the output folder.
+"""Files that are read are never run, and outputs stay in the output folder.
 
 Models are safetensors and JSON, recordings and headers are parsed: no file that the entry reads can run code.
 """
@@ -36,7 +36,7 @@ RULES = "TID251,S102,S307,S602,S604"  # banned names, exec, eval, shells
 
 
 def dangers(banned: set[str], *paths: Path, source: str = "") -> list[str]:
-    """Return where files, or else a source, use banned names under any alias, exec, eval, a shell or pickled arrays."""
+    """Return where files or a source text use banned names (also renamed), exec, eval, a shell or pickled arrays."""
     names = ", ".join(f'"{name}".msg = ""' for name in sorted(banned))
     config = f"lint.flake8-tidy-imports.banned-api = {{ {names} }}"
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--ignore-noqa", "--exit-zero"]
@@ -47,11 +47,11 @@ def dangers(banned: set[str], *paths: Path, source: str = "") -> list[str]:
     return found + [match for text in texts for match in re.findall(r"__import__|allow_pickle=(?!False).*", text)]
 
 
-def test_the_entry_runs_nothing_that_it_reads_and_starts_no_programs():
+def test_the_entry_runs_no_code_from_files_and_no_programs():
     assert dangers(RUNS_CODE | STARTS_PROGRAMS, *ENTRY) == []
 
 
-def test_the_benchmarks_run_nothing_that_they_read_and_use_no_shell():
+def test_the_benchmarks_run_no_code_from_files_and_no_shell():
     assert dangers(RUNS_CODE, *BENCHMARKS) == []
 
 

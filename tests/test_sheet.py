@@ -1,4 +1,4 @@
-"""ECG paper: the drawing is true to the millimetre, and leads stand where a clinician looks for them."""
+"""ECG paper: the scale is exact, and the leads are in their usual places."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""ECG pages and the command that writes them: the page says what the model says, and no input breaks it."""
+"""ECG pages and their command: pages show the model's answer, and bad input does not break them."""
 
 import re
 import subprocess

@@ -72,7 +72,7 @@ def test_any_two_limb_leads_give_i_and_ii_back(pair: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("leads", [("I",), ("II",), ("V1",), ("MLII", "V5"), ("III", "V2"), ("aVR", "V2", "V3")])
-def test_leads_that_nothing_determines_are_zero_and_told(leads: tuple[str, ...]) -> None:
+def test_missing_leads_are_zero_and_give_a_warning(leads: tuple[str, ...]) -> None:
     selected, warnings = select_leads(np.ones((len(leads), 300)), leads)
     np.testing.assert_array_equal(selected, np.repeat([[lead in leads] for lead in LEADS], 300, axis=1))
     assert len(warnings) == 1
@@ -85,7 +85,7 @@ def test_a_recording_of_none_of_the_leads_is_refused(leads: tuple[str, ...]) -> 
         select_leads(np.ones((len(leads), 300)), leads)
 
 
-def test_of_a_lead_that_stands_twice_the_first_counts() -> None:
+def test_the_first_of_two_equal_leads_is_used() -> None:
     signal = twelve_leads()
     selected, _ = select_leads(np.vstack([signal, signal + 1]), TWELVE * 2)
     np.testing.assert_array_equal(selected, rows(LEADS, signal))
@@ -167,7 +167,7 @@ def test_spikes_are_clipped_and_not_wrapped() -> None:
 
 
 @pytest.mark.parametrize(("unit", "told"), [(1e3, "clipped"), (1e-3, "no sample reaches 20 microvolts")])
-def test_a_signal_in_microvolts_or_volts_is_told(unit: float, told: str) -> None:
+def test_a_signal_in_microvolts_or_volts_gives_a_warning(unit: float, told: str) -> None:
     _, warnings = prepare_signal(Recording("x", heart(500) * unit, 500, LEADS))
     assert told in warnings[0]
     assert "is the signal in mV?" in warnings[0]

@@ -98,7 +98,7 @@ def test_sources_write_their_own_codes(recordings):
     assert len(set.union(*written.values())) >= 20
 
 
-def test_equal_seeds_give_equal_files_however_many_follow(tmp_path):
+def test_equal_seeds_give_equal_files(tmp_path):
     for name, records, seed in (("eight", 8, 7), ("again", 8, 7), ("five", 5, 7), ("other", 8, 8)):
         simulate_cohort(tmp_path / name, records=records, seed=seed)
     eight, again, five, other = (contents(tmp_path / name) for name in ("eight", "again", "five", "other"))

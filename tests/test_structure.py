@@ -1,4 +1,4 @@
-"""Data go one way: a room imports only from rooms before it."""
+"""A room imports only from rooms before it."""
 
 import ast
 from pathlib import Path

@@ -52,8 +52,8 @@ def test_two_runs_give_the_same_weights_to_the_bit(uninterrupted, tmp_path):
 
 
 @pytest.mark.parametrize("stopped_in", [1, 5, 12])
-def test_an_interrupted_run_goes_on_to_the_same_weights_and_log(uninterrupted, tmp_path, monkeypatch, stopped_in):
-    """Stopped in a step of the first, the second or the last of four epochs of three steps."""
+def test_an_interrupted_run_resumes_to_the_same_weights_and_log(uninterrupted, tmp_path, monkeypatch, stopped_in):
+    """The training stops in the first, second or last of four epochs of three steps."""
     calls = []
 
     def stopping(*arguments):
@@ -83,14 +83,14 @@ def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
     [{"settings": with_seed(1)}, {"labels": ~labels()}, {"labels": labels(9)}],
     ids=["settings", "labels", "recordings"],
 )
-def test_a_checkpoint_of_other_data_or_settings_is_not_continued(tmp_path, change, caplog):
+def test_a_checkpoint_of_other_data_or_settings_is_ignored(tmp_path, change, caplog):
     train(tmp_path)
     changed = train(tmp_path, **change)
     assert "of other data, settings or code" in caplog.text
     assert same(changed, train(tmp_path / "fresh", **change))
 
 
-def test_a_checkpoint_cut_short_is_noticed_and_training_starts_over(uninterrupted, tmp_path, caplog):
+def test_a_truncated_checkpoint_is_ignored(uninterrupted, tmp_path, caplog):
     train(tmp_path)
     checkpoint = tmp_path / "checkpoints/2s.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
@@ -105,7 +105,7 @@ def test_the_learning_rate_drops_at_its_epoch(uninterrupted):
     assert lines[-1]["seconds_left"] == 0
 
 
-def test_a_checkpoint_of_other_signals_under_the_same_names_is_not_continued(tmp_path, caplog):
+def test_a_checkpoint_of_other_signals_is_ignored(tmp_path, caplog):
     def with_checksum(value):
         changed = recordings()
         changed[3] = dataclasses.replace(changed[3], checksum=value)
@@ -117,7 +117,7 @@ def test_a_checkpoint_of_other_signals_under_the_same_names_is_not_continued(tmp
 
 
 def test_the_loss_of_an_epoch_is_its_mean_over_the_recordings(tmp_path):
-    """With a batch of one and three of three recordings, and weights that stay where they are."""
+    """Ten recordings give three batches of three and one of one. The weights do not change."""
     still = dataclasses.replace(
         SETTINGS,
         training=dataclasses.replace(SETTINGS.training, epochs=1, batch_size=3, learning_rate=1e-30),
@@ -138,14 +138,14 @@ def test_the_loss_of_an_epoch_is_its_mean_over_the_recordings(tmp_path):
     assert json.loads(line)["loss"] == pytest.approx(np.mean(seen), rel=1e-5)
 
 
-def test_training_learns_what_is_there_to_learn(tmp_path):
+def test_training_reduces_the_loss(tmp_path):
     longer = dataclasses.replace(SETTINGS.training, epochs=40, reduced_from_epoch=41)
     train(tmp_path, settings=dataclasses.replace(SETTINGS, training=longer))
     losses = [json.loads(line)["loss"] for line in (tmp_path / EPOCH_LOG).read_text().splitlines()]
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept(tmp_path, monkeypatch):
+def test_a_nan_loss_stops_the_training(tmp_path, monkeypatch):
     monkeypatch.setitem(training.LOSSES, "sign", lambda logits, _: logits.mean() * float("nan"))
     with pytest.raises(TrainingError, match=r"2s, epoch 1: the loss is nan; lower training.learning_rate"):
         train(tmp_path)

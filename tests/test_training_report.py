@@ -1,4 +1,4 @@
-"""The training report agrees with the model folder, and can be made again from it."""
+"""The training report agrees with the model folder, and can be written again from it."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ def copied(model_directory: Path, tmp_path: Path) -> Path:
 
 @contextmanager
 def model_file(folder: Path) -> Iterator[dict[str, Any]]:
-    """Change model.json: the block changes the dictionary, and it is written back."""
+    """Change model.json: the ``with`` block changes the dictionary, which is then written."""
     model = json.loads((folder / "model.json").read_text())
     yield model
     (folder / "model.json").write_text(json.dumps(model))
@@ -64,7 +64,7 @@ def test_the_report_agrees_with_the_model_file(model_directory):
     assert (changed["network.width"], changed["training.batch_size"]) == ("64", "")
 
 
-def test_a_missing_report_is_written_again_with_the_same_bytes(copied):
+def test_a_missing_report_is_written_again(copied):
     before = (copied / "report.html").read_bytes()
     (copied / "report.html").unlink()
     write_training_report(copied)
@@ -74,7 +74,7 @@ def test_a_missing_report_is_written_again_with_the_same_bytes(copied):
     assert (copied / "report.html").read_text() == "mine"
 
 
-def test_a_report_that_cannot_be_made_is_logged_and_fails_no_training(simulated, copied, caplog):
+def test_a_failed_report_is_logged_and_does_not_stop_the_training(simulated, copied, caplog):
     (copied / "report.html").unlink()
     table = (copied / VALIDATION_FILE).read_text()
     (copied / VALIDATION_FILE).write_text(table[: len(table) // 2])

@@ -1,4 +1,4 @@
-"""Recordings are mapped in order, and one that ends its process costs no other."""
+"""Results come in order, and a recording that crashes its process does not affect others."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def test_results_come_in_order_in_several_chunks(header_files, monkeypatch):
 
 
 def end_the_process(header_file: Path) -> PreparedRecording | Failure:
-    """Stand for a library that crashes on two recordings."""
+    """Act like a library that crashes on two recordings."""
     if header_file.stem in ("A0002", "A0005"):
         os._exit(11)
     return prepare_file(header_file)

@@ -39,7 +39,7 @@ from matplotlib import pyplot as plt
 class Row(NamedTuple):
     """A row of Table 1: its networks, whether it uses the bradycardia rule, and the paper's scores.
 
-    In ``name``, {0} stands for the seconds of the first network. The paper's external set was Hefei's.
+    In ``name``, {0} and {1} are the seconds of the two networks. The paper's external set was Hefei's.
     """
 
     name: str

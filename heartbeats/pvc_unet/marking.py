@@ -85,7 +85,7 @@ def _log_odds(network: UNet, lead: Leads) -> Floats:
 def agree_by_shape(log_odds: Floats, lead: Leads) -> Floats:
     """Give the R peaks of all beats of one shape the mean of their log-odds. Return log-odds, shape (samples,).
 
-    The samples nearest to an R peak shift by the same amount. The R peaks are those of ``lead``.
+    The samples nearest to an R peak shift by the same amount. The R peaks come from ``lead``.
     """
     peaks = r_peaks(lead.astype(np.float64), sampling_rate=SAMPLING_RATE)
     if not len(peaks):

@@ -44,7 +44,7 @@ def train_by_folds(ds1: Sequence[Record], challenge: Sequence[Record]) -> tuple[
     """Train one network without each fold, choose the threshold with them, and train the final one on all records.
 
     Args:
-        ds1: the records go to the folds in turn.
+        ds1: record i goes to fold i modulo 3.
         challenge: training uses only those with ``teaches``.
 
     Returns:
