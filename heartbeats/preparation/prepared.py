@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 PAPER_PREPARATION = PreparationSettings()
-CHUNK = 64  # recordings; at most two chunks are in memory
+CHUNK = 128  # recordings; at most two chunks are in memory
 # Workers keep freed memory (glibc). Otherwise they need half again as long, to get the same memory from the system.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
@@ -167,7 +167,7 @@ def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterato
     """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
     os.environ.update(KEEP_MEMORY)
     cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
-    parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=4)
+    parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=8)
     results: Iterator[Result | OSError] = parallel(delayed(_call)(function, path) for path in chunk)
     return results
 

@@ -192,6 +192,7 @@ def reasons(
         rule=bool(evidence.bradycardia[0]),
         slow=int(np.count_nonzero((intervals >= low) & (intervals <= high))),
         intervals=intervals.size,
+        interval=BRADY_INTERVAL,
         left=bool(decide(probabilities[None], evidence, threshold, without_fallback).any()),
         sinus=float(probabilities[CLASSES.index(SINUS_RHYTHM)]),
     )

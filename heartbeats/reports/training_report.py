@@ -18,6 +18,7 @@ from heartbeats.challenge.scoring import Submission, submission
 from heartbeats.classification.decision import decide
 from heartbeats.common.files import write_text
 from heartbeats.common.settings import DecisionSettings, Settings, settings_from_dict
+from heartbeats.preparation.bradycardia import BRADY_INTERVAL
 from heartbeats.reports.page import chart, number, render
 from heartbeats.reports.score_report import evaluation
 from heartbeats.training.validation_table import VALIDATION_FILE, Validation, read_validation
@@ -50,6 +51,7 @@ def training_report(model_directory: Path) -> str:
         search=_search(model),
         cohort=_cohort(model["cohort"]),
         curves=_curves(training["epochs"]),
+        interval=BRADY_INTERVAL,
         relabelling=settings.relabelling,
         relabelled=model["cohort"]["training"]["sources"].get("cpsc", 0),
         added=sorted(model["relabelling"]["added"].items(), key=lambda item: -item[1]),
