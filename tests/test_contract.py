@@ -306,18 +306,6 @@ def test_the_log_has_the_traceback_of_a_fault(simulated, tmp_path, monkeypatch):
     assert logged.endswith("ZeroDivisionError: for once\n")
 
 
-@pytest.mark.parametrize("script", ["train_model.py", "driver.py", "evaluate_model.py"])
-def test_an_empty_argument_is_refused(script, tmp_path):
-    arguments = [tmp_path] * (1 + (script == "driver.py")) + [""]
-    done = subprocess.run(
-        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode
-    assert "an empty path" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_run_classifier_returns_no_labels_if_the_program_fails(classifier, monkeypatch, capsys):
     def faulty(*_):
         raise ZeroDivisionError("for once")
