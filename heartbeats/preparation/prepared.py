@@ -158,8 +158,8 @@ def map_recordings(
         while started:
             yield from _finish(function, *started.pop(0))
     finally:
-        for _, results in started:  # joblib warns of results that are not taken
-            with suppress(BrokenProcessPool, ShutdownExecutorError):
+        for _, results in started:  # the run has ended early; joblib warns of results that nobody takes
+            with suppress(Exception):
                 deque(results, maxlen=0)
 
 
