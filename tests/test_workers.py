@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def end_the_process(header_file: Path) -> PreparedRecording | Failure:
     """Act like a library that crashes on two recordings."""
     if header_file.stem in ("A0002", "A0005"):
         os._exit(11)
+    time.sleep(0.1)  # the next chunk is under way
     return prepare_file(header_file)
 
 

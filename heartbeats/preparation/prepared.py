@@ -30,7 +30,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 from tqdm import tqdm
@@ -198,7 +197,7 @@ def _finish(
 ) -> Iterator[Result | Failure]:
     try:
         finished = list(results)
-    except (BrokenProcessPool, ShutdownExecutorError):
+    except RuntimeError:  # a worker has ended: joblib ends the work on this chunk and on the next
         finished = [_work_alone(function, path) for path in chunk]
     for result in finished:
         if isinstance(result, OSError):
@@ -210,7 +209,7 @@ def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Res
     """Work on one recording, to see whether it crashes its process."""
     try:
         return [*_start(function, [path])].pop()
-    except (BrokenProcessPool, ShutdownExecutorError):
+    except RuntimeError:
         return Failure(path.stem, "reading it crashed the process: its files are damaged or too large")
 
 
