@@ -203,6 +203,16 @@ class LastMoment(nn.Module):
         return (x * torch.linspace(0, 1, x.shape[-1])).mean(dim=-1)
 
 
+class FixedLength(nn.Linear):
+    """A pooling that accepts no other length than that of the whole input."""
+
+    def __init__(self):
+        super().__init__(625, 1)
+
+    def forward(self, x):
+        return super().forward(x).squeeze(-1)
+
+
 def with_gelu(network):
     def forward(self, x):
         y = self.dropout(nn.functional.gelu(self.bn1(self.conv1(x))))
@@ -237,12 +247,14 @@ def with_pooling(pooling):
 @pytest.mark.parametrize(
     ("change", "exact"),
     [
+        (with_gelu, True),
         (with_kernel_of_9, True),
         (with_dilation, True),
         (with_pooling(MaxOverTime), True),
         (with_pooling(LastMoment), False),
+        (with_pooling(FixedLength), False),
     ],
-    ids=["kernel of 9", "dilation", "max pooling", "weighted pooling"],
+    ids=["GELU", "kernel of 9", "dilation", "max pooling", "weighted pooling", "pooling of one length"],
 )
 def test_a_changed_network_answers_by_its_own_forward(change, exact):
     torch.manual_seed(0)

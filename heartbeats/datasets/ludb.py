@@ -29,7 +29,7 @@ def convert_ludb(source: Path, out: Path) -> Report:
     """Convert the records that ``source``/RECORDS lists to LUDB001, LUDB002, ... in ``out``.
 
     Raises:
-        DataSetError: there is no RECORDS, or none of its records is there.
+        DataSetError: RECORDS is missing, or all records that it lists are missing.
         OSError: RECORDS cannot be read; ``out`` is not empty or cannot be written.
     """
     if not (source / "RECORDS").is_file():

@@ -46,7 +46,7 @@ def leaving_out(source: str | None, settings: Settings) -> Settings:
     """Return settings that do not train on a source.
 
     Raises:
-        SettingsError: there is no such source, or the settings name a seed.
+        SettingsError: the source is unknown, or the settings name a seed.
     """
     if settings.training.seed or settings.cohort.seed:
         raise SettingsError("training.seed, cohort.seed: an experiment uses the seeds 0, 1, ...; give --seeds instead")

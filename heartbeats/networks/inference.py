@@ -43,13 +43,17 @@ class InferenceNetwork:
     def __init__(self, network: nn.Module, *, seconds: float) -> None:
         self.samples = round(seconds * SAMPLING_RATE)
         self.plain = copy.deepcopy(network).eval()
-        self.fast = fold_batch_norm(self.plain)
         self.reach, self.stride = receptive_field(self.plain)
         noise = torch.randn(2, len(LEADS), min(self.samples, SAMPLING_RATE), generator=torch.Generator().manual_seed(0))
-        difference = (self._forward(noise, fast=True) - self._forward(noise, fast=False)).abs().max()
-        self.exact = bool(difference <= TOLERANCE)
+        expected = self._forward(noise, fast=False)
+        try:
+            self.fast = fold_batch_norm(self.plain)
+            self.exact = bool((self._forward(noise, fast=True) - expected).abs().max() <= TOLERANCE)
+            reason = "its probabilities differ"
+        except Exception as error:  # for example a layer that needs the whole input length
+            self.exact, reason = False, str(error)
         if not self.exact:
-            log.info("the fast form of the network is not exact: the plain form is used")
+            log.info("the network has no fast form (%s): the plain form is used", reason)
 
     def probabilities(self, signals: Sequence[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
         """Return probabilities, shape (signals, 27), of prepared signals, each int16 in microvolts, shape (8, any)."""

@@ -22,7 +22,7 @@ def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
     ``sleepecg.detect_heartbeats`` finds them. It deviates from Pan and Tompkins 1985 (the paper's [9]):
 
     - a second-order 5-30 Hz Butterworth filter, forwards and backwards, replaces the integer filters for 200 Hz;
-    - the integration window is centred on the peak, so there is no delay;
+    - the integration window is centred on the peak, so peaks have no delay;
     - the thresholds start from the maxima and means of the first 2 s;
     - it also searches back if the first second has no beat, or the first beat has no other within 1.5 s;
     - a search back that finds nothing is repeated with lower thresholds, up to 16 times.

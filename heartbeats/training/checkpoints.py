@@ -39,7 +39,7 @@ def save_checkpoint(
 def load_checkpoint(path: Path, identity: str, network: nn.Module, optimizer: Optimizer) -> list[Epoch]:
     """Load a checkpoint into a network and its optimizer, and return the finished epochs.
 
-    If there is no checkpoint with this identity, nothing is loaded and the list is empty.
+    Without a checkpoint of this identity, nothing is loaded and the list is empty.
     """
     if not path.exists():
         return []
