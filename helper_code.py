@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from heartbeats.challenge.outputs import Prediction, read_output, write_output
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead, find_headers, parse_header, read_header_text
-from heartbeats.ecg.recording import read_samples
+from heartbeats.ecg.recording import matlab_file, read_samples
 
 PathLike = str | os.PathLike[str]
 
@@ -53,8 +53,8 @@ def sort_leads(leads: Iterable[str]) -> tuple[str, ...]:
 
 def find_challenge_files(data_directory: PathLike) -> tuple[list[str], list[str]]:
     """Return the header files below a folder and their .mat files. A header without a .mat file is left out."""
-    headers = [path for path in find_headers(Path(data_directory)) if path.with_suffix(".mat").is_file()]
-    return [str(path) for path in headers], [str(path.with_suffix(".mat")) for path in headers]
+    found = [(path, matlab_file(path)) for path in find_headers(Path(data_directory))]
+    return [str(path) for path, file in found if file], [str(file) for _, file in found if file]
 
 
 def load_header(header_file: PathLike) -> str:

@@ -59,8 +59,9 @@ def _header_files(record: Path) -> list[Path]:
     if record.is_dir():
         found = find_headers(record)
     else:
-        candidates = (record, record.with_name(f"{record.name}.hea"), record.with_suffix(".hea"))
-        found = [path for path in candidates if path.suffix == ".hea" and path.is_file()][:1]
+        ends = (".hea", ".HEA")
+        candidates = [record, *(record.with_name(record.name + end) for end in ends), *map(record.with_suffix, ends)]
+        found = [path for path in candidates if path.suffix in ends and path.is_file()][:1]
     if not found:
         raise FileNotFoundError(f"{record}: no header file (.hea) found; give a header file, a recording or a folder")
     return found

@@ -178,7 +178,7 @@ def test_mlii_is_prepared_as_for_the_other_networks(tmp_path):
     np.testing.assert_array_equal(record.leads[0], lead)
     assert np.argmax(np.abs(lead)) == pytest.approx(record.beats[record.symbols == "V"][0], abs=5)
     write_mitdb_record(tmp_path, "102", rhythm(30), seed=0, lead="V5")
-    with pytest.raises(RecordingError, match="V1, V5; MLII is missing"):
+    with pytest.raises(RecordingError, match="V1, V5; II is missing"):
         read_mitdb(tmp_path / "102.hea")
 
 

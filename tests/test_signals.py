@@ -87,8 +87,9 @@ def test_a_recording_of_none_of_the_leads_is_refused(leads: tuple[str, ...]) -> 
 
 def test_the_first_of_two_equal_leads_is_used() -> None:
     signal = twelve_leads()
-    selected, _ = select_leads(np.vstack([signal, signal + 1]), TWELVE * 2)
+    selected, warnings = select_leads(np.vstack([signal, signal + 1]), TWELVE * 2)
     np.testing.assert_array_equal(selected, rows(LEADS, signal))
+    assert warnings == tuple(f"lead {lead} is given twice: the first is used" for lead in TWELVE)
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -124,3 +124,15 @@ def write_to(path: Path, text: str) -> None:
     except RuntimeError as error:
         raise OSError(f"{path} is a loop of links") from error
     write_text(target, text)
+
+
+def make_empty_folder(folder: Path) -> None:
+    """Make a folder to write recordings into.
+
+    Raises:
+        FileExistsError: the path is a file or a folder that is not empty.
+        OSError: the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty: name a new folder, so that no recording is overwritten")

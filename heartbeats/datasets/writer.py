@@ -23,10 +23,10 @@ from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.common.files import csv_text, write_text
+from heartbeats.common.files import csv_text, make_empty_folder, write_text
 from heartbeats.ecg.header import OLDEST
 from heartbeats.ecg.recording import Recording, RecordingError
-from heartbeats.ecg.writing import make_empty_folder, write_record
+from heartbeats.ecg.writing import write_record
 
 _README = """{title}, in the format of the PhysioNet/CinC Challenge 2020.
 

@@ -5,30 +5,27 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.ecg.header import Header, source_of
+from heartbeats.ecg.header import STANDARD_LEADS, Header, SignalLine, source_of
 
 Floats = npt.NDArray[np.float64]
 
 # Wrong gains of early headers, in ADC units per mV. Corrected releases state 1000 for the same samples.
 # Entries of 2020 that used these gains scored 0.18-0.24 on the hidden Georgia set, the others 0.56-0.65.
 MISSTATED_GAINS = {"georgia": 4880.0, "ptb_xl": 200.0, "ptb": 2_000_000.0}
-USUAL_GAIN = 1000.0  # in all corrected Challenge headers; WFDB's default is 200
+USUAL_GAIN = 1000.0  # in all corrected Challenge headers
+WFDB_GAIN = 200.0  # where a WFDB header states none
 # The range of a usable gain's magnitude, in ADC units per mV. A negative gain inverts the lead.
 USABLE_GAIN = (1e-3, 1e12)
-# Range of the median lead's standard deviation. Real recordings have 0.04 mV (LUDB 133) to 1.7 mV (Ningbo, drift).
-PLAUSIBLE_DEVIATION = (0.01, 5.0)  # mV
+# Range of a plausible spread (see _spreads). The median leads of real recordings have 0.03 mV (LUDB 133) to 2.9 mV.
+PLAUSIBLE_SPREAD = (0.01, 6.0)  # mV
 
-# float64 holds all integers up to here; no ADC value is larger.
-LARGEST_SAMPLE = 2.0**53
+LARGEST_SAMPLE = 2.0**53  # float64 holds all integers up to here; no ADC value is larger
 # The ADC value for "no sample", by WFDB signal format.
 NO_SAMPLE = {
-    **dict.fromkeys(("80", "508"), -(2**7)),
-    **dict.fromkeys(("310", "311"), -(2**9)),
-    "212": -(2**11),
-    **dict.fromkeys(("16", "61", "160", "516"), -(2**15)),
-    **dict.fromkeys(("24", "524"), -(2**23)),
-    "32": -(2**31),
-}
+    "80": -(2**7), "508": -(2**7), "310": -(2**9), "311": -(2**9), "212": -(2**11), "16": -(2**15), "61": -(2**15),
+    "160": -(2**15), "516": -(2**15), "24": -(2**23), "524": -(2**23), "32": -(2**31),
+}  # fmt: skip
+OFFSET_BINARY = ("80", "160")  # an array of unsigned numbers holds them as stored: 2^7 or 2^15 above the ADC value
 
 
 def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tuple[Floats, tuple[int, ...], list[str]]:
@@ -38,12 +35,12 @@ def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tu
 
     Args:
         header: has one signal line per lead.
-        adc: ADC units, shape (leads, samples), not empty.
+        adc: ADC units, shape (leads, samples), at least 1 s.
         name: the record name, which tells the database.
     """
-    warnings: list[str] = []
+    warnings = list(header.warnings)
     signal, missing = _bridge_gaps(header, adc, warnings)
-    gains = _judge_gains(_stated_gains(header, name, warnings), signal, warnings)
+    gains = _judge_gains(_stated_gains(header, name, warnings), signal, header, warnings)
     baselines = np.array([line.baseline for line in header.signals])
     return (signal - baselines[:, None]) / gains[:, None], missing, warnings
 
@@ -54,50 +51,78 @@ def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[st
     A sample is missing if it is NaN, infinite, huge or WFDB's "no sample". A lead with no samples becomes its baseline.
     """
     values = adc.astype(np.float64)
-    none = np.array([NO_SAMPLE.get(line.format, math.nan) for line in header.signals])
-    missing = ~(np.abs(values) <= LARGEST_SAMPLE) | (values == none[:, None])
+    if adc.dtype.kind == "u":
+        values += [[NO_SAMPLE[line.format] if line.format in OFFSET_BINARY else 0] for line in header.signals]
+    missing = np.zeros(adc.shape, bool)
     for row, gaps, line in zip(values, missing, header.signals, strict=True):
+        gaps[:] = missing_samples(row, line)
+        row[:] = bridge(row, gaps, line.baseline)
         if gaps.all():
-            row[:] = line.baseline
             warnings.append(f"lead {line.lead} holds no samples: taken as 0 mV")
         elif gaps.any():
-            row[gaps] = np.interp(np.flatnonzero(gaps), np.flatnonzero(~gaps), row[~gaps])
             warnings.append(f"lead {line.lead}: {gaps.sum()} missing samples bridged")
     return values, tuple(missing.sum(axis=1).tolist())
 
 
+def missing_samples(row: npt.NDArray[np.generic], line: SignalLine) -> npt.NDArray[np.bool_]:
+    """Return which samples of a lead are missing, shape (samples,)."""
+    missing: npt.NDArray[np.bool_] = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
+    return missing
+
+
+def bridge(row: Floats, gaps: npt.NDArray[np.bool_], baseline: float) -> Floats:
+    """Return a lead with straight lines across its gaps, or its baseline if it has no samples."""
+    if gaps.all():
+        return np.full_like(row, baseline)
+    return np.interp(np.arange(len(row)), np.flatnonzero(~gaps), row[~gaps]) if gaps.any() else row
+
+
 def _stated_gains(header: Header, name: str, warnings: list[str]) -> Floats:
-    """Return the stated gain of each lead, or 1000 ADC units per mV if it is unusable or known to be wrong."""
+    """Return the stated gain of each lead, or the usual one if it is unusable or known to be wrong."""
     gains = np.array([line.gain for line in header.signals])
+    matlab = np.array([line.file.lower().endswith(".mat") for line in header.signals])  # as in the Challenge
+    usual = np.where(matlab, USUAL_GAIN, WFDB_GAIN)
     usable = (np.abs(gains) > USABLE_GAIN[0]) & (np.abs(gains) < USABLE_GAIN[1])
     if not usable.all():
-        warnings.append(f"no usable gain stated for some leads: {USUAL_GAIN:g} ADC units per mV assumed")
+        warnings.append(f"no usable gain stated for some leads: {usual[~usable][0]:g} ADC units per mV assumed")
     known_error = MISSTATED_GAINS.get(source_of(name), math.nan)
-    # Only with .mat files, as in the Challenge. In other files 200 is WFDB's default gain.
-    misstated = (gains == known_error) & [line.file.endswith(".mat") for line in header.signals]
+    misstated = (gains == known_error) & matlab
     if misstated.any():
-        warnings.append(
-            f"the stated gain of {known_error:g} per mV is a known error of early headers: {USUAL_GAIN:g} used"
-        )
-    return np.where(usable & ~misstated, gains, USUAL_GAIN)
+        stated = f"the stated gain of {known_error:g} per mV"
+        warnings.append(f"{stated} is a known error of early headers: {USUAL_GAIN:g} used")
+    return np.where(usable & ~misstated, gains, usual)
 
 
-def _judge_gains(gains: Floats, signal: Floats, warnings: list[str]) -> Floats:
+def _judge_gains(gains: Floats, signal: Floats, header: Header, warnings: list[str]) -> Floats:
     """Return the gains, or 1000 ADC units per mV for all leads if only that gives plausible amplitudes.
 
+    At least half of the leads must be plausible. Constant leads do not count, nor other signals beside standard leads.
     Amplitudes are not scaled in any other way, because low QRS voltage is a diagnosis.
     """
-    # Minus the first sample: otherwise rounding gives a flat lead a deviation above 0.
-    deviations = np.std(signal - signal[:, :1], axis=1)
-    varying = deviations > 0
-    if not varying.any():
+    standard = np.isin(header.leads, STANDARD_LEADS)
+    judged = standard | ~standard.any()
+    spreads = _spreads(signal[judged], round(header.sampling_rate or 1))
+    varying = spreads > 0
+    low, high = PLAUSIBLE_SPREAD
+
+    def plausible(gains: Floats) -> bool:
+        return bool(np.mean((low <= spreads / gains) & (spreads / gains <= high), where=varying) >= 1 / 2)
+
+    if not varying.any() or plausible(np.abs(gains[judged])):
         return gains
-    low, high = PLAUSIBLE_DEVIATION
-    if low <= np.median(deviations[varying] / np.abs(gains[varying])) <= high:
+    stated = f"the stated gain of {np.median(gains[judged]):g} per mV"
+    if not plausible(np.full_like(spreads, USUAL_GAIN)):
+        warnings.append(f"amplitudes are not those of an ECG at {stated}")
         return gains
-    stated = np.median(gains)
-    if low <= np.median(deviations[varying]) / USUAL_GAIN <= high:
-        warnings.append(f"the stated gain of {stated:g} per mV does not give ECG amplitudes: {USUAL_GAIN:g} used")
-        return np.full_like(gains, USUAL_GAIN)
-    warnings.append(f"amplitudes are not those of an ECG at the stated gain of {stated:g} per mV")
-    return gains
+    warnings.append(f"{stated} does not give ECG amplitudes: {USUAL_GAIN:g} used")
+    return np.full_like(gains, USUAL_GAIN)
+
+
+def _spreads(signal: Floats, second: int) -> Floats:
+    """Return a spread per lead, shape (leads,), that a few bad samples or seconds do not move.
+
+    It is the median over all seconds (``second`` samples) of the distance from the 10th to the 90th percentile.
+    """
+    samples = signal.shape[1] // second * second
+    seconds = np.sort(signal[:, :samples].reshape(len(signal), -1, second), axis=2)
+    return np.asarray(np.median(seconds[..., -1 - second // 10] - seconds[..., second // 10], axis=1))

@@ -3,14 +3,14 @@
 Samples come from a .mat file (MATLAB, variable ``val``), or ``wfdb`` reads them from plain WFDB files such as .dat.
 A recording that cannot be used raises :class:`RecordingError`.
 """
-# ruff: noqa: PTH110, PTH113 - Path.is_file raises if a name is too long or a folder is not readable
+# ruff: noqa: PTH113 - Path.is_file raises if a name is too long or a folder is not readable
 
 import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import exists, isfile
+from os.path import isfile
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +20,8 @@ import numpy.typing as npt
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.ecg.calibration import to_millivolts
 from heartbeats.ecg.header import Header, canonical_lead, parse_header, read_header_text
-from heartbeats.ecg.matlab_file import MatlabFileError, read_matlab_variable
+from heartbeats.ecg.matlab_file import read_matlab_variable
+from heartbeats.ecg.wfdb_files import read_wfdb_samples
 
 SLOWEST_RATE, FASTEST_RATE = 50.0, 2000.0  # Hz
 SHORTEST = 1.0  # s
@@ -68,11 +69,7 @@ class Recording:
         object.__setattr__(self, "leads", tuple(canonical_lead(lead) for lead in self.leads))
         if self.signal.ndim != 2 or len(self.signal) != len(self.leads):
             raise RecordingError(f"{len(self.leads)} leads, but a signal of shape {self.signal.shape}")
-        if not SLOWEST_RATE <= self.sampling_rate <= FASTEST_RATE:
-            limits = f"{SLOWEST_RATE:g} to {FASTEST_RATE:g} Hz"
-            raise RecordingError(f"sampling rate {self.sampling_rate:g} Hz is not within {limits}")
-        if (samples := self.signal.shape[1]) < SHORTEST * self.sampling_rate:
-            raise RecordingError(f"{samples} samples at {self.sampling_rate:g} Hz are shorter than {SHORTEST:g} s")
+        _check_limits(self.sampling_rate, self.signal.shape[1])
         if not np.isfinite(self.signal).all():
             raise RecordingError("signal has samples that are not finite: bridge them, for example with numpy.interp")
 
@@ -93,7 +90,7 @@ def read_recording(header_file: Path | str) -> Recording:
         RecordingError: a file is missing, unreadable or contradicts the header, or :class:`Recording` refuses it.
     """
     header_file = Path(header_file)
-    if header_file.suffix != ".hea":
+    if header_file.suffix.lower() != ".hea":
         raise RecordingError(f"{header_file.name} is not a header: its name must end in .hea")
     header = read_header(header_file)
     _sampling_rate(header)
@@ -114,56 +111,56 @@ def read_header(header_file: Path) -> Header:
         raise RecordingError(f"{header_file.name!r} is not a valid file name") from error
 
 
-def signal_files(header_file: Path) -> list[Path]:
-    """Return a recording's signal files: ``NAME.mat`` if it exists, else the files that the header names.
+def signal_files(header_file: Path, header: Header | None = None) -> list[Path]:
+    """Return a recording's signal files: ``NAME.mat`` if it exists, else the file that each signal line names.
+
+    Names may be in capitals. A file that is not where the header names it may be beside the header.
 
     Raises:
         RecordingError: there is no ``NAME.mat``, and the header cannot be read.
     """
-    matlab_file = header_file.with_suffix(".mat")
-    return [matlab_file] if isfile(matlab_file) else _named_files(header_file, read_header(header_file))
+    if file := matlab_file(header_file):
+        return [file]
+    header = header or read_header(header_file)
+    _sampling_rate(header)
+    named = [(line.file, line.file.rsplit("/")[-1]) for line in header.signals]
+    folder = header_file.parent
+    return [_in_any_case(folder, file) or _in_any_case(folder, base) or folder / file for file, base in named]
+
+
+def matlab_file(header_file: Path) -> Path | None:
+    """Return the ``NAME.mat`` or ``NAME.MAT`` beside a header, ``None`` if there is none."""
+    return _in_any_case(header_file.parent, f"{header_file.stem}.mat")
+
+
+def _in_any_case(folder: Path, name: str) -> Path | None:
+    """Return a file that exists under this name, or under its name in capitals or in small letters."""
+    stem, dot, suffix = name.rpartition(".")
+    names = (name, stem + dot + suffix.upper(), name.upper(), name.lower())
+    return next((folder / each for each in names if isfile(folder / each)), None)
 
 
 def read_samples(header_file: Path, header: Header | None = None, *, variable: str = "val") -> npt.NDArray[np.generic]:
     """Return the samples of a recording's signal files in ADC units, shape (leads, samples).
 
-    The header file is not needed if there is a ``NAME.mat``, in which ``variable`` holds the samples.
+    A .mat file is a MATLAB file, in which ``variable`` holds the samples, whatever format the header states. The header
+    file is not needed if there is a ``NAME.mat``.
 
     Raises:
         RecordingError: a file is missing, unreadable, or does not hold an array of numbers.
     """
-    matlab_file = header_file.with_suffix(".mat")
-    if not isfile(matlab_file):
-        return _table(_wfdb_samples(header_file, header or read_header(header_file)))
+    files = signal_files(header_file, header)
+    if absent := [path.name for path in files if not isfile(path)]:
+        raise RecordingError(f"no signal file {absent[0]}: it is missing, or not a file")
+    named = ", ".join(dict.fromkeys(path.name for path in files))
     try:
-        return _table(read_matlab_variable(matlab_file, variable))
-    except (MatlabFileError, OSError) as error:
-        raise RecordingError(f"{matlab_file.name} cannot be read: {error}") from error
-
-
-def _named_files(header_file: Path, header: Header) -> list[Path]:
-    """Return the signal files that a header names."""
-    return [header_file.parent / name for name in dict.fromkeys(line.file for line in header.signals)]
-
-
-def _wfdb_samples(header_file: Path, header: Header) -> npt.NDArray[np.generic]:
-    """Read the signal files that a header names with ``wfdb``."""
-    _sampling_rate(header)  # checks the lead count: wfdb allocates that many leads
-    files = _named_files(header_file, header)
-    for path in files:
-        if exists(path) and not isfile(path):
-            raise RecordingError(f"{path.name} is not a file")
-    import wfdb  # noqa: PLC0415 - it imports pandas, which is slow
-
-    try:
-        record = wfdb.rdrecord(str(header_file.with_suffix("")), physical=False)
-    except FileNotFoundError as error:
-        raise RecordingError(f"no signal file: neither {header_file.stem}.mat nor those of the header") from error
+        if all(path.suffix.lower() == ".mat" and path == files[0] for path in files):
+            samples = read_matlab_variable(files[0], variable)
+        else:
+            samples = read_wfdb_samples(header or read_header(header_file), files)
     except Exception as error:  # wfdb raises many types of errors for a damaged file
-        named = ", ".join(path.name for path in files)
-        reason = str(error) or type(error).__name__
-        raise RecordingError(f"{named} cannot be read (cut short, or different from the header): {reason}") from error
-    return np.asarray(record.d_signal).T
+        raise RecordingError(f"{named} cannot be read: {error or type(error).__name__}") from error
+    return _table(samples)
 
 
 def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str | None = None) -> Recording:
@@ -181,8 +178,7 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
     adc = np.ascontiguousarray(_table(samples))  # files differ in memory order, which changes NumPy's sums
     if len(adc) != len(header.signals):
         raise RecordingError(f"header has {len(header.signals)} leads, signal has {len(adc)}")
-    if not adc.shape[1]:
-        raise RecordingError(f"0 samples are shorter than {SHORTEST:g} s")
+    _check_limits(sampling_rate, adc.shape[1])
     name = name or header.name
     signal, missing, warnings = to_millivolts(header, adc, name)
     if header.samples not in (None, adc.shape[1]):
@@ -202,6 +198,14 @@ def _sampling_rate(header: Header) -> float:
     if header.lead_count != len(header.signals):
         raise RecordingError(f"header announces {header.lead_count} leads, has {len(header.signals)}")
     return header.sampling_rate
+
+
+def _check_limits(sampling_rate: float, samples: int) -> None:
+    if not SLOWEST_RATE <= sampling_rate <= FASTEST_RATE:
+        limits = f"{SLOWEST_RATE:g} to {FASTEST_RATE:g} Hz"
+        raise RecordingError(f"sampling rate {sampling_rate:g} Hz is not within {limits}")
+    if samples < SHORTEST * sampling_rate:
+        raise RecordingError(f"{samples} samples at {sampling_rate:g} Hz are shorter than {SHORTEST:g} s")
 
 
 def _table(samples: npt.ArrayLike) -> npt.NDArray[np.generic]:

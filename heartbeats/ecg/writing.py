@@ -15,18 +15,6 @@ GAIN = 1000  # ADC units per mV, as in every corrected header of the Challenge
 LARGEST = 2**15 - 1  # -2**15 is WFDB's "no sample"
 
 
-def make_empty_folder(folder: Path) -> None:
-    """Make a folder to write recordings into.
-
-    Raises:
-        FileExistsError: the path is a file or a folder that is not empty.
-        OSError: the folder cannot be made.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty: name a new folder, so that no recording is overwritten")
-
-
 def write_record(
     folder: Path,
     recording: Recording,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.ecg.recording import RecordingError
 
 LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -26,7 +27,7 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
     """Return the eight leads of a signal in mV, shape (8, samples), and warnings.
 
     A missing I or II is computed from other limb leads if at least two of them are present. Other missing leads
-    become 0 mV, with a warning. If a lead occurs twice, the first one is used.
+    become 0 mV. If a lead occurs twice, the first one is used.
 
     Args:
         signal: mV, shape (leads, samples).
@@ -35,7 +36,8 @@ def select_leads(signal: Floats, leads: Sequence[str]) -> tuple[Floats, tuple[st
     Raises:
         RecordingError: none of the eight leads is present or can be computed.
     """
-    rows, warnings, missing = [], [], []
+    rows, missing = [], []
+    warnings = [f"lead {lead} is given twice: the first is used" for lead in STANDARD_LEADS if leads.count(lead) > 1]
     for lead in LEADS:
         row, sources = select_lead(signal, leads, lead)
         rows.append(row)

@@ -49,7 +49,7 @@ class Record:
 
     Attributes:
         name, digest: of the recording.
-        leads: int16 in microvolts, 500 Hz, shape (leads, samples), at least two; the first is lead II or MLII.
+        leads: int16 in microvolts, 500 Hz, shape (leads, samples), at least two; the first is lead II.
         beats: samples of the R marks, shape (beats,).
         symbols: their annotations, shape (beats,).
         flutter: which samples lie in ventricular flutter, shape (samples,).
@@ -89,11 +89,11 @@ def read_all(folder: Path, header_files: Iterable[Path], read: Callable[[Path], 
 
 
 def read_mitdb(header_file: Path) -> Record:
-    """Read a MIT-BIH record with its annotations ``atr``. Raises a RecordingError if it has no lead MLII."""
+    """Read a MIT-BIH record with its annotations ``atr``. Raises a RecordingError if it has no lead II (MLII)."""
     recording = read_recording(header_file)
-    if "MLII" not in recording.leads:
-        raise RecordingError(f"its leads are {', '.join(recording.leads)}; MLII is missing")
-    signal = recording.signal if recording.leads[0] == "MLII" else recording.signal[::-1]
+    if "II" not in recording.leads:
+        raise RecordingError(f"its leads are {', '.join(recording.leads)}; II is missing")
+    signal = recording.signal if recording.leads[0] == "II" else recording.signal[::-1]
     leads = prepare_leads(signal, sampling_rate=recording.sampling_rate)
     marks = wfdb.rdann(str(header_file.with_suffix("")), "atr")
     symbols = np.array(marks.symbol)

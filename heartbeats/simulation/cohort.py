@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import CPSC_PVC
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.common.files import write_text
+from heartbeats.common.files import make_empty_folder, write_text
 from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.ecg.recording import Recording
-from heartbeats.ecg.writing import make_empty_folder, write_record
+from heartbeats.ecg.writing import write_record
 from heartbeats.simulation.heart_vector import simulate_recording
 from heartbeats.simulation.rhythm import Code
 
