@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.outputs import Prediction, read_output, write_output
+from heartbeats.challenge.outputs import Prediction, is_number, read_output, write_output
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead, find_headers, parse_header, read_header_text
 from heartbeats.ecg.recording import matlab_file, read_samples
 
@@ -24,15 +24,6 @@ four_leads = ("I", "II", "III", "V2")
 three_leads = ("I", "II", "V2")
 two_leads = ("I", "II")
 lead_sets = (twelve_leads, six_leads, four_leads, three_leads, two_leads)
-
-
-def is_number(x: object) -> bool:
-    """Return whether ``float`` accepts ``x`` (NaN and infinity included)."""
-    try:
-        float(x)  # type: ignore[arg-type]
-    except (ValueError, TypeError, OverflowError):
-        return False
-    return True
 
 
 def is_integer(x: object) -> bool:

@@ -67,7 +67,7 @@ def test_wrong_ages_sexes_and_samples_of_ptb_xl_are_named(tmp_path):
     samples[3, 100:110] = -(2**15)  # missing
     write_plain(source / "records500/00000", "00004_hr", samples, 500)
     damaged = source / "records500/00000/00005_hr.dat"
-    damaged.write_bytes(damaged.read_bytes()[:1000])
+    damaged.write_bytes(b"")
     report = convert_ptbxl(source, tmp_path / "out")
     assert problems(report, "warned").keys() == {"1", "2", "3", "4"}
     assert "10 missing samples" in problems(report, "warned")["4"]

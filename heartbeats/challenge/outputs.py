@@ -61,17 +61,20 @@ def write_output(path: Path, prediction: Prediction) -> None:
 def read_output(path: Path | str) -> Prediction:
     """Read an output file as the organisers' scorer of 2020 does.
 
-    A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``. A probability that cannot be read is NaN.
+    A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``. A probability that is not a number is 0.
+    That scorer takes all outputs of a malformed file as negative; here the file is refused.
 
     Raises:
-        OutputError: the file cannot be read, or lacks three rows of equal length.
+        OutputError: the file cannot be read, is not UTF-8, or lacks three rows; or its rows differ in length.
     """
     try:
-        lines = read_bytes(path).decode("utf-8", "surrogateescape").splitlines()
-    except OSError as error:
+        text = read_bytes(path).decode()
+    except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path}: cannot be read: {error}") from error
-    rows = [line for line in lines if line and not line.isspace() and not line.startswith("#")]
-    if len(rows) < 3 or not rows[0].count(",") == rows[1].count(",") == rows[2].count(","):
+    # Not str.splitlines: it also splits at other characters.
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
+    rows = [line for line in lines if line and not line.startswith("#")]
+    if len(rows) < 3 or len({row.count(",") for row in rows}) > 1:
         raise OutputError(f"{path}: needs three rows of equal length (codes, labels, probabilities) under '#NAME'")
     name = lines[0].removeprefix("#").strip() if lines[0].startswith("#") else Path(path).stem
     return Prediction(name, _codes(rows[0]), _labels(rows[1]), _probabilities(rows[2].split(",")))
@@ -96,8 +99,17 @@ def _labels(row: str) -> tuple[int, ...]:
     return tuple(int(label.strip() in {"1", "True", "true", "T", "t"}) for label in row.split(","))
 
 
+def is_number(x: object) -> bool:
+    """Return whether ``float`` accepts ``x`` (NaN and infinity included)."""
+    try:
+        float(x)  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
 def _probabilities(entries: list[str]) -> tuple[float, ...]:
     try:
         return tuple(map(float, entries))
     except ValueError:
-        return (math.nan,) if len(entries) == 1 else tuple(_probabilities([entry])[0] for entry in entries)
+        return tuple(float(entry) if is_number(entry) else 0.0 for entry in map(str.strip, entries))

@@ -189,7 +189,10 @@ def output_matrices(predicted: Sequence[Prediction], weights: RewardWeights) -> 
             columns = [k for k, code in enumerate(classes) if code in codes]
             binary[rows, j] = labels[:, columns].any(axis=1)
             missing = np.isnan(probabilities[:, columns])
-            total = np.where(missing, 0, probabilities[:, columns]).sum(axis=1)
+            with np.errstate(invalid="ignore"):  # the mean of inf and -inf is NaN, which counts as 0
+                total = np.nan_to_num(
+                    np.where(missing, 0, probabilities[:, columns]).sum(axis=1), posinf=np.inf, neginf=-np.inf
+                )
             count = len(columns) if "|" in name else (~missing).sum(axis=1)
             scalar[rows, j] = total / np.maximum(count, 1)
     return binary, scalar

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.ecg.header import STANDARD_LEADS, Header, SignalLine, source_of
+from heartbeats.ecg.header import STANDARD_LEADS, Header, source_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,19 +55,13 @@ def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[st
         values += [[NO_SAMPLE[line.format] if line.format in OFFSET_BINARY else 0] for line in header.signals]
     missing = np.zeros(adc.shape, bool)
     for row, gaps, line in zip(values, missing, header.signals, strict=True):
-        gaps[:] = missing_samples(row, line)
+        gaps[:] = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
         row[:] = bridge(row, gaps, line.baseline)
         if gaps.all():
             warnings.append(f"lead {line.lead} holds no samples: taken as 0 mV")
         elif gaps.any():
             warnings.append(f"lead {line.lead}: {gaps.sum()} missing samples bridged")
     return values, tuple(missing.sum(axis=1).tolist())
-
-
-def missing_samples(row: npt.NDArray[np.generic], line: SignalLine) -> npt.NDArray[np.bool_]:
-    """Return which samples of a lead are missing, shape (samples,)."""
-    missing: npt.NDArray[np.bool_] = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
-    return missing
 
 
 def bridge(row: Floats, gaps: npt.NDArray[np.bool_], baseline: float) -> Floats:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.signal
 
-from heartbeats.ecg.calibration import bridge, missing_samples
+from heartbeats.ecg.calibration import bridge
 from heartbeats.ecg.header import Header, SignalLine
 
-Row = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.float64]
 
 # How many samples in how many bytes, by signal format. Other formats are FLAC files.
 SAMPLES_IN_BYTES = {
@@ -24,7 +24,7 @@ SAMPLES_IN_BYTES = {
 }  # fmt: skip
 
 
-def read_wfdb_samples(header: Header, files: list[Path]) -> npt.NDArray[np.generic]:
+def read_wfdb_samples(header: Header, files: list[Path]) -> Floats:
     """Return samples in ADC units at the header's sampling rate, shape (leads, samples).
 
     Leads of other rates are resampled by polyphase filtering. A file that is shorter than announced is read to its end.
@@ -39,7 +39,7 @@ def read_wfdb_samples(header: Header, files: list[Path]) -> npt.NDArray[np.gener
     frames = min(announced + [_frames(path, its) for path, its in lines.items()])
     if frames < 1:
         raise ValueError("it holds no samples")
-    samples: dict[int, Row] = {}
+    samples: dict[int, Floats] = {}
     for path, indices in rows.items():
         for i, row in zip(indices, _read(path, lines[path], frames), strict=True):
             samples[i] = _aligned(row, header.signals[i], header.samples_per_frame)
@@ -57,28 +57,29 @@ def _frames(path: Path, lines: list[SignalLine]) -> int:
     return (path.stat().st_size - lines[0].offset) * samples // (size * per_frame)
 
 
-def _read(path: Path, lines: list[SignalLine], frames: int) -> list[Row]:
-    """Return each lead's samples as they lie in a signal file."""
+def _read(path: Path, lines: list[SignalLine], frames: int) -> list[Floats]:
+    """Return each lead's samples as they lie in a signal file; missing ones are NaN."""
     import wfdb  # noqa: PLC0415 - it imports pandas, which is slow
 
     with TemporaryDirectory() as folder:
         Path(folder, "signal.dat").symlink_to(path.absolute())
         layout = [f"signal.dat {x.format}x{x.samples_per_frame}+{x.offset} 1 0 0 {x.first}" for x in lines]
         Path(folder, "record.hea").write_text("\n".join([f"record {len(lines)} 1 {frames}", *layout, ""]))
-        record = wfdb.rdrecord(f"{folder}/record", physical=False, smooth_frames=False, ignore_skew=True)
-    return list(record.e_d_signal)
+        # With a gain of 1, the physical signal is in ADC units. The digital one fails in format 61.
+        record = wfdb.rdrecord(f"{folder}/record", smooth_frames=False, ignore_skew=True)
+    return list(record.e_p_signal)
 
 
-def _aligned(row: Row, line: SignalLine, samples_per_frame: int) -> Row:
+def _aligned(row: Floats, line: SignalLine, samples_per_frame: int) -> Floats:
     """Return a lead without skew, with as many samples per frame as wanted."""
     if line.skew:
         late = line.skew * line.samples_per_frame
-        row = np.append(row[late:].astype(np.float64), np.full(min(late, len(row)), np.nan))
+        row = np.append(row[late:], np.full(min(late, len(row)), np.nan))
     if line.samples_per_frame == samples_per_frame:
         return row
-    gaps = missing_samples(row, line)
-    bridged = bridge(row.astype(np.float64), gaps, line.baseline)
+    gaps = np.isnan(row)
+    bridged = bridge(row, gaps, line.baseline) - line.baseline  # an offset would ripple
     up, down = Fraction(samples_per_frame, line.samples_per_frame).as_integer_ratio()
-    resampled: npt.NDArray[np.float64] = scipy.signal.resample_poly(bridged, up, down, padtype="line")
+    resampled: Floats = scipy.signal.resample_poly(bridged, up, down, padtype="line") + line.baseline
     resampled[gaps[np.arange(len(resampled)) * down // up]] = np.nan
     return resampled
