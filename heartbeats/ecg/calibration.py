@@ -56,11 +56,10 @@ def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[st
     missing = np.zeros(adc.shape, bool)
     for row, gaps, line in zip(values, missing, header.signals, strict=True):
         gaps[:] = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
-        row[:] = bridge(row, gaps, line.baseline)
-        if gaps.all():
-            warnings.append(f"lead {line.lead} holds no samples: taken as 0 mV")
-        elif gaps.any():
-            warnings.append(f"lead {line.lead}: {gaps.sum()} missing samples bridged")
+        if gaps.any():
+            row[:] = bridge(row, gaps, line.baseline)
+            some = f": {gaps.sum()} missing samples bridged"
+            warnings.append(f"lead {line.lead}{' holds no samples: taken as 0 mV' if gaps.all() else some}")
     return values, tuple(missing.sum(axis=1).tolist())
 
 
@@ -95,7 +94,7 @@ def _judge_gains(gains: Floats, signal: Floats, header: Header, warnings: list[s
     """
     standard = np.isin(header.leads, STANDARD_LEADS)
     judged = standard | ~standard.any()
-    spreads = _spreads(signal[judged], round(header.sampling_rate or 1))
+    spreads = _spreads(signal, round(header.sampling_rate or 1))[judged]
     varying = spreads > 0
     low, high = PLAUSIBLE_SPREAD
 
