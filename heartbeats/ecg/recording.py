@@ -143,7 +143,7 @@ def _in_any_case(folder: Path, name: str) -> Path | None:
 def read_samples(header_file: Path, header: Header | None = None, *, variable: str = "val") -> npt.NDArray[np.generic]:
     """Return the samples of a recording's signal files in ADC units, shape (leads, samples).
 
-    A .mat file is a MATLAB file, in which ``variable`` holds the samples, whatever format the header states. The header
+    A .mat file is a MATLAB file, in which ``variable`` holds the samples, even if the header states another format. The header
     file is not needed if there is a ``NAME.mat``.
 
     Raises:
