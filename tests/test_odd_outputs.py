@@ -120,9 +120,3 @@ def test_a_probability_that_is_not_a_number_is_0_in_the_mean_of_a_pair(tmp_path:
     scores = read_submission(tmp_path, tmp_path).score()
     assert (scores.auroc, scores.auprc) == (0.25, 0.5)
     assert scores.classes.index("713427006") == int(np.nanargmin(scores.auroc_classes))
-
-
-def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "A0001.csv").write_bytes(b"#A\xff\n1\n0\n0.5\n")
-    with pytest.raises(OutputError, match=r"A0001\.csv: cannot be read: .*utf-8"):
-        read_output(tmp_path / "A0001.csv")

@@ -186,7 +186,7 @@ def test_a_folder_without_headers_is_named(tmp_path: Path) -> None:
         read_submission(tmp_path / "nowhere", tmp_path)
 
 
-@pytest.mark.parametrize("rows", ["", "1,2\n1,0\n", "1,2\n1\n0.9,0.1\n", "1,2\n1,0\n0.9\n"])
+@pytest.mark.parametrize("rows", ["", "1,2\n1,0\n", "1,2\n1\n0.9,0.1\n", "1,2\n1,0\n0.9\n", "\0\x85\xff"])
 def test_a_malformed_output_file_is_named(tmp_path: Path, rows: str) -> None:
     path = tmp_path / "A0001.csv"
     path.write_bytes(f"#A0001\n{rows}".encode("latin-1"))

@@ -65,11 +65,11 @@ def read_output(path: Path | str) -> Prediction:
     That scorer takes all outputs of a malformed file as negative; here the file is refused.
 
     Raises:
-        OutputError: the file cannot be read, is not UTF-8, or lacks three rows; or its rows differ in length.
+        OutputError: the file cannot be read, lacks three rows, or has rows of different lengths.
     """
     try:
-        text = read_bytes(path).decode()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path).decode("utf-8", "surrogateescape")
+    except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error}") from error
     # Not str.splitlines: it also splits at other characters.
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]

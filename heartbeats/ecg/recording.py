@@ -143,8 +143,8 @@ def _in_any_case(folder: Path, name: str) -> Path | None:
 def read_samples(header_file: Path, header: Header | None = None, *, variable: str = "val") -> npt.NDArray[np.generic]:
     """Return the samples of a recording's signal files in ADC units, shape (leads, samples).
 
-    A .mat file is a MATLAB file, in which ``variable`` holds the samples, even if the header states another format. The header
-    file is not needed if there is a ``NAME.mat``.
+    A .mat file is a MATLAB file, in which ``variable`` holds the samples, even if the header states another format. If
+    there is a ``NAME.mat``, the header file is not needed.
 
     Raises:
         RecordingError: a file is missing, unreadable, or does not hold an array of numbers.
