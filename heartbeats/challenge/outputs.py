@@ -62,10 +62,10 @@ def read_output(path: Path | str) -> Prediction:
     """Read an output file as the organisers' scorer of 2020 does.
 
     A label counts as 1 if it reads ``1``, ``True``, ``true``, ``T`` or ``t``. A probability that is not a number is 0.
-    That scorer takes all outputs of a malformed file as negative; here the file is refused.
+    That scorer takes all outputs of a malformed file as negative; here the file is refused. The name need not be UTF-8.
 
     Raises:
-        OutputError: the file cannot be read, lacks three rows, or has rows of different lengths.
+        OutputError: the file cannot be read, or lacks three rows of equal length, or a row is not UTF-8.
     """
     try:
         text = read_bytes(path).decode("utf-8", "surrogateescape")
@@ -74,10 +74,23 @@ def read_output(path: Path | str) -> Prediction:
     # Not str.splitlines: it also splits at other characters.
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
     rows = [line for line in lines if line and not line.startswith("#")]
-    if len(rows) < 3 or len({row.count(",") for row in rows}) > 1:
-        raise OutputError(f"{path}: needs three rows of equal length (codes, labels, probabilities) under '#NAME'")
+    _check_rows(path, text, rows)
     name = lines[0].removeprefix("#").strip() if lines[0].startswith("#") else Path(path).stem
     return Prediction(name, _codes(rows[0]), _labels(rows[1]), _probabilities(rows[2].split(",")))
+
+
+def _check_rows(path: Path | str, text: str, rows: list[str]) -> None:
+    """Raise an OutputError if the organisers' scorer ignores the whole file, or ends with a traceback."""
+    if len(rows) < 3 or len({row.count(",") for row in rows}) > 1:
+        found = f"rows of {', '.join(str(row.count(',') + 1) for row in rows[:5])} fields" if rows else "no rows"
+        mark = " after a byte order mark" if text.startswith("\ufeff") else ""
+        raise OutputError(
+            f"{path}: needs three rows of equal length (codes, labels, probabilities) under '#NAME', has {found}{mark}"
+        )
+    try:
+        "".join(rows).encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{path}: codes, labels or probabilities are not UTF-8") from error
 
 
 def is_classified(path: Path) -> bool:

@@ -189,7 +189,7 @@ def output_matrices(predicted: Sequence[Prediction], weights: RewardWeights) -> 
             columns = [k for k, code in enumerate(classes) if code in codes]
             binary[rows, j] = labels[:, columns].any(axis=1)
             missing = np.isnan(probabilities[:, columns])
-            with np.errstate(invalid="ignore"):  # the mean of inf and -inf is NaN, which counts as 0
+            with np.errstate(invalid="ignore", over="ignore"):  # the mean of inf and -inf is NaN, which counts as 0
                 total = np.nan_to_num(
                     np.where(missing, 0, probabilities[:, columns]).sum(axis=1), posinf=np.inf, neginf=-np.inf
                 )
