@@ -58,7 +58,7 @@ def train_and_answer(folder: Path, settings: Settings, seed: int) -> Answers:
     training_code(folder / "training", folder / "model", seeded)
     classify_folder(load_model(folder / "model"), folder / "unseen", folder / "outputs")
     submission = read_submission(folder / "unseen", folder / "outputs")
-    return Answers(submission.names, submission.labels, submission.binary)
+    return Answers(submission.names, submission.names, submission.labels, submission.binary, submission.scalar)
 
 
 if __name__ == "__main__":

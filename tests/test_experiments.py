@@ -135,9 +135,13 @@ def test_ablations_and_own_settings_are_compared_with_the_baseline(simulated, tm
     assert list(lines) == list(itertools.product((TEST, "georgia, left out"), names))
     for (set_name, _), line in lines.items():
         difference = float(line["challenge score"]) - float(lines[set_name, "baseline"]["challenge score"])
-        assert float(line["difference"]) == pytest.approx(difference, abs=2e-4)
-        assert float(line["difference low"]) <= float(line["difference"]) <= float(line["difference high"])
-    assert float(lines["georgia, left out", "never"]["difference"]) != 0
+        assert float(line["challenge score difference"]) == pytest.approx(difference, abs=2e-4)
+        assert (
+            float(line["AUROC difference low"])
+            <= float(line["AUROC difference"])
+            <= float(line["AUROC difference high"])
+        )
+    assert float(lines["georgia, left out", "never"]["challenge score difference"]) != 0
     settings = [model(folder / name / "seed0")["settings"] for name in names]
     assert [each["network"]["leads"] for each in settings] == [8, 12, 8, 8]
     assert [len(load_model(folder / name / "seed0").members) for name in names] == [2, 2, 2, 1]
@@ -175,7 +179,7 @@ def scored(probability: np.ndarray, decision: DecisionSettings = DecisionSetting
     members = np.zeros((2, 2 * count, 27))
     members[:, :count, AF], members[:, count:, AF] = probability, probability - 0.1
     names = np.array([f"A{i}" for i in range(2 * count)])
-    return Scored(names, names, labels, Evidence(np.zeros(2 * count, dtype=bool)), members, decision)
+    return Scored(names, names, names, labels, Evidence(np.zeros(2 * count, dtype=bool)), members, decision)
 
 
 def test_the_tenths_of_a_20_percent_are_about_equal_and_keep_signals_together():
@@ -202,7 +206,7 @@ def test_a_row_is_the_mean_of_its_members_and_only_the_rule_removes_bradycardia(
     members = np.zeros((2, 1, 27))
     members[0, 0, CLASSES.index("426627000")], members[1, 0, AF] = 0.9, 0.9
     names, evidence = np.array(["A1"]), Evidence(np.zeros(1, dtype=bool))
-    one = Scored(names, names, np.zeros((1, 27), dtype=bool), evidence, members, DecisionSettings())
+    one = Scored(names, names, names, np.zeros((1, 27), dtype=bool), evidence, members, DecisionSettings())
     assert [int(row.of(one).answers(0.4).binary.sum()) for row in ROWS] == [1, 1, 2, 1]
 
 
@@ -244,7 +248,8 @@ def answers_of(right: int, wrong: int, name: str = "A") -> Answers:
     labels[:, 0] = True
     binary = labels.copy()
     binary[right:] = False
-    return Answers(tuple(f"{name}{i}" for i in range(right + wrong)), labels, binary)
+    names = tuple(f"{name}{i}" for i in range(right + wrong))
+    return Answers(names, names, labels, binary, binary.astype(float))
 
 
 def test_a_difference_needs_the_same_recordings():

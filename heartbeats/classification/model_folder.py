@@ -50,8 +50,9 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
     """
     directory.mkdir(parents=True, exist_ok=True)
     members = []
-    for member in classifier.members:
-        path = directory / f"se_resnet_{member.seconds:g}s.safetensors"
+    for number, member in enumerate(classifier.members):
+        copy = number % classifier.settings.training.networks
+        path = directory / f"se_resnet_{member.seconds:g}s{f'-{copy + 1}' if copy else ''}.safetensors"
         content = save_tensors({key: value.cpu() for key, value in member.network.state_dict().items()})
         replace_file(path, partial(Path.write_bytes, data=content))
         digest = hashlib.sha256(content).hexdigest()
@@ -68,7 +69,7 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
     write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
     kept = {member["weights"] for member in members}
     for path in directory.glob("se_resnet_*.safetensors"):
-        if re.fullmatch(r"se_resnet_[\d.e+-]+s", path.stem) and path.name not in kept:
+        if re.fullmatch(r"se_resnet_[\d.e+-]+s(-\d+)?", path.stem) and path.name not in kept:
             path.unlink()
 
 
@@ -107,7 +108,9 @@ def load_classifier(directory: Path, model: dict[str, Any], device: torch.device
         if tuple(model["classes"]) != CLASSES:
             raise ModelError(f"{path} has other classes than dx_mapping_scored.csv: train again")
         settings = settings_from_dict(model["settings"])
-        if tuple(member["seconds"] for member in model["members"]) != settings.training.seconds:
+        training = settings.training
+        expected = [seconds for seconds in training.seconds for _ in range(training.networks)]
+        if [member["seconds"] for member in model["members"]] != expected:
             raise ModelError(f"{path} names other networks than its settings: train again")
         members = tuple(_load_member(directory, member, settings.network, device) for member in model["members"])
         threshold = float(model["threshold"])

@@ -14,6 +14,7 @@ from heartbeats.common.errors import HeartBeatsError
 
 SOURCES = ("cpsc", "cpsc_extra", "incart", "ptb", "ptb_xl", "georgia", "chapman_ningbo", "other")  # see ecg.header
 LOSSES = ("sign", "bce", "focal")  # the functions of networks.losses
+SCHEDULES = ("steps", "one-cycle")
 PVC_DECIDERS = ("networks", "unet", "unet-all-leads")
 LARGEST = 10**300  # larger integers are not read as floats
 
@@ -32,10 +33,20 @@ class CohortSettings:
     seed: int = 0
     # The folder of prepared signals: relative to the model folder, or an absolute path that several models share.
     store: str = "prepared"
+    # A table of recordings, their patients and, if known, their folds: a CSV file, relative to the data folder.
+    # A patient's recordings are on one side of the split.
+    groups: str = ""
+    # The folds that validate, instead of a fraction, and the folds that neither train nor validate.
+    validation_folds: tuple[int, ...] = ()
+    test_folds: tuple[int, ...] = ()
+    # Unscored SNOMED CT codes that count as PVC in training.
+    also_pvc: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(bool(self.store) and "\0" not in self.store, "cohort.store must be the path of a folder")
         _require(0 < self.validation_fraction < 1, "cohort.validation_fraction must be between 0 and 1")
+        by_fold = self.validation_folds or self.test_folds
+        _require(bool(self.groups) or not by_fold, "cohort.groups must name the table of the folds")
         for source in self.excluded_sources:
             known = source in SOURCES
             _require(known, f"cohort.excluded_sources: unknown source {source!r}; the sources are {', '.join(SOURCES)}")
@@ -59,10 +70,14 @@ class NetworkSettings:
     squeeze_excitation: bool = True
     # 8, or 12 with the limb leads that are computed from I and II.
     leads: int = 8
+    # Hz; the network reduces the prepared signals from 500 Hz.
+    sampling_rate: int = 500
 
     def __post_init__(self) -> None:
         _require(self.leads in (8, 12), "network.leads must be 8 or 12")
         _require(self.width >= 1, "network.width must be at least 1")
+        divides = self.sampling_rate >= 50 and 500 % self.sampling_rate == 0
+        _require(divides, "network.sampling_rate must be 500, 250, 125, 100 or 50")
         _require(min(self.blocks, default=0) >= 1, "network.blocks must have stages of at least one block")
         _require(0 <= self.dropout < 1, "network.dropout must be at least 0 and less than 1")
         _require(
@@ -82,12 +97,24 @@ class TrainingSettings:
     reduced_learning_rate: float = 1e-4
     # The first epoch, counted from 1, that uses the reduced rate.
     reduced_from_epoch: int = 13
+    # "steps" uses the reduced rate from an epoch on; "one-cycle" rises to the rate and falls to 0, in every step.
+    schedule: str = "steps"
     loss: str = "sign"
+    # Decoupled weight decay (AdamW); with 0 it is Adam.
+    weight_decay: float = 0.0
+    # The decay per step of a moving average of the weights, which is the trained network; 0 keeps the last weights.
+    averaging: float = 0.0
+    # Networks of each length, with different random numbers; their probabilities are averaged.
+    networks: int = 1
     # Seed of the initial weights, the order of the recordings and dropout.
     seed: int = 0
 
     def __post_init__(self) -> None:
         _require(self.loss in LOSSES, f"training.loss must be one of {', '.join(LOSSES)}")
+        _require(self.schedule in SCHEDULES, f"training.schedule must be one of {', '.join(SCHEDULES)}")
+        _require(0 <= self.weight_decay < 1, "training.weight_decay must be at least 0 and less than 1")
+        _require(0 <= self.averaging < 1, "training.averaging must be at least 0 and less than 1")
+        _require(self.networks >= 1, "training.networks must be at least 1")
         _require(len(self.seconds) >= 1, "training.seconds must name at least one length")
         _require(len(set(self.seconds)) == len(self.seconds), "training.seconds must not repeat a length")
         _require(all(1 <= s <= 30 for s in self.seconds), "training.seconds must be between 1 and 30: 30 s are stored")
@@ -95,6 +122,25 @@ class TrainingSettings:
         rates = (self.learning_rate, self.reduced_learning_rate)
         positive = all(0 < rate < math.inf for rate in rates)
         _require(positive, "training.learning_rate and reduced_learning_rate must be positive numbers")
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Random changes of the signals in training. The paper has none."""
+
+    # Standard deviation of the logarithm of a factor per recording.
+    gain: float = 0.0
+    # Share of recordings that keep leads I and II and a random number of the chest leads.
+    lead_dropout: float = 0.0
+    # Largest shift, in s.
+    time_shift: float = 0.0
+    # Standard deviation of white noise, in mV.
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            _require(0 <= value < math.inf, f"augmentation.{name} must be at least 0")
+        _require(self.lead_dropout <= 1, "augmentation.lead_dropout must be between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -131,6 +177,7 @@ class Settings:
     preparation: PreparationSettings = field(default_factory=PreparationSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     relabelling: RelabellingSettings = field(default_factory=RelabellingSettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
 

@@ -1,11 +1,13 @@
 """Measure the effect of each of the paper's choices: train without it, and compare with the full entry.
 
 The baseline is the paper's entry, or the entry of --config and --set. --compare takes the name of an ablation (bce,
-focal, no-denoising, 12-leads, no-relabelling, no-se) or your own settings file. Without --compare, all ablations run.
-Each entry trains into its own folder (OUT/baseline, OUT/bce, ...), as in heartbeats.experiments.table1.
+focal, no-denoising, 12-leads, no-relabelling, no-se), a setting (TABLE.KEY=VALUE) or your own settings file. Without
+--compare, all ablations run. Each entry trains into its own folder (OUT/baseline, OUT/bce, ...), as in
+heartbeats.experiments.table1.
 
-Each score is of a whole entry, with a threshold from recordings that are not scored. Differences are computed for each
-seed on the same recordings. The command writes OUT/ablations.md and OUT/ablations.csv.
+Each score is of a whole entry, with a threshold from recordings that are not scored. The AUROC is the mean over classes
+with at least 20 positive recordings. Differences are computed for each seed on the same recordings. The command writes
+OUT/ablations.md and OUT/ablations.csv.
 """
 
 import argparse
@@ -30,16 +32,18 @@ ABLATIONS = {
     "no-se": "network.squeeze_excitation=false",
 }
 MADE = """\
-challenge scores of whole entries at thresholds from recordings that are not scored: means over the seeds,
-and differences from the baseline's. In brackets 95 % intervals of a bootstrap over seeds and recordings."""
+challenge scores of whole entries at thresholds from recordings that are not scored, and macro AUROC: means over the
+seeds, and differences from the baseline's. In brackets 95 % intervals of a bootstrap over seeds and patients."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is missing, compare, and write the table."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = command.options_parser("ablations", __doc__)
-    said = "an ablation or a settings file (TOML); default: all ablations"
-    parser.add_argument("--compare", type=path_argument, action="append", metavar="NAME|FILE", help=said)
+    said = "an ablation, a setting or a settings file (TOML); default: all ablations"
+    parser.add_argument(
+        "--compare", type=path_argument, action="append", metavar="NAME|TABLE.KEY=VALUE|FILE", help=said
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line_errors("ablations", interrupted=command.RESUME):
@@ -48,14 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         csv: list[dict[str, object]] = []
         tables = {}
         for set_name, baseline in answers[BASELINE].items():
-            rows = [["ablation", "settings", "challenge score", "difference"]]
+            rows = [["ablation", "settings", "challenge score", "difference", "macro AUROC", "difference"]]
             for name, (change, _) in entries.items():
                 runs = answers[name][set_name]
-                score, difference = estimate(runs), estimate(runs, baseline)
-                columns = score.columns("challenge score", "challenge score low", "challenge score high")
-                columns |= difference.columns("difference", "difference low", "difference high")
+                columns: dict[str, str] = {}
+                cells = []
+                for measure, function in (("challenge score", Answers.score), ("AUROC", Answers.auroc)):
+                    score, difference = estimate(runs, (), function), estimate(runs, baseline, function)
+                    columns |= score.columns(measure, f"{measure} low", f"{measure} high")
+                    names = (f"{measure} difference{end}" for end in ("", " low", " high"))
+                    columns |= difference.columns(*names)
+                    cells += [str(score), "" if name == BASELINE else str(difference)]
                 csv.append({"ablation": name, "set": set_name, "recordings": score.recordings} | columns)
-                rows.append([name, change, str(score), "" if name == BASELINE else str(difference)])
+                rows.append([name, change, *cells])
             tables[f"{set_name}: {score.recordings}"] = rows
         command.write_results("Ablations", arguments, options.out, MADE, csv, tables)
 
@@ -70,8 +79,8 @@ def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple
     for file in options.compare or map(Path, ABLATIONS):
         if file.stem in entries:
             raise SettingsError(f"{file}: another entry is called {file.stem}: rename the file")
-        if change := ABLATIONS.get(str(file)):
-            entries[file.stem] = f"`{change}`", command.with_changes(baseline, [change])
+        if change := ABLATIONS.get(str(file), str(file) if "=" in str(file) else ""):
+            entries[str(file).replace('"', "")] = f"`{change}`", command.with_changes(baseline, [change])
             continue
         settings = command.leaving_out(options.leave_out, read_settings(file))
         if settings.cohort != baseline.cohort:

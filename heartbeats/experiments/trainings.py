@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import read_weights
-from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
+from heartbeats.challenge.outputs import predictions
+from heartbeats.challenge.scoring import challenge_metric, merge_equivalent, output_matrices, ranking_areas
 from heartbeats.classification.decision import Evidence, decide
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.threshold import search_threshold
@@ -23,7 +24,8 @@ from heartbeats.common.settings import DecisionSettings, Settings, SettingsError
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.command import with_changes
 from heartbeats.preparation.prepared import Failure, prepare_files
-from heartbeats.training.cohort import CohortError, draw, select_recordings, validates
+from heartbeats.training.cohort import CohortError, cohort_groups, draw, select_recordings, validates
+from heartbeats.training.groups import Group
 from heartbeats.training.pipeline import train_model
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
 FOLDS = 10
+OFTEN = 20  # recordings
 
 Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -38,11 +41,25 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answers:
-    """The names of recordings, and their true and answered labels, shape (recordings, classes of the scorer)."""
+    """The answers on a set of recordings.
+
+    Attributes:
+        names, patients: of the recordings.
+        labels, binary, scalar: true labels, answered labels, and probabilities, each of shape (recordings, classes of
+            the scorer).
+    """
 
     names: tuple[str, ...]
+    patients: tuple[str, ...]
     labels: Labels
     binary: Labels
+    scalar: Floats
+
+    def auroc(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
+        """Return the mean AUROC of the classes with at least 20 positive recordings in the whole set."""
+        often = self.labels.sum(axis=0) >= OFTEN
+        areas, _ = ranking_areas(self.labels[rows][:, often], self.scalar[rows][:, often])
+        return float(np.nanmean(areas)) if np.isfinite(areas).any() else np.nan
 
     def score(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the challenge score of all recordings, or of those in ``rows``."""
@@ -50,7 +67,7 @@ class Answers:
 
 
 class Estimate(NamedTuple):
-    """The mean challenge score of several trainings, its 95 % interval, and the mean number of recordings."""
+    """The mean score of several trainings, its 95 % interval, and the mean number of recordings."""
 
     mean: float
     low: float
@@ -65,10 +82,15 @@ class Estimate(NamedTuple):
         return {name: f"{value:.4f}" for name, value in zip(names, self[:3], strict=True)}
 
 
-def estimate(runs: Sequence[Answers], baseline: Sequence[Answers] = ()) -> Estimate:
-    """Return the mean challenge score over trainings, or the mean difference of each training from its baseline.
+def estimate(
+    runs: Sequence[Answers],
+    baseline: Sequence[Answers] = (),
+    score: Callable[[Answers, npt.NDArray[np.intp] | slice], float] = Answers.score,
+) -> Estimate:
+    """Return the mean score over trainings, or the mean difference of each training from its baseline.
 
-    The bootstrap draws trainings and recordings. It draws a recording for all trainings that answered it.
+    The bootstrap draws trainings and patients. It draws all recordings of a patient, for all trainings that answered
+    them.
 
     Raises:
         ValueError: a training and its baseline answered different recordings.
@@ -77,16 +99,16 @@ def estimate(runs: Sequence[Answers], baseline: Sequence[Answers] = ()) -> Estim
         raise ValueError("the answers to compare belong to different recordings")
 
     def value(i: int, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
-        return runs[i].score(rows) - (baseline[i].score(rows) if baseline else 0.0)
+        return score(runs[i], rows) - (score(baseline[i], rows) if baseline else 0.0)
 
-    names = np.unique([name for run in runs for name in run.names])
-    places = [np.searchsorted(names, run.names) for run in runs]
+    patients = np.unique([patient for run in runs for patient in run.patients])
+    places = [np.searchsorted(patients, run.patients) for run in runs]
 
-    def mean(seeds: npt.NDArray[np.intp], recordings: npt.NDArray[np.intp]) -> np.floating:
-        times = np.bincount(recordings, minlength=len(names))
+    def mean(seeds: npt.NDArray[np.intp], drawn: npt.NDArray[np.intp]) -> np.floating:
+        times = np.bincount(drawn, minlength=len(patients))
         return np.mean([value(i, np.repeat(np.arange(len(places[i])), times[places[i]])) for i in seeds])
 
-    low, high = bootstrap_interval(mean, len(runs), len(names))
+    low, high = bootstrap_interval(mean, len(runs), len(patients))
     recordings = round(np.mean([len(run.names) for run in runs]))
     return Estimate(float(np.mean([value(i) for i in range(len(runs))])), float(low), float(high), recordings)
 
@@ -96,7 +118,7 @@ class Scored:
     """A set of recordings with the probabilities of one seed's networks.
 
     Attributes:
-        names, digests: of the recordings, shape (recordings,).
+        names, digests, patients: of the recordings, shape (recordings,). An unknown patient has the recording's name.
         labels: as published, shape (recordings, 27).
         evidence: what the decision uses besides the probabilities.
         members: probabilities, shape (members, recordings, 27).
@@ -105,6 +127,7 @@ class Scored:
 
     names: npt.NDArray[np.str_]
     digests: npt.NDArray[np.str_]
+    patients: npt.NDArray[np.str_]
     labels: Labels
     evidence: Evidence
     members: Floats
@@ -116,6 +139,7 @@ class Scored:
             self,
             names=self.names[rows],
             digests=self.digests[rows],
+            patients=self.patients[rows],
             labels=self.labels[rows],
             evidence=self.evidence.select(rows),
             members=self.members[:, rows],
@@ -127,9 +151,10 @@ class Scored:
 
     def answers(self, threshold: float) -> Answers:
         """Return the ensemble's answers at a threshold."""
-        decided = decide(self.members.mean(axis=0), self.evidence, threshold, self.decision)
-        labels, binary = (merge_equivalent(each, read_weights()) for each in (self.labels, decided))
-        return Answers(tuple(self.names.tolist()), labels, binary)
+        weights, names, probabilities = read_weights(), tuple(self.names.tolist()), self.members.mean(axis=0)
+        decided = decide(probabilities, self.evidence, threshold, self.decision)
+        matrices = output_matrices(predictions(names, decided, probabilities), weights)
+        return Answers(names, tuple(self.patients.tolist()), merge_equivalent(self.labels, weights), *matrices)
 
     def answers_by_folds(self) -> Answers:
         """Return the ensemble's answers. Each tenth uses the threshold of the other nine tenths."""
@@ -201,18 +226,27 @@ def _train_seed(
     store = os.path.relpath(cache, directory)
     settings = with_changes(settings, [f"cohort.seed={seed}", f"training.seed={seed}", f"cohort.store='{store}'"])
     classifier = train_model(options.data, directory, settings)
-    full = _read_set(FULL, classifier, find_headers(options.data), settings, cache)
-    validating = np.flatnonzero([validates(digest, settings) for digest in full.digests])
+    groups = cohort_groups(options.data, settings.cohort)
+    full = _read_set(FULL, classifier, find_headers(options.data), settings, cache, groups)
+    named = zip(full.names, full.digests, strict=True)
+    validating = np.flatnonzero([validates(name, digest, settings, groups) for name, digest in named])
     if not validating.size:
         raise CohortError(f"{options.data}: no recordings validate with seed {seed}, so there is nothing to score")
-    settings = with_changes(settings, ["cohort.excluded_sources=[]"])
-    sets = {name: _read_set(name, classifier, files, settings, cache) for name, files in external.items()}
+    settings = with_changes(settings, ["cohort.excluded_sources=[]", "cohort.test_folds=[]", "cohort.also_pvc=[]"])
+    sets = {name: _read_set(name, classifier, files, settings, cache, groups) for name, files in external.items()}
     return {TEST: full.select(validating), **sets, FULL: full}
 
 
-def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Settings, cache: Path) -> Scored:
+def _read_set(
+    name: str,
+    classifier: Classifier,
+    files: list[Path],
+    settings: Settings,
+    cache: Path,
+    groups: Mapping[str, Group],
+) -> Scored:
     """Return the probabilities of recordings with a scored label. Log recordings that cannot be used."""
-    selection = select_recordings(files, settings.cohort)
+    selection = select_recordings(files, settings.cohort, groups)
     recordings, rows = [], []
     for row, prepared in enumerate(prepare_files(selection.header_files, cache, settings.preparation)):
         if isinstance(prepared, Failure):
@@ -226,6 +260,7 @@ def _read_set(name: str, classifier: Classifier, files: list[Path], settings: Se
     return Scored(
         names=np.array([recording.name for recording in recordings]),
         digests=np.array([recording.digest for recording in recordings]),
+        patients=np.array([groups[each.name].patient if each.name in groups else each.name for each in recordings]),
         labels=selection.labels[rows],
         evidence=Evidence.of(recordings, settings.decision),
         members=np.stack([member.inference.probabilities(signals) for member in classifier.members]),

@@ -99,7 +99,7 @@ def receptive_field(network: nn.Module) -> tuple[int, int]:
     """
     reach, stride = 1, 1
     for layer in network.modules():
-        if isinstance(layer, nn.Conv1d | nn.MaxPool1d | nn.AvgPool1d):
+        if hasattr(layer, "kernel_size"):
             kernel, step, dilation = (_first(getattr(layer, n, 1)) for n in ("kernel_size", "stride", "dilation"))
             if kernel > 1:
                 reach += dilation * (kernel - 1) * stride

@@ -1,5 +1,6 @@
 """The SE-ResNet of the paper's Figure 2 (section 2.3), in one dimension."""
 
+import scipy.signal
 import torch
 from torch import Tensor, nn
 
@@ -7,6 +8,7 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.common.settings import NetworkSettings
 from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.preparation.leads import LEADS, LIMB_LEADS
+from heartbeats.preparation.signals import SAMPLING_RATE
 
 
 class MeanOverTime(nn.Module):
@@ -27,6 +29,23 @@ class MeanOverTime(nn.Module):
         stride = -(-length // x.shape[-1])  # layers round lengths up
         cut = removed // stride
         return (x.sum(dim=-1) + cut * x[..., place // stride]) / (x.shape[-1] + cut)
+
+
+class Decimation(nn.Module):
+    """Keep every n-th sample of a low-pass filtered signal (not in the paper)."""
+
+    weights: Tensor
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = 20 * stride + 1, stride
+        weights = torch.from_numpy(scipy.signal.firwin(self.kernel_size, 1 / stride, window=("kaiser", 5.0))).float()
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map shape (batch, leads, samples) to (batch, leads, ceil(samples / stride))."""
+        half = self.kernel_size // 2
+        return nn.functional.pad(x, (half, half)).unfold(-1, self.kernel_size, self.stride) @ self.weights
 
 
 class SqueezeExcitation(nn.Module):
@@ -73,16 +92,18 @@ class SEBlock(nn.Module):
 
 
 class SEResNet(nn.Module):
-    """The network: eight leads in mV at 500 Hz to the logits of the 27 scored classes."""
+    """The network: eight leads in mV at 500 Hz to logits, by default of the 27 scored classes."""
 
     combinations: Tensor | None
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    def __init__(self, settings: NetworkSettings, outputs: int = len(CLASSES)) -> None:
         super().__init__()
         width = settings.width
         # With leads = 12, the other four limb leads are computed here from I and II.
         matrix = twelve_leads() if settings.leads == len(STANDARD_LEADS) else None
         self.register_buffer("combinations", matrix, persistent=False)
+        slower = settings.sampling_rate != SAMPLING_RATE
+        self.decimation = Decimation(SAMPLING_RATE // settings.sampling_rate) if slower else nn.Identity()
         self.stem = nn.Sequential(
             nn.Conv1d(settings.leads, width, 15, stride=2, padding=7, bias=False),
             nn.BatchNorm1d(width),
@@ -100,10 +121,11 @@ class SEResNet(nn.Module):
                 inputs = channels
             self.stages.append(nn.Sequential(*layers))
         self.pooling = MeanOverTime()
-        self.head = nn.Linear(inputs, len(CLASSES))
+        self.head = nn.Linear(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map signals in mV, shape (batch, 8, samples), to logits, shape (batch, 27)."""
+        """Map signals in mV, shape (batch, 8, samples), to logits, shape (batch, outputs)."""
+        x = self.decimation(x)
         x = self.stem(x if self.combinations is None else self.combinations @ x)
         for stage in self.stages:
             x = stage(x)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.diagnoses import label_matrix
+from heartbeats.challenge.diagnoses import CLASSES, PVC, label_matrix
 from heartbeats.common.console import printable
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import Header, find_headers, source_of
 from heartbeats.ecg.recording import RecordingError, read_header
 from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_files
+from heartbeats.training.groups import Group, read_groups
 
 log = logging.getLogger(__name__)
 
@@ -83,16 +84,22 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
 
     Raises:
         CohortError: there are no recordings to train with.
+        GroupsError: the table of patients cannot be read.
         OSError: the data cannot be read, or the cache cannot be written.
     """
-    selection = select_recordings(find_headers(data_directory), settings.cohort)
+    groups = cohort_groups(data_directory, settings.cohort)
+    selection = select_recordings(find_headers(data_directory), settings.cohort, groups)
     prepared = prepare_files(selection.header_files, cache, settings.preparation)
     recordings = tuple(recording for recording in prepared if isinstance(recording, PreparedRecording))
     for failure in prepared:
         if isinstance(failure, Failure):
             selection.left_out.setdefault("unusable", []).append(f"{failure.name} ({failure.reason})")
     _log_selection(selection, recordings)
-    validation = np.array([validates(recording.digest, settings) for recording in recordings], np.bool_)
+    if groups and (strangers := [recording.name for recording in recordings if recording.name not in groups]):
+        log.warning(
+            "not in %s, each taken as a patient (%d): %s", settings.cohort.groups, len(strangers), _first(strangers)
+        )
+    validation = np.array([validates(each.name, each.digest, settings, groups) for each in recordings], np.bool_)
     if validation.all():
         counts = {f"left out, {reason}": len(names) for reason, names in selection.left_out.items()}
         counts |= {"to validate with": len(recordings), "to train with": 0}
@@ -104,11 +111,23 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
     return Cohort(recordings, selection.labels[kept], validation, headers, selection.left_out)
 
 
-def select_recordings(header_files: Sequence[Path], settings: CohortSettings) -> Selection:
+def cohort_groups(data_directory: Path, settings: CohortSettings) -> dict[str, Group]:
+    """Return the patients and folds of the settings' table, or nothing if they name none.
+
+    Raises:
+        GroupsError: the table cannot be read.
+    """
+    return read_groups(data_directory / settings.groups) if settings.groups else {}
+
+
+def select_recordings(
+    header_files: Sequence[Path], settings: CohortSettings, groups: Mapping[str, Group] | None = None
+) -> Selection:
     """Select recordings by their headers.
 
-    It leaves out excluded sources, recordings without a scored label, and headers that cannot be read.
+    It leaves out excluded sources, test folds, recordings without a scored label, and headers that cannot be read.
     """
+    groups = groups or {}
     selected, headers = [], []
     unscored: Counter[str] = Counter()
     left_out: dict[str, list[str]] = {}
@@ -117,24 +136,38 @@ def select_recordings(header_files: Sequence[Path], settings: CohortSettings) ->
         if source in settings.excluded_sources:
             left_out.setdefault(f"source {source}", []).append(path.stem)
             continue
+        if path.stem in groups and groups[path.stem].fold in settings.test_folds:
+            left_out.setdefault("test fold", []).append(path.stem)
+            continue
         try:
             header = read_header(path)
         except RecordingError as error:
             left_out.setdefault("unusable", []).append(f"{path.stem} ({error})")
             continue
-        if not label_matrix([header.diagnoses]).any():
+        if not labels_of([header], settings).any():
             left_out.setdefault("no scored label", []).append(path.stem)
             unscored.update(header.diagnoses)
             continue
         selected.append(path)
         headers.append(header)
-    labels = label_matrix([header.diagnoses for header in headers])
+    labels = labels_of(headers, settings)
     return Selection(tuple(selected), labels, tuple(headers), left_out, unscored)
 
 
-def validates(digest: str, settings: Settings) -> bool:
+def labels_of(headers: Sequence[Header], settings: CohortSettings) -> npt.NDArray[np.bool_]:
+    """Return the labels of headers, bool, shape (recordings, 27)."""
+    labels = label_matrix([header.diagnoses for header in headers])
+    also = [not set(header.diagnoses).isdisjoint(settings.also_pvc) for header in headers]
+    labels[also, CLASSES.index(PVC[0])] = True
+    return labels
+
+
+def validates(name: str, digest: str, settings: Settings, groups: Mapping[str, Group]) -> bool:
     """Return whether a recording is for validation. The paper drew its 20 % once, at random (section 2.1)."""
-    return draw(digest, seed=settings.cohort.seed) < settings.cohort.validation_fraction
+    group = groups.get(name)
+    if group and settings.cohort.validation_folds:
+        return group.fold in settings.cohort.validation_folds
+    return draw(group.patient if group else digest, seed=settings.cohort.seed) < settings.cohort.validation_fraction
 
 
 def draw(digest: str, *, seed: int | str) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -29,11 +30,14 @@ from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.preparation.signals import SAMPLING_RATE
 from heartbeats.training import parallel
+from heartbeats.training.augmentation import augment
 from heartbeats.training.batches import Batches
 from heartbeats.training.checkpoints import CHECKPOINTS, load_checkpoint, save_checkpoint
 from heartbeats.training.epoch_log import Epoch, write_epochs
 
 log = logging.getLogger(__name__)
+
+RISE = 0.3  # of a training, in one cycle
 
 
 class TrainingError(HeartBeatsError):
@@ -64,21 +68,32 @@ def train_network(
     training, device = settings.training, parallel.device()
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=device.type == "cuda")
+    # Without weight decay, AdamW is Adam.
+    optimizer = torch.optim.AdamW(
+        network.parameters(),
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=device.type == "cuda",
+    )
+    averaging = get_ema_multi_avg_fn(training.averaging)  # type: ignore[no-untyped-call]
+    average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True) if training.averaging else None
+    kept = nn.ModuleList([network, average] if average else [network])
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     identity = _identity(name, recordings, labels, settings, seconds)
-    done = load_checkpoint(checkpoint, identity, network, optimizer)
+    done = load_checkpoint(checkpoint, identity, kept, optimizer)
     if len(done) != parallel.broadcast(len(done)):
         raise OSError(f"{checkpoint}: the processes see different checkpoints; they must share the model folder")
     batches = Batches(recordings, round(seconds * SAMPLING_RATE), device)
     trained, truth = parallel.data_parallel(network), torch.from_numpy(labels.astype(np.float32)).to(device)
     for number in range(len(done) + 1, training.epochs + 1):
-        done.append(_train_epoch(name, number, trained, optimizer, batches, truth, training))
+        done.append(_train_epoch(name, number, trained, average, optimizer, batches, truth, settings))
         if parallel.is_first():
-            save_checkpoint(checkpoint, identity, done, network, optimizer)
+            save_checkpoint(checkpoint, identity, done, kept, optimizer)
             _log_epoch(done[-1], training.epochs)
             write_epochs(directory, [*epochs, *done])
     epochs += done
+    if average:
+        network.load_state_dict(average.module.state_dict())
     return network
 
 
@@ -98,7 +113,7 @@ def _identity(
     seconds: float,
 ) -> str:
     """Return the SHA-256 of all that determines a network's weights: signals, labels, settings and code."""
-    tables = [dataclasses.asdict(settings.network), dataclasses.asdict(settings.training)]
+    tables = [dataclasses.asdict(each) for each in (settings.network, settings.training, settings.augmentation)]
     code = code_digest("networks", "training")
     described = json.dumps([*tables, name, seconds, data_digest(recordings, labels), code])
     return hashlib.sha256(described.encode()).hexdigest()
@@ -108,34 +123,50 @@ def _train_epoch(
     name: str,
     epoch: int,
     network: nn.Module,
-    optimizer: torch.optim.Adam,
+    average: AveragedModel | None,
+    optimizer: torch.optim.Optimizer,
     batches: Batches,
     labels: Tensor,
-    settings: TrainingSettings,
+    settings: Settings,
 ) -> Epoch:
     """Train on all recordings once, in random order.
 
     All processes draw the same order. Each batch is filled up, so that all processes get equal parts.
     """
-    started, count, world = time.monotonic(), len(labels), parallel.world_size()
-    rate = settings.learning_rate if epoch < settings.reduced_from_epoch else settings.reduced_learning_rate
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    torch.manual_seed(_seed(settings.seed, name, epoch))
+    started, count, world, training = time.monotonic(), len(labels), parallel.world_size(), settings.training
+    torch.manual_seed(_seed(training.seed, name, epoch))
     order = torch.randperm(count)
     if not parallel.is_first():
-        torch.manual_seed(torch.initial_seed() + parallel.rank())  # different dropout in each process
+        torch.manual_seed(torch.initial_seed() + parallel.rank())  # different dropout and augmentation in each process
     network.train()
     losses = torch.zeros((), dtype=torch.float64, device=labels.device)
-    for chosen in _bar(torch.split(order, settings.batch_size), f"{name}, epoch {epoch}/{settings.epochs}"):
+    steps = torch.split(order, training.batch_size)
+    for step, chosen in enumerate(_bar(steps, f"{name}, epoch {epoch}/{training.epochs}")):
+        for group in optimizer.param_groups:
+            group["lr"] = rate = learning_rate(training, epoch - 1 + step / len(steps))
         filled = torch.cat([chosen, order[: -len(chosen) % world]])[parallel.rank() :: world]
         truth = labels[filled.to(labels.device)]
-        step = training_step(network, optimizer, LOSSES[settings.loss], batches.batch(filled), truth)
-        losses += len(chosen) / world * step
+        x = augment(batches.batch(filled), settings.augmentation)
+        losses += len(chosen) / world * training_step(network, optimizer, LOSSES[training.loss], x, truth)
+        if average:
+            average.update_parameters(network)
     loss, took = parallel.sum_over_processes(losses.item()) / count, time.monotonic() - started
     if not math.isfinite(loss):
         raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
-    return Epoch(name, epoch, loss, rate, took, count / took, (settings.epochs - epoch) * took)
+    return Epoch(name, epoch, loss, rate, took, count / took, (training.epochs - epoch) * took)
+
+
+def learning_rate(settings: TrainingSettings, done: float) -> float:
+    """Return the learning rate after ``done`` epochs, which may be a fraction.
+
+    One cycle (Smith and Topin 2018) is a linear rise over the first 30 %, then half a cosine down to 0.
+    """
+    if settings.schedule == "steps":
+        reduced = done + 1 >= settings.reduced_from_epoch
+        return settings.reduced_learning_rate if reduced else settings.learning_rate
+    share = done / settings.epochs
+    fraction = share / RISE if share < RISE else (1 + math.cos(math.pi * (share - RISE) / (1 - RISE))) / 2
+    return settings.learning_rate * fraction
 
 
 def _bar(batches: Sequence[Tensor], description: str) -> Iterator[Tensor]:

@@ -60,6 +60,7 @@ def train_model(data_directory: Path, model_directory: Path, settings: Settings)
 
     Raises:
         CohortError: the folder has no recordings to train with, or the processes of torchrun see different ones.
+        GroupsError: the table of patients cannot be read.
         TrainingError: a network's loss or probabilities are not finite.
         InUseError: another process uses the model folder.
         ModelError: a process of torchrun does not find the model, because the folder is not shared.
@@ -176,10 +177,12 @@ def _train_networks(
         labels, added = train_and_relabel(recordings, labels, settings, model_directory, epochs)
     members = []
     for seconds in settings.training.seconds:
-        network = train_network(
-            f"{seconds:g}s", recordings, labels, settings, seconds=seconds, directory=model_directory, epochs=epochs
-        )
-        members.append(Member(seconds, network))
+        for number in range(settings.training.networks):
+            name = f"{seconds:g}s" if number == 0 else f"{seconds:g}s-{number + 1}"
+            network = train_network(
+                name, recordings, labels, settings, seconds=seconds, directory=model_directory, epochs=epochs
+            )
+            members.append(Member(seconds, network))
     if parallel.is_first():
         write_epochs(model_directory, epochs)  # an earlier run may have ended after its last checkpoint, before this
     training = {
