@@ -14,7 +14,7 @@ from heartbeats.common.settings import LOSSES as LOSS_NAMES
 from heartbeats.common.settings import NetworkSettings
 from heartbeats.networks.inference import InferenceNetwork, receptive_field
 from heartbeats.networks.losses import LOSSES, binary_cross_entropy, focal_loss, sign_loss
-from heartbeats.networks.se_resnet import SEBlock, SEResNet, SqueezeExcitation, twelve_leads
+from heartbeats.networks.se_resnet import Decimation, SEBlock, SEResNet, SqueezeExcitation, twelve_leads
 from heartbeats.preparation.signals import fixed_length
 
 SMALL = NetworkSettings(width=8, blocks=(3, 4, 6, 3), reduction=2)  # as deep as the paper's
@@ -66,6 +66,16 @@ def test_a_block_adds_its_input():
     torch.nn.init.zeros_(block.bn2.weight)
     x = torch.randn(2, 4, 30)
     torch.testing.assert_close(block(x), torch.relu(x))
+
+
+@pytest.mark.parametrize("rate", [50, 100, 125, 250])
+def test_decimation_keeps_slow_waves_and_removes_fast_ones(rate):
+    t = torch.arange(5000) / 500
+    kept, removed = (torch.sin(2 * torch.pi * f * t)[None, None] for f in (rate / 10, rate * 0.75))
+    decimate = Decimation(500 // rate)
+    inner = slice(30, -30)
+    torch.testing.assert_close(decimate(kept)[..., inner], kept[..., :: 500 // rate][..., inner], atol=1e-3, rtol=0)
+    assert decimate(removed)[..., inner].abs().max() < 0.01
 
 
 def test_every_parameter_gets_a_gradient():

@@ -9,10 +9,11 @@ import pytest
 import torch
 from conftest import TINY
 
+from heartbeats.common.settings import AugmentationSettings
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.training import loop as training
 from heartbeats.training.epoch_log import EPOCH_LOG
-from heartbeats.training.loop import TrainingError, train_network, training_step
+from heartbeats.training.loop import TrainingError, learning_rate, train_network, training_step
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 
@@ -49,6 +50,48 @@ def uninterrupted(tmp_path_factory):
 def test_two_runs_give_the_same_weights_to_the_bit(uninterrupted, tmp_path):
     torch.rand(17)
     assert same(train(tmp_path), uninterrupted[0])
+
+
+def test_an_interrupted_run_with_averaging_and_augmentation_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    changed = dataclasses.replace(
+        SETTINGS,
+        training=dataclasses.replace(SETTINGS.training, averaging=0.9, schedule="one-cycle", weight_decay=0.1),
+        augmentation=AugmentationSettings(gain=0.2, lead_dropout=0.5, time_shift=0.2, noise=0.01),
+    )
+    whole = train(tmp_path / "whole", settings=changed)
+    assert not same(whole, train(tmp_path / "last", settings=with_averaging(changed, 0.0)))
+    calls = []
+
+    def stopping(*arguments):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return training_step(*arguments)
+
+    monkeypatch.setattr(training, "training_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "stopped", settings=changed)
+    assert same(train(tmp_path / "stopped", settings=changed), whole)
+
+
+def with_averaging(settings, decay: float):
+    return dataclasses.replace(settings, training=dataclasses.replace(settings.training, averaging=decay))
+
+
+def test_averaged_weights_follow_the_last_ones(tmp_path):
+    """With a small decay, the average is nearly the last weights."""
+    last = train(tmp_path / "last").state_dict()
+    average = train(tmp_path / "average", settings=with_averaging(SETTINGS, 1e-6)).state_dict()
+    for key, value in last.items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        torch.testing.assert_close(average[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_one_cycle_rises_for_30_percent_and_falls_to_0():
+    one = dataclasses.replace(SETTINGS.training, epochs=10, schedule="one-cycle", learning_rate=2.0)
+    rates = [learning_rate(one, done) for done in (0, 1.5, 3, 6.5, 10)]
+    assert rates == pytest.approx([0, 1, 2, 1, 0])
 
 
 @pytest.mark.parametrize("stopped_in", [1, 5, 12])

@@ -1,4 +1,4 @@
-"""Bootstrap confidence intervals over recordings."""
+"""Bootstrap confidence intervals over recordings or patients."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,22 @@ import numpy as np
 import numpy.typing as npt
 
 DRAWS = 1000
+
+
+def rows_of_units(
+    units: npt.NDArray[np.str_],
+) -> tuple[Callable[[npt.NDArray[np.intp]], npt.NDArray[np.intp]], int]:
+    """Return the rows of drawn units as a function, and the number of units.
+
+    Args:
+        units: the unit of each row, for example a recording's patient, shape (rows,).
+    """
+    unique, place = np.unique(units, return_inverse=True)
+
+    def rows(drawn: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        return np.repeat(np.arange(len(place)), np.bincount(drawn, minlength=len(unique))[place])
+
+    return rows, len(unique)
 
 
 def bootstrap_interval(

@@ -15,17 +15,18 @@ from heartbeats.common.settings import Settings, SettingsError, read_settings, s
 RESUME = "interrupted; run the same command again to resume"
 
 
-def options_parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of the options that all experiments have."""
+def options_parser(module: str, description: str | None, *, sets: bool = True) -> argparse.ArgumentParser:
+    """Return a parser of the options that all experiments have, with or without those of the sets to score."""
     raw = argparse.RawDescriptionHelpFormatter
     program = f"python -m heartbeats.experiments.{module}"
     parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=raw)
     parser.add_argument("data", type=path_argument, metavar="DATA", help="folder of Challenge recordings")
     parser.add_argument("out", type=path_argument, metavar="OUT", help="folder for models and results")
-    parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA: score it, do not train on it")
-    parser.add_argument(
-        "--external", type=path_argument, action="append", default=[], metavar="FOLDER", help="recordings to score"
-    )
+    if sets:
+        parser.add_argument("--leave-out", metavar="SOURCE", help="a source of DATA: score it, do not train on it")
+        parser.add_argument(
+            "--external", type=path_argument, action="append", default=[], metavar="FOLDER", help="recordings to score"
+        )
     parser.add_argument("--config", type=path_argument, help="settings that differ from the paper's (TOML)")
     parser.add_argument("--seeds", type=int, default=1, help="number of trainings (default: 1)")
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one setting")
@@ -39,7 +40,7 @@ def baseline_settings(options: argparse.Namespace) -> Settings:
         SettingsError: the settings are wrong.
     """
     settings = with_changes(read_settings(options.config) if options.config else Settings(), options.set)
-    return leaving_out(options.leave_out, settings)
+    return leaving_out(getattr(options, "leave_out", None), settings)
 
 
 def leaving_out(source: str | None, settings: Settings) -> Settings:

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.networks.se_resnet import MeanOverTime
 from heartbeats.preparation.leads import LEADS
 from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
@@ -46,6 +45,7 @@ class InferenceNetwork:
         self.reach, self.stride = receptive_field(self.plain)
         noise = torch.randn(2, len(LEADS), min(self.samples, SAMPLING_RATE), generator=torch.Generator().manual_seed(0))
         expected = self._forward(noise, fast=False)
+        self.outputs = expected.shape[1]
         try:
             self.fast = fold_batch_norm(self.plain)
             self.exact = bool((self._forward(noise, fast=True) - expected).abs().max() <= TOLERANCE)
@@ -56,10 +56,10 @@ class InferenceNetwork:
             log.info("the network has no fast form (%s): the plain form is used", reason)
 
     def probabilities(self, signals: Sequence[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
-        """Return probabilities, shape (signals, 27), of prepared signals, each int16 in microvolts, shape (8, any)."""
+        """Return probabilities, shape (signals, classes), of prepared signals: int16 in microvolts, shape (8, any)."""
         lengths = np.array([min(self.samples, signal.shape[1]) for signal in signals])
         order = np.argsort(lengths, kind="stable")
-        probabilities = np.empty((len(signals), len(CLASSES)))
+        probabilities = np.empty((len(signals), self.outputs))
         for start in range(0, len(order), BATCH_SIZE):
             chosen = order[start : start + BATCH_SIZE]
             batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
@@ -68,7 +68,7 @@ class InferenceNetwork:
 
     @torch.inference_mode()
     def _forward(self, x: Tensor, *, fast: bool) -> Tensor:
-        """Map signals in mV, shape (batch, 8, samples), to probabilities, float64, shape (batch, 27)."""
+        """Map signals in mV, shape (batch, 8, samples), to probabilities, float64, shape (batch, classes)."""
         network = self.fast if fast else self.plain
         end, margin = x.shape[-1], self.reach // 2 + self.stride
         removed = max(0, self.samples - end - 2 * margin) // self.stride * self.stride if fast else 0

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.challenge.scoring import MEASURES, Floats, Submission, challenge_metric, confusion_matrix, ratio
-from heartbeats.common.bootstrap import bootstrap_interval
+from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
 from heartbeats.ecg.header import source_of
 from heartbeats.reports.page import abbreviation, chart, number, render
 
@@ -24,12 +24,18 @@ def score_report(submission: Submission, labels: Path, outputs: Path) -> str:
     return render("score_report.html", labels=labels, outputs=outputs, evaluation=evaluation(submission))
 
 
-def evaluation(submission: Submission) -> dict[str, Any]:
-    """Return the values of ``evaluation.html`` for a submission with at least one recording."""
+def evaluation(submission: Submission, patients: npt.NDArray[np.str_] | None = None) -> dict[str, Any]:
+    """Return the values of ``evaluation.html`` for a submission with at least one recording.
+
+    Args:
+        submission: the answers.
+        patients: of the recordings, shape (recordings,). The bootstrap draws patients; by default it draws recordings.
+    """
+    units = np.array(submission.names) if patients is None else patients
     names = [abbreviation(*codes) for codes in submission.weights.classes]
     sources = np.array([source_of(name) for name in submission.names])
     source_names, counts = np.unique(sources, return_counts=True)
-    whole, of_classes, of_sources = _measured(submission, sources)
+    whole, of_classes, of_sources = _measured(submission, sources, units)
     support = submission.labels.sum(axis=0)
     # The most frequent class first. Classes without an AUROC stand last.
     order = np.lexsort((-support, np.isnan(of_classes[0, :, 0])))
@@ -47,8 +53,14 @@ def evaluation(submission: Submission) -> dict[str, Any]:
     }
 
 
-def _measured(submission: Submission, sources: npt.NDArray[np.str_]) -> tuple[Floats, Floats, Floats]:
+def _measured(
+    submission: Submission, sources: npt.NDArray[np.str_], units: npt.NDArray[np.str_]
+) -> tuple[Floats, Floats, Floats]:
     """Return all measures as value, lower end and upper end. Undefined ones are NaN.
+
+    Args:
+        submission: the answers.
+        sources, units: the source and the bootstrap's unit of each recording, shape (recordings,).
 
     Returns:
         The seven measures, shape (7, 3), three measures by class, (3, classes, 3), and the challenge score by source,
@@ -67,7 +79,8 @@ def _measured(submission: Submission, sources: npt.NDArray[np.str_]) -> tuple[Fl
         return np.concatenate([list(scores.measures().values()), *by_class, by_source])
 
     recordings = len(sources)
-    ends = bootstrap_interval(measures, recordings, draws=DRAWS)
+    rows_of, count = rows_of_units(units)
+    ends = bootstrap_interval(lambda drawn: measures(rows_of(drawn)), count, draws=DRAWS)
     support = submission.labels.sum(axis=0)
     rarer = np.minimum(support, recordings - support)
     few = rarer < LEAST

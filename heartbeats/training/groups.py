@@ -26,8 +26,7 @@ def read_groups(path: Path) -> dict[str, Group]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        groups = {row["recording"]: Group(row["patient"], int(row["fold"]) if "fold" in row else None) for row in rows}
+            rows = list(csv.DictReader(file)) or [{}]
+        return {row["recording"]: Group(row["patient"], int(row["fold"]) if "fold" in row else None) for row in rows}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise GroupsError(f"{path}: not a table of recording, patient and fold: {error!r}") from error
-    return groups

@@ -58,7 +58,7 @@ def train_network(
 
     Args:
         name: the network's name in checkpoints and logs; random numbers depend on it.
-        labels: bool, shape (recordings, 27).
+        labels: bool, shape (recordings, 27), or with another number of classes.
         epochs: those of earlier networks. This network's are appended, and all are written to ``training.jsonl``.
 
     Raises:
@@ -67,7 +67,7 @@ def train_network(
     """
     training, device = settings.training, parallel.device()
     torch.manual_seed(_seed(training.seed, name, 0))
-    network = SEResNet(settings.network).to(device)
+    network = SEResNet(settings.network, labels.shape[1]).to(device)
     # Without weight decay, AdamW is Adam.
     optimizer = torch.optim.AdamW(
         network.parameters(),
@@ -98,7 +98,7 @@ def train_network(
 
 
 def data_digest(recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.bool_]) -> str:
-    """Return the SHA-256 of names, prepared signals and labels, bool, shape (recordings, 27)."""
+    """Return the SHA-256 of names, prepared signals and labels, bool, shape (recordings, classes)."""
     digest = hashlib.sha256(np.packbits(labels).tobytes())
     for recording in recordings:
         digest.update(f"{recording.name} {recording.checksum}".encode("utf-8", "surrogateescape"))
