@@ -110,12 +110,12 @@ class Submission:
         f_beta, g_beta = beta_measures(self.labels, self.binary)
         return Scores(
             classes=self.weights.names,
-            auroc=_mean(auroc),
-            auprc=_mean(auprc),
+            auroc=mean_of_defined(auroc),
+            auprc=mean_of_defined(auprc),
             accuracy=float(np.mean(np.all(self.labels == self.binary, axis=1))),  # all labels of a recording right
-            f_measure=_mean(f_measure),
-            f_beta_measure=_mean(f_beta),
-            g_beta_measure=_mean(g_beta),
+            f_measure=mean_of_defined(f_measure),
+            f_beta_measure=mean_of_defined(f_beta),
+            g_beta_measure=mean_of_defined(g_beta),
             # As the organisers: 0 if the true labels earn the same as sinus rhythm.
             challenge_metric=float(np.nan_to_num(challenge_metric(self.labels, self.binary, self.weights))),
             auroc_classes=auroc,
@@ -278,6 +278,6 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 
-def _mean(values: Floats) -> float:
+def mean_of_defined(values: Floats) -> float:
     """Return the mean over the classes for which a measure is defined."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan

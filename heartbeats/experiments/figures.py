@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from heartbeats.challenge.scoring import Submission, ranking_areas, read_submission
+from heartbeats.challenge.scoring import Submission, mean_of_defined, ranking_areas, read_submission
 from heartbeats.classification.folder import classify_folder
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
@@ -94,7 +94,7 @@ def frequent_auroc(submission: Submission, groups: dict[str, Group]) -> str:
 
     def mean(rows: Any) -> float:
         areas, _ = ranking_areas(submission.labels[rows][:, often], submission.scalar[rows][:, often])
-        return float(np.nanmean(areas))
+        return mean_of_defined(areas)
 
     rows_of, count = rows_of_units(_patients(submission, groups))
     low, high = bootstrap_interval(lambda drawn: mean(rows_of(drawn)), count, draws=500)

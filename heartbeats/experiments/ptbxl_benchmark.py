@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.scoring import ranking_areas
+from heartbeats.challenge.scoring import mean_of_defined, ranking_areas
 from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
 from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import PreparationSettings, Settings
@@ -147,7 +147,7 @@ def _macro_auc(labels: npt.NDArray[np.bool_], scalar: npt.NDArray[np.float64], p
     """Return the mean AUC of the statements that occur, with its interval, as text."""
 
     def macro(rows: npt.NDArray[np.intp]) -> float:
-        return float(np.nanmean(ranking_areas(labels[rows], scalar[rows])[0]))
+        return mean_of_defined(ranking_areas(labels[rows], scalar[rows])[0])
 
     rows_of, units = rows_of_units(patients)
     low, high = bootstrap_interval(lambda drawn: macro(rows_of(drawn)), units)

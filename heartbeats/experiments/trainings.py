@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import read_weights
 from heartbeats.challenge.outputs import predictions
-from heartbeats.challenge.scoring import challenge_metric, merge_equivalent, output_matrices, ranking_areas
+from heartbeats.challenge.scoring import (
+    challenge_metric,
+    mean_of_defined,
+    merge_equivalent,
+    output_matrices,
+    ranking_areas,
+)
 from heartbeats.classification.decision import Evidence, decide
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.threshold import search_threshold
@@ -59,7 +65,7 @@ class Answers:
         """Return the mean AUROC of the classes with at least 20 positive recordings in the whole set."""
         often = self.labels.sum(axis=0) >= OFTEN
         areas, _ = ranking_areas(self.labels[rows][:, often], self.scalar[rows][:, often])
-        return float(np.nanmean(areas)) if np.isfinite(areas).any() else np.nan
+        return mean_of_defined(areas)
 
     def score(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the challenge score of all recordings, or of those in ``rows``."""
