@@ -136,11 +136,8 @@ def test_ablations_and_own_settings_are_compared_with_the_baseline(simulated, tm
     for (set_name, _), line in lines.items():
         difference = float(line["challenge score"]) - float(lines[set_name, "baseline"]["challenge score"])
         assert float(line["challenge score difference"]) == pytest.approx(difference, abs=2e-4)
-        assert (
-            float(line["AUROC difference low"])
-            <= float(line["AUROC difference"])
-            <= float(line["AUROC difference high"])
-        )
+        low, mean, high = (float(line[f"challenge score difference{end}"]) for end in (" low", "", " high"))
+        assert low <= mean <= high
     assert float(lines["georgia, left out", "never"]["challenge score difference"]) != 0
     settings = [model(folder / name / "seed0")["settings"] for name in names]
     assert [each["network"]["leads"] for each in settings] == [8, 12, 8, 8]
