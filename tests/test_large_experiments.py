@@ -78,7 +78,9 @@ def test_figures_have_a_row_for_each_set_and_lead_set(pretrained: Path, tmp_path
         word for name in ("ptb_xl", "georgia") for word in ("--set", f"{name}={pretrained}/data/test/{FOLDERS[name]}")
     ]
     groups = ["--groups", str(pretrained / "data/patients.csv")]
-    figures.main([str(pretrained / "pretrained"), str(tmp_path), *named, *groups, "--lead-sets"])
+    figures.main(
+        [str(pretrained / "pretrained"), str(tmp_path), *named, *groups, "--lead-sets", "--also-pvc", "164884008"]
+    )
     with (tmp_path / "figures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["set"], row["leads"]) for row in rows] == [
@@ -88,6 +90,7 @@ def test_figures_have_a_row_for_each_set_and_lead_set(pretrained: Path, tmp_path
     text = (tmp_path / "figures.md").read_text()
     assert "## Ptb_xl, by class" in text
     assert "Brier score" in text
+    assert "| PVC|VPB, 164884008 |" in text
 
 
 FOLDERS = {"ptb_xl": "ptb_xl", "georgia": "E"}

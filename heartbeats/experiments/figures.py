@@ -3,10 +3,13 @@
     python -m heartbeats.experiments.figures MODEL OUT --set ptb_xl=FOLDER --set ludb=FOLDER [--groups patients.csv]
 
 Each set is a folder of labelled recordings that the model has not seen. --lead-sets also answers from the lead sets of
-2021 (6, 4, 3 and 2 leads). The command writes OUT/figures.md and OUT/figures.csv; the outputs go to OUT/outputs.
+2021 (6, 4, 3 and 2 leads). With --also-pvc CODE, the tables by class have a second line for PVC, in which this unscored
+code counts as PVC. --same compares the answers to the recordings that two folders have under the same names, for example
+at 500 and at 100 Hz. The command writes OUT/figures.md and OUT/figures.csv; the outputs go to OUT/outputs.
 """
 
 import argparse
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -14,26 +17,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from heartbeats.challenge.diagnoses import PVC
 from heartbeats.challenge.scoring import Submission, mean_of_defined, ranking_areas, read_submission
 from heartbeats.classification.folder import classify_folder
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
 from heartbeats.common.console import path_argument
 from heartbeats.common.errors import one_line_errors
+from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
+from heartbeats.ecg.recording import read_recording
 from heartbeats.experiments.command import write_results
+from heartbeats.reports.page import abbreviation
 from heartbeats.reports.score_report import evaluation
 from heartbeats.training.groups import Group, read_groups
 
 # The lead sets of the Challenge of 2021.
 LEAD_SETS = {
-    "12 leads": None,
-    "6 leads": ("I", "II", "III", "aVR", "aVL", "aVF"),
-    "4 leads": ("I", "II", "III", "V2"),
-    "3 leads": ("I", "II", "V2"),
-    "2 leads": ("I", "II"),
+    "12": None,
+    "6": ("I", "II", "III", "aVR", "aVL", "aVF"),
+    "4": ("I", "II", "III", "V2"),
+    "3": ("I", "II", "V2"),
+    "2": ("I", "II"),
 }
 OFTEN = 20  # positive recordings
+PVC_NAME = abbreviation(*PVC)
 MADE = """\
 answers of driver.py, scored by the Challenge's rules of 2020. In brackets 95 % intervals of a bootstrap over patients.
 "AUROC, frequent" is the mean over classes with at least 20 positive recordings."""
@@ -51,30 +60,50 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=path_argument, metavar="OUT")
     parser.add_argument("--set", type=_named_folder, action="append", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--groups", type=path_argument, help="table of recordings and patients (CSV)")
+    parser.add_argument("--also-pvc", metavar="CODE", help="an unscored code of PVC")
+    parser.add_argument(
+        "--same", nargs=2, type=path_argument, metavar="FOLDER", help="the same recordings in two forms"
+    )
     parser.add_argument("--lead-sets", action="store_true", help="also answer from 6, 4, 3 and 2 leads")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line_errors("figures"):
         groups = read_groups(options.groups) if options.groups else {}
-        lead_sets = LEAD_SETS if options.lead_sets else {"12 leads": None}
-        csv, tables = [], {}
+        csv: list[dict[str, object]] = []
+        tables: dict[str, list[list[str]]] = {}
         for name, folder in options.set:
-            rows: list[list[str]] = []
-            for leads, chosen in lead_sets.items():
-                outputs = options.out / "outputs" / name / leads.replace(" ", "_")
-                classify_folder(load_model(options.model, chosen), folder, outputs)
-                submission = read_submission(folder, outputs)
-                values = evaluation(submission, _patients(submission, groups))
-                measures = {"leads": leads.split()[0]} | {m: _text(v, i) for m, v, i in values["measures"]}
-                measures["AUROC, frequent"] = frequent_auroc(submission, groups)
-                rows += [] if rows else [[*measures]]
-                rows.append([*measures.values()])
-                csv.append({"set": name, "recordings": len(submission.names)} | measures)
-                if chosen is None:
-                    tables[f"{name}: {len(submission.names)}"] = rows
-                    tables[f"{name}, by class: {len(submission.names)}"] = _classes(values)
-                    tables[f"{name}, calibration: {len(submission.names)}"] = _calibration(values)
+            tables |= _measure(options, name, folder, groups, csv)
+        if options.same:
+            tables |= _compare(options)
         write_results("Figures", arguments, options.out, MADE, csv, tables)
+
+
+def _measure(
+    options: argparse.Namespace, name: str, folder: Path, groups: dict[str, Group], csv: list[dict[str, object]]
+) -> dict[str, list[list[str]]]:
+    """Answer and score a set from each lead set; add the rows to ``csv`` and return the tables."""
+    rows: list[list[str]] = []
+    tables: dict[str, list[list[str]]] = {}
+    for leads, chosen in LEAD_SETS.items() if options.lead_sets else [("12", None)]:
+        outputs = options.out / "outputs" / name / leads
+        classify_folder(load_model(options.model, chosen), folder, outputs)
+        submission = read_submission(folder, outputs)
+        patients = np.array([groups[each].patient if each in groups else each for each in submission.names])
+        values = evaluation(submission, patients)
+        measures = {"leads": leads} | {measure: _text(*pair) for measure, *pair in values["measures"]}
+        measures["AUROC, frequent"] = frequent_auroc(submission, patients)
+        rows += [[*measures.values()]] if rows else [[*measures], [*measures.values()]]
+        csv.append({"set": name, "recordings": len(submission.names)} | measures)
+        if chosen is None:
+            classes = _classes(values)
+            if options.also_pvc:
+                wider = evaluation(also_pvc(submission, folder, options.also_pvc), patients)
+                line = next(row for row in _classes(wider) if row[0] == PVC_NAME)
+                classes.append([f"{line[0]}, {options.also_pvc}", *line[1:]])
+            count = len(submission.names)
+            tables = {f"{name}: {count}": rows, f"{name}, by class: {count}": classes}
+            tables[f"{name}, calibration: {count}"] = _calibration(values)
+    return tables
 
 
 def _named_folder(text: str) -> tuple[str, Path]:
@@ -82,11 +111,23 @@ def _named_folder(text: str) -> tuple[str, Path]:
     return name, path_argument(folder)
 
 
-def _patients(submission: Submission, groups: dict[str, Group]) -> Any:
-    return np.array([groups[name].patient if name in groups else name for name in submission.names])
+def _compare(options: argparse.Namespace) -> dict[str, list[list[str]]]:
+    """Answer the recordings that two folders have under the same names, and return a table of the differences."""
+    model = load_model(options.model)
+    files = [{path.stem: path for path in find_headers(folder)} for folder in options.same]
+    names = sorted(set(files[0]) & set(files[1]))
+    forms = [model.classify([model.prepare(read_recording(each[name])) for name in names]) for each in files]
+    probabilities = np.array([[answer.probabilities for answer in form] for form in forms])
+    labels = np.array([[answer.labels for answer in form] for form in forms])
+    differences = np.abs(probabilities[0] - probabilities[1])
+    rows = [
+        ["mean difference of probabilities", "largest", "recordings with the same labels"],
+        [f"{differences.mean():.4f}", f"{differences.max():.4f}", str((labels[0] == labels[1]).all(axis=1).sum())],
+    ]
+    return {f"{options.same[0].name} and {options.same[1].name}: {len(names)}": rows}
 
 
-def frequent_auroc(submission: Submission, groups: dict[str, Group]) -> str:
+def frequent_auroc(submission: Submission, patients: npt.NDArray[np.str_]) -> str:
     """Return the mean AUROC of the classes with at least 20 positive recordings, and its interval, as text."""
     often = submission.labels.sum(axis=0) >= OFTEN
     if not often.any():
@@ -96,9 +137,17 @@ def frequent_auroc(submission: Submission, groups: dict[str, Group]) -> str:
         areas, _ = ranking_areas(submission.labels[rows][:, often], submission.scalar[rows][:, often])
         return mean_of_defined(areas)
 
-    rows_of, count = rows_of_units(_patients(submission, groups))
+    rows_of, count = rows_of_units(patients)
     low, high = bootstrap_interval(lambda drawn: mean(rows_of(drawn)), count, draws=500)
     return _text(f"{mean(slice(None)):.3f}", f"{low:.3f} to {high:.3f}")
+
+
+def also_pvc(submission: Submission, folder: Path, code: str) -> Submission:
+    """Return the submission with PVC as a label of the recordings whose headers have a code."""
+    labels = submission.labels.copy()
+    having = [code in parse_diagnoses(read_header_text(path)) for path in find_headers(folder)]
+    labels[having, submission.weights.classes.index(PVC)] = True
+    return dataclasses.replace(submission, labels=labels)
 
 
 def _classes(values: dict[str, Any]) -> list[list[str]]:
