@@ -78,8 +78,19 @@ def test_figures_have_a_row_for_each_set_and_lead_set(pretrained: Path, tmp_path
         word for name in ("ptb_xl", "georgia") for word in ("--set", f"{name}={pretrained}/data/test/{FOLDERS[name]}")
     ]
     groups = ["--groups", str(pretrained / "data/patients.csv")]
+    same = [str(pretrained / "data/test/ptb_xl")] * 2
     figures.main(
-        [str(pretrained / "pretrained"), str(tmp_path), *named, *groups, "--lead-sets", "--also-pvc", "164884008"]
+        [
+            str(pretrained / "pretrained"),
+            str(tmp_path),
+            *named,
+            *groups,
+            "--lead-sets",
+            "--also-pvc",
+            "164884008",
+            "--same",
+            *same,
+        ]
     )
     with (tmp_path / "figures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -91,6 +102,7 @@ def test_figures_have_a_row_for_each_set_and_lead_set(pretrained: Path, tmp_path
     assert "## Ptb_xl, by class" in text
     assert "Brier score" in text
     assert "| PVC|VPB, 164884008 |" in text
+    assert "| 0.0000 | 0.0000 |" in text
 
 
 FOLDERS = {"ptb_xl": "ptb_xl", "georgia": "E"}

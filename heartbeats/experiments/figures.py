@@ -4,7 +4,7 @@
 
 Each set is a folder of labelled recordings that the model has not seen. --lead-sets also answers from the lead sets of
 2021 (6, 4, 3 and 2 leads). With --also-pvc CODE, the tables by class have a second line for PVC, in which this unscored
-code counts as PVC. --same compares the answers to the recordings that two folders have under the same names, for example
+code counts as PVC. --same compares the answers to the recordings that two folders have under the same names, such as
 at 500 and at 100 Hz. The command writes OUT/figures.md and OUT/figures.csv; the outputs go to OUT/outputs.
 """
 
