@@ -20,7 +20,7 @@ from heartbeats.common.console import path_argument
 from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import Settings, SettingsError, read_settings
 from heartbeats.experiments import command
-from heartbeats.experiments.trainings import FULL, UNSEEN, Answers, answers_by_set, estimate, train_seeds
+from heartbeats.experiments.trainings import UNSEEN, Answers, answers_by_set, estimate, train_seeds
 
 BASELINE = "baseline"
 ABLATIONS = {
@@ -91,8 +91,8 @@ def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple
 
 def _answers(options: argparse.Namespace, name: str, settings: Settings) -> dict[str, list[Answers]]:
     """Return the answers of an entry on each set without training recordings, one per seed."""
-    seeds = [answers_by_set(sets) for sets in train_seeds(options, settings, options.out / name)]
-    unseen = [name for name, threshold in seeds[0] if threshold == UNSEEN and name != FULL]
+    seeds = [answers_by_set(sets) for sets in train_seeds(options, settings, options.out / name, full=False)]
+    unseen = [name for name, threshold in seeds[0] if threshold == UNSEEN]
     return {name: [answers[name, UNSEEN] for answers in seeds] for name in unseen}
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -188,21 +189,25 @@ def answers_by_set(sets: dict[str, Scored]) -> dict[tuple[str, str], Answers]:
     The paper's threshold has the best challenge score on the 20 %. An external set does not contain these recordings.
     The full training set contains them, so its threshold from other recordings needs an external set.
     """
-    test, *external, full = sets
-    papers = sets[test].threshold()
-    answers = {(test, AS_PAPER): sets[test].answers(papers), (test, UNSEEN): sets[test].answers_by_folds()}
+    external = [name for name in sets if name not in (TEST, FULL)]
+    papers = sets[TEST].threshold()
+    answers = {(TEST, AS_PAPER): sets[TEST].answers(papers), (TEST, UNSEEN): sets[TEST].answers_by_folds()}
     answers |= {(name, UNSEEN): sets[name].answers(papers) for name in external}
-    answers[full, AS_PAPER] = sets[full].answers(papers)
-    if external:
-        answers[full, UNSEEN] = sets[full].answers(sets[external[0]].threshold())
+    if FULL in sets:
+        answers[FULL, AS_PAPER] = sets[FULL].answers(papers)
+    if FULL in sets and external:
+        answers[FULL, UNSEEN] = sets[FULL].answers(sets[external[0]].threshold())
     return answers
 
 
-def train_seeds(options: argparse.Namespace, settings: Settings, out: Path) -> list[dict[str, Scored]]:
+def train_seeds(
+    options: argparse.Namespace, settings: Settings, out: Path, *, full: bool = True
+) -> list[dict[str, Scored]]:
     """Train each seed that is not trained yet, and classify each set with its networks.
 
     Returns:
-        For each seed, the sets by name: first the 20 %, then external sets, then all recordings of the cohort.
+        For each seed, the sets by name: first the 20 %, then external sets, then all recordings of the cohort if
+        ``full``.
 
     Raises:
         SettingsError: ``--seeds`` is too small, or two external folders have the same name.
@@ -222,44 +227,55 @@ def train_seeds(options: argparse.Namespace, settings: Settings, out: Path) -> l
     for name, header_files in sets.items():
         if not header_files:
             raise CohortError(f"{name}: no recordings to score")
-    return [_train_seed(options, settings, out / f"seed{seed}", seed, sets) for seed in range(options.seeds)]
+    return [_train_seed(options, settings, out / f"seed{seed}", seed, sets, full) for seed in range(options.seeds)]
 
 
 def _train_seed(
-    options: argparse.Namespace, settings: Settings, directory: Path, seed: int, external: dict[str, list[Path]]
+    options: argparse.Namespace,
+    settings: Settings,
+    directory: Path,
+    seed: int,
+    external: dict[str, list[Path]],
+    full: bool,
 ) -> dict[str, Scored]:
     cache = options.out / "prepared"  # all trainings share it
     store = os.path.relpath(cache, directory)
     settings = with_changes(settings, [f"cohort.seed={seed}", f"training.seed={seed}", f"cohort.store='{store}'"])
     classifier = train_model(options.data, directory, settings)
     groups = cohort_groups(options.data, settings.cohort)
-    full = _read_set(FULL, classifier, find_headers(options.data), settings, cache, groups)
-    named = zip(full.names, full.digests, strict=True)
-    validating = np.flatnonzero([validates(name, digest, settings, groups) for name, digest in named])
-    if not validating.size:
-        raise CohortError(f"{options.data}: no recordings validate with seed {seed}, so there is nothing to score")
-    settings = with_changes(settings, ["cohort.excluded_sources=[]", "cohort.test_folds=[]", "cohort.also_pvc=[]"])
-    sets = {name: _read_set(name, classifier, files, settings, cache, groups) for name, files in external.items()}
-    return {TEST: full.select(validating), **sets, FULL: full}
+    read = partial(_read_set, classifier=classifier, cache=cache, groups=groups)
+    files = find_headers(options.data)
+    sets = {TEST: read(TEST, files, settings=settings, validating=True)}
+    as_published = ["cohort.excluded_sources=[]", "cohort.test_folds=[]", "cohort.also_pvc=[]"]
+    of_others = with_changes(settings, as_published)
+    sets |= {name: read(name, others, settings=of_others) for name, others in external.items()}
+    return sets | ({FULL: read(FULL, files, settings=settings)} if full else {})
 
 
 def _read_set(
     name: str,
-    classifier: Classifier,
     files: list[Path],
+    *,
+    classifier: Classifier,
     settings: Settings,
     cache: Path,
     groups: Mapping[str, Group],
+    validating: bool = False,
 ) -> Scored:
-    """Return the probabilities of recordings with a scored label. Log recordings that cannot be used."""
+    """Return the probabilities of recordings with a scored label, or of those that validate.
+
+    The log names recordings that cannot be used.
+    """
     selection = select_recordings(files, settings.cohort, groups)
     recordings, rows = [], []
     for row, prepared in enumerate(prepare_files(selection.header_files, cache, settings.preparation)):
         if isinstance(prepared, Failure):
             log.warning("%s: %s is left out: %s", name, printable(prepared.name), printable(prepared.reason))
-        else:
+        elif not validating or validates(prepared.name, prepared.digest, settings, groups):
             recordings.append(prepared)
             rows.append(row)
+    if validating and not recordings:
+        raise CohortError(f"no recordings validate with seed {settings.cohort.seed}, so there is nothing to score")
     if not recordings:
         raise CohortError(f"{name}: no recordings with a scored label that can be read")
     signals = [recording.signal for recording in recordings]
