@@ -17,7 +17,7 @@ from team_code import load_model
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=path_argument, help="folder written by train_model.py, or the word pretrained")
+    parser.add_argument("model", type=path_argument, help="folder written by train_model.py")
     parser.add_argument("data", type=path_argument, help="folder of recordings, sub-folders included")
     parser.add_argument("out", type=path_argument, help="folder for the output files, made if missing")
     parser.add_argument("--resume", action="store_true", help="skip recordings that are classified already")

@@ -1,6 +1,6 @@
-"""Draw recordings on millimetre paper, with a model's answer, the reasons, and what moved the networks.
+"""Draw recordings on millimetre paper. With a model, add its answer, the reasons, and what moved the networks.
 
-    python -m heartbeats.show RECORD [RECORD ...] [--model MODEL|--no-model] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
+    python -m heartbeats.show RECORD [RECORD ...] [--model MODEL] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
 
 RECORD is a header file, a signal file, their path without suffix, or a folder of recordings with its sub-folders. One
 recording becomes one file, by default NAME.html. Several recordings, or a folder, need -o FOLDER. FOLDER gets a page
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from heartbeats.classification.model_folder import PRETRAINED, load_model
+from heartbeats.classification.model_folder import load_model
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
 from heartbeats.ecg.header import find_headers
@@ -30,13 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", nargs="+", type=path_argument, metavar="RECORD", help="recording or folder")
-    parser.add_argument(
-        "--model",
-        type=path_argument,
-        default=PRETRAINED.name,
-        help="folder written by train_model.py (default: pretrained)",
-    )
-    parser.add_argument("--no-model", dest="model", action="store_const", const=None, help="draw without an answer")
+    parser.add_argument("--model", type=path_argument, help="folder written by train_model.py")
     parser.add_argument("-o", "--out", type=path_argument, help=f"a file ({', '.join(SUFFIXES)}) or a folder")
     options = parser.parse_args(arguments)
     with one_line_errors("heartbeats.show"):

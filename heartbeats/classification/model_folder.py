@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
 FORMAT, FORMAT_VERSION = "heartbeats-model", 1
-PRETRAINED = Path(__file__).parents[1] / "pretrained"  # the model that comes with HeartBeats
 ROOMS = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
 
 
@@ -75,15 +74,12 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
 
 
 def load_model(
-    model_directory: Path | str = PRETRAINED.name,
-    leads: Sequence[str] | str | None = None,
-    *,
-    device: torch.device | None = None,
+    model_directory: Path | str, leads: Sequence[str] | str | None = None, *, device: torch.device | None = None
 ) -> Classifier:
     """Load a model folder. If other code wrote it, log a warning: its results may differ.
 
     Args:
-        model_directory: as written by :func:`save_model`; ``"pretrained"`` is the model that comes with HeartBeats.
+        model_directory: as written by :func:`save_model`.
         leads: use only these leads (the lead sets of 2021); all leads by default.
         device: where the networks compute; by default a GPU if there is one.
 
@@ -91,13 +87,11 @@ def load_model(
         ModelError: a file is missing, damaged or from another program.
     """
     directory = Path(model_directory)
-    if str(directory) == PRETRAINED.name and not directory.exists():
-        directory = PRETRAINED
     model = read_model_file(directory)
     classifier = load_classifier(
         directory, model, device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     )
-    if model.get("code") not in (None, code_digest(*ROOMS)):  # a test holds the answers of the pretrained model
+    if model.get("code") != code_digest(*ROOMS):
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
     return dataclasses.replace(classifier, leads=None if leads is None else tuple(leads))

@@ -1,4 +1,4 @@
-"""Train the model that comes with HeartBeats.
+"""Train a small model to share.
 
     python -m heartbeats.experiments.pretrain PTBXL CHALLENGE OUT --config configs/compact.toml
 
@@ -83,7 +83,7 @@ def write_small(model: Path, out: Path) -> None:
     """Write a model folder with weights of 16 bits and the counts of its training, without names of recordings."""
     classifier = load_model(model, device=torch.device("cpu"))
     described = json.loads((model / MODEL_FILE).read_text(encoding="utf-8"))
-    report = {key: described[key] for key in KEPT} | {"code": None}
+    report = {key: described[key] for key in KEPT}
     for named in ("left_out", "warned"):
         report["cohort"][named] = {reason: len(names) for reason, names in report["cohort"][named].items()}
     for member in classifier.members:
