@@ -153,11 +153,11 @@ def test_networks_do_not_train_on_validation_recordings(simulated, tmp_path, mon
     digests = {path.stem: read_recording(path).digest for path in find_headers(simulated)}
     names = read_validation(tmp_path / "model/validation.csv").names
     assert names
-    assert all(validates(digests[name], TINY) for name in names)
+    assert all(validates(name, digests[name], TINY, {}) for name in names)
     assert set(given) == {"relabelling", "4s", "2s"}
     for learned in given.values():
         assert len(learned) > len(names)
-        assert not any(validates(digest, TINY) for digest in learned)
+        assert not any(validates("", digest, TINY, {}) for digest in learned)
 
 
 def test_another_split_or_rule_changes_the_model(simulated, finished, monkeypatch):

@@ -68,15 +68,10 @@ def train_network(
     training, device = settings.training, parallel.device()
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network, labels.shape[1]).to(device)
-    # Without weight decay, AdamW is Adam.
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=device.type == "cuda",
-    )
-    averaging = get_ema_multi_avg_fn(training.averaging)  # type: ignore[no-untyped-call]
-    average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True) if training.averaging else None
+    # Without weight decay, AdamW is Adam. Each step sets the learning rate.
+    decay, fused = training.weight_decay, device.type == "cuda"
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=decay, fused=fused)
+    average = _moving_average(network, training.averaging)
     kept = nn.ModuleList([network, average] if average else [network])
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     identity = _identity(name, recordings, labels, settings, seconds)
@@ -95,6 +90,12 @@ def train_network(
     if average:
         network.load_state_dict(average.module.state_dict())
     return network
+
+
+def _moving_average(network: nn.Module, decay: float) -> AveragedModel | None:
+    """Return a moving average of a network's weights, or ``None`` if ``decay`` is 0."""
+    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=averaging, use_buffers=True) if decay else None
 
 
 def data_digest(recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.bool_]) -> str:
