@@ -68,16 +68,11 @@ def train_network(
     training, device = settings.training, parallel.device()
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network, labels.shape[1]).to(device)
-    # Without weight decay, AdamW is Adam. Each step sets the learning rate.
-    decay, fused = training.weight_decay, device.type == "cuda"
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=decay, fused=fused)
-    average = _moving_average(network, training.averaging)
+    optimizer, average = _optimizer(network, training), _moving_average(network, training.averaging)
     kept = nn.ModuleList([network, average] if average else [network])
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
     identity = _identity(name, recordings, labels, settings, seconds)
-    done = load_checkpoint(checkpoint, identity, kept, optimizer)
-    if len(done) != parallel.broadcast(len(done)):
-        raise OSError(f"{checkpoint}: the processes see different checkpoints; they must share the model folder")
+    done = _resume(checkpoint, identity, kept, optimizer)
     batches = Batches(recordings, round(seconds * SAMPLING_RATE), device)
     trained, truth = parallel.data_parallel(network), torch.from_numpy(labels.astype(np.float32)).to(device)
     for number in range(len(done) + 1, training.epochs + 1):
@@ -90,6 +85,20 @@ def train_network(
     if average:
         network.load_state_dict(average.module.state_dict())
     return network
+
+
+def _optimizer(network: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:
+    """Return Adam with decoupled weight decay; without decay it is the paper's Adam. Each step sets the learning rate."""
+    on_gpu = next(network.parameters()).is_cuda
+    return torch.optim.AdamW(network.parameters(), weight_decay=training.weight_decay, fused=on_gpu)
+
+
+def _resume(checkpoint: Path, identity: str, kept: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:
+    """Load a checkpoint, if there is one, and return the finished epochs."""
+    done = load_checkpoint(checkpoint, identity, kept, optimizer)
+    if len(done) != parallel.broadcast(len(done)):
+        raise OSError(f"{checkpoint}: the processes see different checkpoints; they must share the model folder")
+    return done
 
 
 def _moving_average(network: nn.Module, decay: float) -> AveragedModel | None:
