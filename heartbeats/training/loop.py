@@ -88,7 +88,7 @@ def train_network(
 
 
 def _optimizer(network: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:
-    """Return Adam with decoupled weight decay; without decay it is the paper's Adam. Each step sets the learning rate."""
+    """Return Adam with decoupled weight decay; with a decay of 0, the paper's Adam. Each step sets the rate."""
     on_gpu = next(network.parameters()).is_cuda
     return torch.optim.AdamW(network.parameters(), weight_decay=training.weight_decay, fused=on_gpu)
 
