@@ -44,8 +44,9 @@ class Decimation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map shape (batch, leads, samples) to (batch, leads, ceil(samples / stride))."""
-        half = self.kernel_size // 2
-        return nn.functional.pad(x, (half, half)).unfold(-1, self.kernel_size, self.stride) @ self.weights
+        leads = x.shape[1]
+        weights = self.weights.expand(leads, 1, -1)
+        return nn.functional.conv1d(x, weights, stride=self.stride, padding=self.kernel_size // 2, groups=leads)
 
 
 class SqueezeExcitation(nn.Module):

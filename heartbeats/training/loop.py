@@ -188,7 +188,7 @@ def _bar(batches: Sequence[Tensor], description: str) -> Iterator[Tensor]:
 def training_step(
     network: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Loss, x: Tensor, y: Tensor
 ) -> Tensor:
-    """Train one step and return the mean loss, a scalar. A GPU computes in bfloat16 if it can.
+    """Train one step and return the mean loss, a scalar. It computes in bfloat16 if the device has it.
 
     Args:
         network: maps signals to logits.
@@ -197,7 +197,7 @@ def training_step(
         x: signals in mV, shape (batch, 8, samples).
         y: labels 0 or 1, float32, shape (batch, 27).
     """
-    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=x.is_cuda and _has_bfloat16()):
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=has_bfloat16(x.device.type)):
         logits = network(x)
     loss = loss_function(logits.float(), y)
     optimizer.zero_grad()
@@ -208,9 +208,11 @@ def training_step(
 
 
 @cache
-def _has_bfloat16() -> bool:
-    """Return whether the GPU multiplies in bfloat16. GPUs before Ampere, such as the T4, emulate it slowly."""
-    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+def has_bfloat16(device: str) -> bool:
+    """Return whether a device multiplies in bfloat16. Older ones, such as the T4, emulate it slowly."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _log_epoch(epoch: Epoch, epochs: int) -> None:
