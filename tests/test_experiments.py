@@ -137,8 +137,8 @@ def test_ablations_and_own_settings_are_compared_with_the_baseline(simulated, tm
     (tmp_path / "tiny.toml").write_text(TINY_TOML)
     (tmp_path / "never.toml").write_text(f"{TINY_TOML}\n[decision]\nsinus_rhythm_fallback = false\n")
     (tmp_path / "short.toml").write_text(re.sub(r"seconds = \[.*\]", "seconds = [5.0]", TINY_TOML))
-    folder, names = tmp_path / "OUT", ("baseline", "12-leads", "never", "short")
-    compared = ["12-leads", str(tmp_path / "never.toml"), str(tmp_path / "short.toml")]
+    folder, names = tmp_path / "OUT", ("baseline", "12-leads", "threshold-per-class", "never", "short")
+    compared = ["12-leads", "threshold-per-class", str(tmp_path / "never.toml"), str(tmp_path / "short.toml")]
     arguments = [str(simulated), str(folder), "--config", str(tmp_path / "tiny.toml"), "--leave-out", "georgia"]
     ablations.main(arguments + [word for each in compared for word in ("--compare", each)])
     lines = {(line["set"], line["ablation"]): line for line in rows(folder / "ablations.csv")}
@@ -149,12 +149,14 @@ def test_ablations_and_own_settings_are_compared_with_the_baseline(simulated, tm
         low, mean, high = (float(line[f"challenge score difference{end}"]) for end in (" low", "", " high"))
         assert low <= mean <= high
     assert float(lines["georgia, left out", "never"]["challenge score difference"]) != 0
-    settings = [model(folder / name / "seed0")["settings"] for name in names]
+    assert not (folder / "threshold-per-class").exists()
+    trained = [name for name in names if name != "threshold-per-class"]
+    settings = [model(folder / name / "seed0")["settings"] for name in trained]
     assert [each["network"]["leads"] for each in settings] == [8, 12, 8, 8]
-    assert [len(load_model(folder / name / "seed0").members) for name in names] == [2, 2, 2, 1]
+    assert [len(load_model(folder / name / "seed0").members) for name in trained] == [2, 2, 2, 1]
     assert {each["cohort"]["store"] for each in settings} == {"../../prepared"}
     text = (folder / "ablations.md").read_text()
-    assert "--compare 12-leads --compare never.toml" in text
+    assert "--compare 12-leads --compare threshold-per-class --compare never.toml" in text
     assert "| 12-leads | `network.leads=12` |" in text
     assert "| short | short.toml |" in text
 
@@ -207,6 +209,15 @@ def test_a_tenth_is_answered_at_the_threshold_of_the_others():
     np.testing.assert_array_equal(wrong, first & test.labels[:, AF])
     tenth = test.select(np.flatnonzero(first))
     assert tenth.answers(tenth.threshold()).score() == 1
+
+
+def test_a_threshold_per_class_is_at_least_as_good_where_it_is_searched():
+    """AF is right from 0.3 on. A class that is never right has 0.6 everywhere, so one threshold cannot be right."""
+    whole = scored(np.full(40, 0.3))
+    whole.members[:, :, 0] = 0.6
+    each = dataclasses.replace(whole, per_class=True)
+    assert whole.answers(whole.threshold()).score() < 1
+    assert each.answers(each.threshold()).score() == 1
 
 
 def test_a_row_is_the_mean_of_its_members_and_only_the_rule_removes_bradycardia():

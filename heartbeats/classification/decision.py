@@ -44,8 +44,10 @@ class Evidence:
         return Evidence(self.bradycardia[rows], None if self.pvc is None else self.pvc[rows])
 
 
-def decide(probabilities: Floats, evidence: Evidence, threshold: float, settings: DecisionSettings) -> Labels:
+def decide(probabilities: Floats, evidence: Evidence, threshold: float | Floats, settings: DecisionSettings) -> Labels:
     """Turn probabilities, shape (recordings, 27), and evidence into labels, bool, same shape.
+
+    The threshold is one for all classes, or one per class, shape (27,).
 
     The order is the paper's: threshold, Algorithm 2, then sinus rhythm for a recording without a positive class.
     If the settings ask for the U-Net, it replaces the networks' PVC labels after the threshold (Discussion).

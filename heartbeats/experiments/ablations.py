@@ -1,9 +1,9 @@
 """Measure the effect of each of the paper's choices: train without it, and compare with the full entry.
 
 The baseline is the paper's entry, or the entry of --config and --set. --compare takes the name of an ablation (bce,
-focal, no-denoising, 12-leads, no-relabelling, no-se), a setting (TABLE.KEY=VALUE) or your own settings file. Without
---compare, all ablations run. Each entry trains into its own folder (OUT/baseline, OUT/bce, ...), as in
-heartbeats.experiments.table1.
+focal, no-denoising, 12-leads, no-relabelling, no-se, threshold-per-class), a setting (TABLE.KEY=VALUE) or your own
+settings file. Without --compare, all ablations run. Each entry trains into its own folder (OUT/baseline, OUT/bce, ...),
+as in heartbeats.experiments.table1.
 
 Each score is of a whole entry, with a threshold from recordings that are not scored. The AUROC is the mean over classes
 with at least 20 positive recordings. Differences are computed for each seed on the same recordings. The command writes
@@ -11,6 +11,7 @@ OUT/ablations.md and OUT/ablations.csv.
 """
 
 import argparse
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from heartbeats.experiments import command
 from heartbeats.experiments.trainings import UNSEEN, Answers, answers_by_set, estimate, train_seeds
 
 BASELINE = "baseline"
+PER_CLASS = "threshold-per-class"  # needs no training
 ABLATIONS = {
     "bce": 'training.loss="bce"',
     "focal": 'training.loss="focal"',
@@ -76,7 +78,10 @@ def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple
         SettingsError: a file cannot be read, has another cohort, or has the name of another entry.
     """
     entries = {BASELINE: ("", baseline)}
-    for file in options.compare or map(Path, ABLATIONS):
+    for file in options.compare or map(Path, [*ABLATIONS, PER_CLASS]):
+        if file.name == PER_CLASS:
+            entries[PER_CLASS] = "searched where the one threshold is", baseline
+            continue
         if file.stem in entries:
             raise SettingsError(f"{file}: another entry is called {file.stem}: rename the file")
         if change := ABLATIONS.get(str(file), str(file) if "=" in str(file) else ""):
@@ -91,7 +96,11 @@ def _entries(baseline: Settings, options: argparse.Namespace) -> dict[str, tuple
 
 def _answers(options: argparse.Namespace, name: str, settings: Settings) -> dict[str, list[Answers]]:
     """Return the answers of an entry on each set without training recordings, one per seed."""
-    seeds = [answers_by_set(sets) for sets in train_seeds(options, settings, options.out / name, full=False)]
+    folder = options.out / (BASELINE if name == PER_CLASS else name)
+    seeds = []
+    for sets in train_seeds(options, settings, folder, full=False):
+        changed = {key: dataclasses.replace(scored, per_class=name == PER_CLASS) for key, scored in sets.items()}
+        seeds.append(answers_by_set(changed))
     unseen = [name for name, threshold in seeds[0] if threshold == UNSEEN]
     return {name: [answers[name, UNSEEN] for answers in seeds] for name in unseen}
 

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 TEST, FULL = "20 % test", "full training"
 AS_PAPER, UNSEEN = "threshold as the paper", "threshold from other recordings"
 FOLDS = 10
+GRID = np.arange(1, 20) / 20  # of thresholds per class
 OFTEN = 20  # recordings
 
 Labels = npt.NDArray[np.bool_]
@@ -130,6 +131,7 @@ class Scored:
         evidence: what the decision uses besides the probabilities.
         members: probabilities, shape (members, recordings, 27).
         decision: the settings of the decision.
+        per_class: whether :meth:`threshold` searches a threshold for each class. The paper has one for all.
     """
 
     names: npt.NDArray[np.str_]
@@ -139,6 +141,7 @@ class Scored:
     evidence: Evidence
     members: Floats
     decision: DecisionSettings
+    per_class: bool = False
 
     def select(self, rows: npt.NDArray[np.intp]) -> "Scored":
         """Return the recordings with these numbers."""
@@ -152,12 +155,30 @@ class Scored:
             members=self.members[:, rows],
         )
 
-    def threshold(self) -> float:
-        """Return the threshold with the best challenge score on these recordings."""
-        return search_threshold(self.members.mean(axis=0), self.evidence, self.labels, self.decision).threshold
+    def threshold(self) -> float | Floats:
+        """Return the threshold, or the thresholds, with the best challenge score on these recordings."""
+        probabilities = self.members.mean(axis=0)
+        threshold = search_threshold(probabilities, self.evidence, self.labels, self.decision).threshold
+        return self._thresholds(threshold) if self.per_class else threshold
 
-    def answers(self, threshold: float) -> Answers:
-        """Return the ensemble's answers at a threshold."""
+    def _thresholds(self, threshold: float) -> Floats:
+        """Return a threshold per class: from the same one on, each class in turn takes its best."""
+        weights, probabilities = read_weights(), self.members.mean(axis=0)
+        true = merge_equivalent(self.labels, weights)
+
+        def score(values: Floats) -> float:
+            labels = decide(probabilities, self.evidence, values, self.decision)
+            return challenge_metric(true, merge_equivalent(labels, weights), weights)
+
+        thresholds = np.full(self.labels.shape[1], threshold)
+        for column in range(len(thresholds)):
+            tried = np.tile(thresholds, (1 + len(GRID), 1))
+            tried[1:, column] = GRID
+            thresholds = tried[np.argmax([score(values) for values in tried])]
+        return thresholds
+
+    def answers(self, threshold: float | Floats) -> Answers:
+        """Return the ensemble's answers at a threshold, or at one per class, shape (27,)."""
         weights, names, probabilities = read_weights(), tuple(self.names.tolist()), self.members.mean(axis=0)
         decided = decide(probabilities, self.evidence, threshold, self.decision)
         matrices = output_matrices(predictions(names, decided, probabilities), weights)
