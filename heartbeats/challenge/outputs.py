@@ -24,12 +24,17 @@ class OutputError(HeartBeatsError):
 
 @dataclass(frozen=True)
 class Prediction:
-    """The label (0 or 1) and probability of each class; NaN if the recording cannot be classified."""
+    """The label (0 or 1) and probability of each class; NaN if the recording cannot be classified.
+
+    Attributes:
+        warnings: what was assumed or repaired, as text; not in the output file.
+    """
 
     name: str
     classes: tuple[str, ...]
     labels: tuple[int, ...]
     probabilities: tuple[float, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def unclassified(name: str, classes: Sequence[str]) -> Prediction:

@@ -1,7 +1,8 @@
 """The trained entry: the mean of its networks' probabilities (paper, section 2.4), and labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -41,12 +42,14 @@ class Classifier:
         threshold: a class is positive if its probability is at least this.
         settings: those of its training.
         leads: use only these leads, or all if ``None``.
+        directory: the model folder that it was loaded from.
     """
 
     members: tuple[Member, ...]
     threshold: float
     settings: Settings
     leads: tuple[str, ...] | None = None
+    directory: Path | None = None
 
     def prepare(self, recording: Recording) -> PreparedRecording:
         """Prepare a recording for :meth:`classify`, from :attr:`leads` only.
@@ -67,7 +70,10 @@ class Classifier:
         probabilities = ensemble(self.members, recordings)
         evidence = Evidence.of(recordings, self.settings.decision)
         labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
-        return predictions([recording.name for recording in recordings], labels, probabilities)
+        answers = predictions([recording.name for recording in recordings], labels, probabilities)
+        return [
+            replace(answer, warnings=recording.warnings) for answer, recording in zip(answers, recordings, strict=True)
+        ]
 
 
 def ensemble(members: Sequence[Member], recordings: Sequence[PreparedRecording]) -> Floats:

@@ -1,7 +1,8 @@
-"""Classify a folder of recordings and write a folder of output files, as ``driver.py`` does."""
+"""Classify a folder of recordings, as ``driver.py`` does: an output file per recording, or one table."""
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Prediction, is_classified, unclassified, write_output
 from heartbeats.classification.ensemble import Classifier
+from heartbeats.classification.table import Table, open_table
 from heartbeats.common.console import print_line
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import Failure, PreparedRecording, map_recordings, prepare_file
@@ -30,9 +32,15 @@ class Outcome:
 
 
 def classify_folder(
-    classifier: Classifier, data_directory: Path | str, output_directory: Path | str, *, resume: bool = False
+    classifier: Classifier,
+    data_directory: Path | str,
+    output_directory: Path | str | None = None,
+    *,
+    table: Path | None = None,
+    scheduler: str | None = None,
+    resume: bool = False,
 ) -> Outcome:
-    """Write an output file for every recording below a folder.
+    """Classify every recording below a folder. Write an output file for each, a table of all, or both.
 
     If a recording cannot be classified, its labels are 0, its probabilities are NaN, and the reason is printed to
     stderr. If several recordings have one name, only the first is classified.
@@ -41,59 +49,85 @@ def classify_folder(
         classifier: the trained entry.
         data_directory: the folder of recordings.
         output_directory: the folder of output files, made if missing.
+        table: the table (see :mod:`heartbeats.classification.table`).
+        scheduler: classify on the Dask cluster of this address, or "local" (see
+            :mod:`heartbeats.classification.cluster`).
         resume: skip recordings that an earlier run has classified, by this or another model.
 
     Raises:
-        OSError: there are no recordings, the output folder cannot be written, or the GPU fails.
+        OSError: there are no recordings, an output cannot be written, or the GPU fails.
+        TableError: the table is damaged or of an unknown kind.
+        ClusterError: the cluster cannot be used.
     """
     header_files = find_headers(data_directory)
     if not header_files:
         raise FileNotFoundError(f"{data_directory}: no recordings (.hea) to classify")
-    output_directory = Path(output_directory)
-    output_directory.mkdir(parents=True, exist_ok=True)
+    out = Path(output_directory) if output_directory is not None else None
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
     by_name = {path.stem: path for path in reversed(header_files)}
     classified = failed = 0
     for path in header_files:
         if by_name[path.stem] != path:
             failed += 1
             print_line(f"{path.stem}: {path} is not classified: {by_name[path.stem]} has the same name")
-    left = [path for name, path in by_name.items() if not (resume and is_classified(output_directory / f"{name}.csv"))]
-    for answer in _answers(classifier, sorted(left)):
-        if isinstance(answer, Failure):
-            failed += 1
-            print_line(f"{answer.name}: not classified: {answer.reason}")
-            write_output(output_directory / f"{answer.name}.csv", unclassified(answer.name, CLASSES))
+    with ExitStack() as stack:
+        rows = stack.enter_context(open_table(table, resume=resume)) if table else None
+        left = [path for path in sorted(by_name.values()) if not (resume and _is_done(path.stem, out, rows))]
+        answers: Iterator[Prediction | Failure]
+        if scheduler:
+            from heartbeats.classification.cluster import classify_on_cluster  # noqa: PLC0415 - needs an extra
+
+            answers = stack.enter_context(classify_on_cluster(scheduler, classifier, left, out))
         else:
-            classified += 1
-            write_output(output_directory / f"{answer.name}.csv", answer)
+            answers = classify_files(classifier, left, out)
+        for answer in tqdm(answers, total=len(left), desc="classifying", unit="recording", disable=None):
+            print_answer(answer)
+            if rows:
+                rows.add(answer)
+            if isinstance(answer, Failure):
+                failed += 1
+            else:
+                classified += 1
     return Outcome(classified, failed, len(by_name) - len(left))
 
 
-def _answers(classifier: Classifier, header_files: Sequence[Path]) -> Iterator[Prediction | Failure]:
-    """Yield one answer per recording. Workers prepare the next recordings while the networks compute."""
+def _is_done(name: str, out: Path | None, rows: Table | None) -> bool:
+    """Return whether an earlier run has classified a recording, in each place that is written."""
+    return (not out or is_classified(out / f"{name}.csv")) and (not rows or name in rows.classified)
+
+
+def classify_files(
+    classifier: Classifier, header_files: Sequence[Path], out: Path | None
+) -> Iterator[Prediction | Failure]:
+    """Yield one answer per recording. Worker processes prepare the next recordings while the networks compute."""
     function = partial(prepare_file, settings=classifier.settings.preparation, leads=classifier.leads)
     prepared = map_recordings(function, header_files)
-    with tqdm(total=len(header_files), desc="classifying", unit="recording", disable=None) as bar:
-        while batch := list(islice(prepared, BATCH_SIZE)):
-            usable = [item for item in batch if isinstance(item, PreparedRecording)]
-            yield from (item for item in batch if isinstance(item, Failure))
-            yield from classify_prepared(classifier, usable)
-            bar.update(len(batch))
+    while batch := list(islice(prepared, BATCH_SIZE)):
+        yield from classify_batch(classifier, batch, out)
+
+
+def classify_batch(
+    classifier: Classifier, batch: Sequence[PreparedRecording | Failure], out: Path | None
+) -> list[Prediction | Failure]:
+    """Return one answer per recording, and write the output files if ``out`` is a folder."""
+    answers: list[Prediction | Failure] = [item for item in batch if isinstance(item, Failure)]
+    answers += classify_prepared(classifier, [item for item in batch if isinstance(item, PreparedRecording)])
+    if out:
+        for answer in answers:
+            output = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
+            write_output(out / f"{answer.name}.csv", output)
+    return answers
 
 
 def classify_prepared(
     classifier: Classifier, recordings: Sequence[PreparedRecording]
 ) -> Sequence[Prediction | Failure]:
-    """Classify prepared recordings, in order, and print their warnings.
-
-    If the networks fail on the batch, they classify each recording alone.
+    """Classify prepared recordings, in order. If the networks fail on the batch, they classify each recording alone.
 
     Raises:
         OSError: the GPU fails.
     """
-    for recording in recordings:
-        for warning in recording.warnings:
-            print_line(f"{recording.name}: {warning}")
     try:
         return [_checked(prediction) for prediction in classifier.classify(recordings)] if recordings else []
     except torch.AcceleratorError as error:
@@ -116,3 +150,12 @@ def _checked(prediction: Prediction) -> Prediction | Failure:
     if all(map(math.isfinite, prediction.probabilities)):
         return prediction
     return Failure(prediction.name, "the networks failed: their probabilities are not finite")
+
+
+def print_answer(answer: Prediction | Failure) -> None:
+    """Print a recording's warnings, or why it is not classified, to stderr."""
+    if isinstance(answer, Failure):
+        print_line(f"{answer.name}: not classified: {answer.reason}")
+        return
+    for warning in answer.warnings:
+        print_line(f"{answer.name}: {warning}")

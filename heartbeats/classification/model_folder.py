@@ -94,7 +94,8 @@ def load_model(
     if model.get("code") != code_digest(*ROOMS):
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
-    return dataclasses.replace(classifier, leads=None if leads is None else tuple(leads))
+    leads = None if leads is None else tuple(leads)
+    return dataclasses.replace(classifier, leads=leads, directory=directory.absolute())
 
 
 def load_classifier(directory: Path, model: dict[str, Any], device: torch.device) -> Classifier:

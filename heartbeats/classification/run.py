@@ -7,8 +7,7 @@ import numpy.typing as npt
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Prediction, unclassified
 from heartbeats.classification.ensemble import Classifier
-from heartbeats.classification.folder import classify_prepared
-from heartbeats.common.console import print_line
+from heartbeats.classification.folder import classify_prepared, print_answer
 from heartbeats.ecg.header import parse_header
 from heartbeats.ecg.recording import recording_from_samples
 from heartbeats.preparation.prepared import Failure, attempt
@@ -38,7 +37,7 @@ def run_classifier(
     prepared = attempt(parsed.name, lambda: model.prepare(recording_from_samples(parsed, recording)))
     answer: Prediction | Failure
     answer = prepared if isinstance(prepared, Failure) else classify_prepared(model, [prepared])[0]
+    print_answer(answer)
     if isinstance(answer, Failure):
-        print_line(f"{parsed.name}: not classified: {answer.reason}")
         answer = unclassified(parsed.name, CLASSES)
     return list(answer.classes), list(answer.labels), list(answer.probabilities)

@@ -1,0 +1,164 @@
+"""A table of all answers, with a row per recording: ``FILE.csv``, or ``FILE.parquet``.
+
+A row has the columns ``name``, ``reason`` (why the recording is not classified) and ``warnings``, and for each class
+``label_AF`` and ``probability_AF``, with the class's abbreviation. If a recording is not classified, these are empty.
+
+Rows are written in parts, so a killed run keeps them. A Parquet file cannot grow, so ``FILE.parquet`` is a folder with
+a file per part. Pandas, PyArrow and Spark read such a folder as one table.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
+from heartbeats.challenge.outputs import Prediction
+from heartbeats.common.console import printable
+from heartbeats.common.errors import HeartBeatsError
+from heartbeats.common.files import csv_text, remove_half_written, replace_file, write_text
+from heartbeats.preparation.prepared import Failure
+
+PART = 2048  # rows
+LABELS = tuple(f"label_{ABBREVIATIONS[code]}" for code in CLASSES)
+PROBABILITIES = tuple(f"probability_{ABBREVIATIONS[code]}" for code in CLASSES)
+COLUMNS = ("name", "reason", "warnings", *LABELS, *PROBABILITIES)
+
+Row = dict[str, Any]
+
+
+class TableError(HeartBeatsError):
+    """A table cannot be used; the message names it."""
+
+
+class CsvTable:
+    """Rows in a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, *, resume: bool) -> list[str]:
+        """Keep the rows of classified recordings to resume, or none. Return their names."""
+        kept: list[Row] = []
+        if resume and self.path.exists():
+            text = self.path.read_text(encoding="utf-8", errors="surrogateescape")
+            rows = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))  # a kill leaves half a line
+            if rows.fieldnames not in (None, [*COLUMNS]):
+                raise TableError(f"{self.path} is another table: name a new file")
+            kept = [row for row in rows if not row["reason"]]
+        write_text(self.path, csv_text(COLUMNS, [[*row.values()] for row in kept]))
+        return [row["name"] for row in kept]
+
+    def write(self, rows: list[Row]) -> None:
+        """Add rows."""
+        _, _, lines = csv_text(COLUMNS, [[*row.values()] for row in rows]).partition("\n")
+        with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(lines)
+
+
+class ParquetTable:
+    """Rows in a folder of Parquet files."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pyarrow  # noqa: PLC0415 - an extra
+            import pyarrow.compute  # noqa: PLC0415
+            import pyarrow.parquet  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise TableError(f"{path} needs pyarrow: pip install 'heartbeats[cluster]', or name a .csv file") from error
+        self.path, self.arrow = path, pyarrow
+        fields = [(name, pyarrow.string()) for name in COLUMNS[:3]]
+        fields += [(name, pyarrow.int8()) for name in LABELS] + [(name, pyarrow.float32()) for name in PROBABILITIES]
+        self.schema = pyarrow.schema(fields)
+
+    def start(self, *, resume: bool) -> list[str]:
+        """Keep the rows of classified recordings to resume, or none. Return their names."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        remove_half_written(self.path)
+        names: list[str] = []
+        self.part = 0
+        for path in sorted(self.path.glob("part-*.parquet")):
+            if not resume:
+                path.unlink()
+                continue
+            self.part = int(path.stem.removeprefix("part-"))
+            rows = self._read(path)
+            kept = rows.filter(self.arrow.compute.is_null(rows["reason"]))
+            if len(kept) < len(rows):
+                self._write(path, kept)
+            names += kept["name"].to_pylist()
+        return names
+
+    def write(self, rows: list[Row]) -> None:
+        """Add rows, as the next part."""
+        self.part += 1
+        self._write(self.path / f"part-{self.part:06}.parquet", self.arrow.Table.from_pylist(rows, self.schema))
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return self.arrow.parquet.read_table(path, schema=self.schema)
+        except (OSError, self.arrow.ArrowException) as error:
+            raise TableError(f"{path} is not a part of this table ({error}): name a new table") from error
+
+    def _write(self, path: Path, rows: Any) -> None:
+        replace_file(path, partial(self.arrow.parquet.write_table, rows))
+
+
+class Table:
+    """A table that grows.
+
+    Attributes:
+        classified: the names of the classified recordings that it has, as printable text.
+    """
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        kinds: dict[str, type[CsvTable | ParquetTable]] = {".csv": CsvTable, ".parquet": ParquetTable}
+        if path.suffix not in kinds:
+            raise TableError(f"{path}: the suffix of a table must be {' or '.join(kinds)}")
+        self.file = kinds[path.suffix](path)
+        self.classified = set(self.file.start(resume=resume))
+        self.rows: list[Row] = []
+
+    def add(self, answer: Prediction | Failure) -> None:
+        """Add a row, unless the table has it."""
+        name = printable(answer.name)
+        if name in self.classified:
+            return
+        self.rows.append(dict.fromkeys(COLUMNS) | {"name": name} | _columns(answer))
+        if len(self.rows) == PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are not written yet."""
+        if self.rows:
+            self.file.write(self.rows)
+            self.rows = []
+
+
+def _columns(answer: Prediction | Failure) -> Row:
+    """Return the columns of an answer, without its name."""
+    if isinstance(answer, Failure):
+        return {"reason": printable(answer.reason)}
+    labels, probabilities = (
+        zip(LABELS, answer.labels, strict=True),
+        zip(PROBABILITIES, answer.probabilities, strict=True),
+    )
+    return {"warnings": printable("; ".join(answer.warnings))} | dict(labels) | dict(probabilities)
+
+
+@contextmanager
+def open_table(path: Path, *, resume: bool) -> Iterator[Table]:
+    """Open a table for adding rows. At the end, also after an error, all rows are written.
+
+    Raises:
+        TableError: the table is damaged or of an unknown kind, or pyarrow is missing.
+        OSError: the table cannot be written.
+    """
+    table = Table(path, resume=resume)
+    try:
+        yield table
+    finally:
+        table.flush()
