@@ -36,6 +36,8 @@ def main() -> None:
         )
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     print_line(f"{outcome.classified} recordings classified, {outcome.failed} not{skipped}")
+    if outcome.seen:
+        print_line(f"{outcome.seen} of them made the model (training or threshold): do not quote a score on them")
     sys.exit(1 if outcome.failed and not (outcome.classified or outcome.skipped) else 0)
 
 

@@ -50,7 +50,9 @@ def test_the_three_commands(simulated, tmp_path):
 
     driven = command("driver.py", tmp_path / "model", simulated, tmp_path / "out")
     assert driven.returncode == 0, driven.stderr
-    assert driven.stderr.endswith("40 recordings classified, 0 not\n")
+    *_, counts, seen = driven.stderr.splitlines()
+    assert counts == "40 recordings classified, 0 not"
+    assert seen == "38 of them made the model (training or threshold): do not quote a score on them"
     written = outputs(tmp_path / "out")
     assert list(written) == [f"{path.stem}.csv" for path in find_headers(simulated)]
     for name, rows in written.items():
@@ -279,7 +281,7 @@ def test_a_new_model_replaces_all_files_of_the_old_one(simulated, model_director
     team_code.training_code(simulated, tmp_path / "model", shorter)
     left = {path.name for path in (tmp_path / "model").iterdir()}
     assert left == {
-        *(".lock", "model.json", "prepared", "report.html", "se_resnet_3s.safetensors"),
+        *(".lock", "model.json", "prepared", "report.html", "se_resnet_3s.safetensors", "seen.txt"),
         *("training.jsonl", "training.log", "validation.csv"),
     }
     lines = (tmp_path / "model/training.jsonl").read_text().splitlines()

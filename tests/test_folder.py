@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from conftest import ecg
 
 from heartbeats.challenge.outputs import read_output
 from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.ecg import writing
+from heartbeats.ecg.recording import read_recording
 from heartbeats.networks.inference import InferenceNetwork
 
 ROOT = Path(__file__).parents[1]
@@ -82,6 +85,22 @@ def test_unclassified_recordings_are_counted_in_each_run(model_directory, write_
         driven = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert driven.stderr.splitlines()[-1] == line
         assert driven.returncode == status
+
+
+def test_recordings_that_made_the_model_are_counted(simulated, classifier, tmp_path):
+    """They are known by their samples under another name, and by name, age and sex at another sampling rate."""
+    known = read_recording(simulated / "E00001.hea")
+    forms = {
+        "renamed": replace(known, name="X1", age=1),
+        "resampled": replace(known, signal=known.signal[:, ::2], sampling_rate=known.sampling_rate / 2),
+        "another patient": replace(known, signal=known.signal[:, 1:], age=known.age + 1),
+    }
+    seen = {}
+    for form, recording in forms.items():
+        (tmp_path / form).mkdir()
+        writing.write_record(tmp_path / form, recording)
+        seen[form] = classify_folder(classifier, tmp_path / form, tmp_path / "out").seen
+    assert seen == {"renamed": 1, "resampled": 1, "another patient": 0}
 
 
 def test_nan_probabilities_are_not_classified(classifier, write_record, tmp_path, monkeypatch, capsys):

@@ -28,6 +28,7 @@ class Prediction:
 
     Attributes:
         warnings: what was assumed or repaired, as text; not in the output file.
+        seen: whether the recording is one of those that made the model; not in the output file.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Prediction:
     labels: tuple[int, ...]
     probabilities: tuple[float, ...]
     warnings: tuple[str, ...] = ()
+    seen: bool = False
 
 
 def unclassified(name: str, classes: Sequence[str]) -> Prediction:

@@ -43,6 +43,7 @@ class Classifier:
         settings: those of its training.
         leads: use only these leads, or all if ``None``.
         directory: the model folder that it was loaded from.
+        seen: marks of the recordings that trained it or chose its threshold.
     """
 
     members: tuple[Member, ...]
@@ -50,6 +51,7 @@ class Classifier:
     settings: Settings
     leads: tuple[str, ...] | None = None
     directory: Path | None = None
+    seen: frozenset[str] = frozenset()
 
     def prepare(self, recording: Recording) -> PreparedRecording:
         """Prepare a recording for :meth:`classify`, from :attr:`leads` only.
@@ -72,8 +74,14 @@ class Classifier:
         labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
         answers = predictions([recording.name for recording in recordings], labels, probabilities)
         return [
-            replace(answer, warnings=recording.warnings) for answer, recording in zip(answers, recordings, strict=True)
+            replace(answer, warnings=recording.warnings, seen=not self.seen.isdisjoint(marks(recording)))
+            for answer, recording in zip(answers, recordings, strict=True)
         ]
+
+
+def marks(recording: PreparedRecording) -> set[str]:
+    """Return two short marks of a recording: of its samples, and of its name, age and sex."""
+    return {recording.digest[:16], recording.mark[:16]}
 
 
 def ensemble(members: Sequence[Member], recordings: Sequence[PreparedRecording]) -> Floats:

@@ -24,11 +24,12 @@ BATCH_SIZE = 64  # recordings
 
 @dataclass(frozen=True)
 class Outcome:
-    """The numbers of recordings: classified, not classified, and classified by an earlier run."""
+    """The numbers of recordings: classified, not classified, classified by an earlier run; and seen in training."""
 
     classified: int
     failed: int
     skipped: int
+    seen: int = 0
 
 
 def classify_folder(
@@ -66,7 +67,7 @@ def classify_folder(
     if out:
         out.mkdir(parents=True, exist_ok=True)
     by_name = {path.stem: path for path in reversed(header_files)}
-    classified = failed = 0
+    classified = failed = seen = 0
     for path in header_files:
         if by_name[path.stem] != path:
             failed += 1
@@ -89,7 +90,8 @@ def classify_folder(
                 failed += 1
             else:
                 classified += 1
-    return Outcome(classified, failed, len(by_name) - len(left))
+                seen += answer.seen
+    return Outcome(classified, failed, len(by_name) - len(left), seen)
 
 
 def _is_done(name: str, out: Path | None, rows: Table | None) -> bool:

@@ -29,6 +29,7 @@ from heartbeats.networks.se_resnet import SEResNet
 log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
+SEEN_FILE = "seen.txt"  # marks of the recordings that made the model
 FORMAT, FORMAT_VERSION = "heartbeats-model", 1
 ROOMS = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
 
@@ -66,6 +67,7 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
         "settings": classifier.settings.to_dict(),
         "code": code_digest(*ROOMS),
     }
+    write_text(directory / SEEN_FILE, "".join(f"{mark}\n" for mark in sorted(classifier.seen)))
     write_text(directory / MODEL_FILE, json.dumps(model | report, indent=2) + "\n")
     kept = {member["weights"] for member in members}
     for path in directory.glob("se_resnet_*.safetensors"):
@@ -74,7 +76,10 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
 
 
 def load_model(
-    model_directory: Path | str, leads: Sequence[str] | str | None = None, *, device: torch.device | None = None
+    model_directory: Path | str,
+    leads: Sequence[str] | str | None = None,
+    *,
+    device: torch.device | None = None,
 ) -> Classifier:
     """Load a model folder. If other code wrote it, log a warning: its results may differ.
 
@@ -88,9 +93,8 @@ def load_model(
     """
     directory = Path(model_directory)
     model = read_model_file(directory)
-    classifier = load_classifier(
-        directory, model, device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    )
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    classifier = load_classifier(directory, model, device)
     if model.get("code") != code_digest(*ROOMS):
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
@@ -119,7 +123,9 @@ def load_classifier(directory: Path, model: dict[str, Any], device: torch.device
         raise ModelError(f"{path} lacks an entry or has a damaged one ({error!r}): train again") from error
     if not 0 <= threshold <= 1:
         raise ModelError(f"{path} has a threshold outside 0 to 1: train again")
-    return Classifier(members, threshold, settings)
+    seen = directory / SEEN_FILE  # models of version 0.1 have none
+    marks = frozenset(seen.read_text(encoding="ascii", errors="replace").split()) if seen.exists() else frozenset()
+    return Classifier(members, threshold, settings, seen=marks)
 
 
 def read_model_file(directory: Path) -> dict[str, Any]:

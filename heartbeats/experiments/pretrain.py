@@ -31,7 +31,7 @@ from heartbeats.training.pipeline import train_model
 
 HELD_OUT = 0.2
 PTB_XL = "ptb_xl"
-KEPT = ("cohort", "threshold_search", "training", "validation_scores", "versions")  # of model.json
+KEPT = ("cohort", "operating_points", "threshold_search", "training", "validation_scores", "versions")  # of model.json
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

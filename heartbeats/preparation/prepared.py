@@ -62,6 +62,7 @@ class PreparedRecording:
         digest: SHA-256 of the samples in the recording's file.
         warnings: what was assumed or repaired, as text.
         checksum: CRC-32 of the prepared signal.
+        mark: a digest of name, age and sex, which a recording keeps if it is resampled or converted.
     """
 
     name: str
@@ -70,6 +71,7 @@ class PreparedRecording:
     digest: str
     warnings: tuple[str, ...]
     checksum: int
+    mark: str = ""
 
     @property
     def signal(self) -> npt.NDArray[np.int16]:
@@ -99,6 +101,7 @@ def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARAT
         RecordingError: the recording has none of the leads that the networks read.
     """
     signal, warnings = prepare_signal(recording, denoising=settings.denoising)
+    facts = f"{recording.name} {recording.age:g} {recording.sex}"
     return PreparedRecording(
         name=recording.name,
         samples=signal,
@@ -106,6 +109,7 @@ def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARAT
         digest=recording.digest,
         warnings=recording.warnings + warnings,
         checksum=zlib.crc32(signal.tobytes()),
+        mark=hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest(),
     )
 
 

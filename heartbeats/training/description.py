@@ -17,6 +17,7 @@ from heartbeats.challenge.scoring import Scores
 from heartbeats.classification.threshold import ThresholdSearch
 from heartbeats.training.cohort import Cohort, warnings_by_text
 
+POINTS = np.arange(1, 50) / 50  # thresholds of operating points
 PACKAGES = ("torch", "numpy", "scipy", "PyWavelets", "wfdb", "sleepecg", "safetensors")
 
 
@@ -75,6 +76,23 @@ def describe_threshold(search: ThresholdSearch) -> dict[str, Any]:
 def describe_scores(scores: Scores) -> dict[str, float | None]:
     """Return the seven measures by name."""
     return {name: _number(value) for name, value in scores.measures().items()}
+
+
+def describe_operating_points(labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating]) -> dict[str, Any]:
+    """Return sensitivity and specificity of each class over thresholds.
+
+    Args:
+        labels: of the validation recordings, shape (recordings, 27).
+        probabilities: of the same recordings and classes, before rule and fallback.
+    """
+    above = probabilities[:, :, None] >= POINTS
+    classes = {}
+    for abbreviation, label, positive in zip(ABBREVIATIONS.values(), labels.T, above.swapaxes(0, 1), strict=True):
+        if label.any() and not label.all():
+            sensitivity, specificity = positive[label].mean(axis=0), 1 - positive[~label].mean(axis=0)
+            points = {"sensitivity": sensitivity.round(4).tolist(), "specificity": specificity.round(4).tolist()}
+            classes[abbreviation] = {"positive": int(label.sum())} | points
+    return {"thresholds": POINTS.tolist(), "classes": classes}
 
 
 def describe_versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from heartbeats import __version__
 from heartbeats.challenge.diagnoses import WEIGHTS_FILE
 from heartbeats.challenge.scoring import submission
 from heartbeats.classification.decision import Evidence, decide
-from heartbeats.classification.ensemble import Classifier, Member, ensemble
+from heartbeats.classification.ensemble import Classifier, Member, ensemble, marks
 from heartbeats.classification.model_folder import (
     ROOMS,
     ModelError,
@@ -35,7 +35,13 @@ from heartbeats.ecg.header import find_headers
 from heartbeats.training import parallel
 from heartbeats.training.checkpoints import CHECKPOINTS
 from heartbeats.training.cohort import Cohort, CohortError, build_cohort
-from heartbeats.training.description import describe_cohort, describe_scores, describe_threshold, describe_versions
+from heartbeats.training.description import (
+    describe_cohort,
+    describe_operating_points,
+    describe_scores,
+    describe_threshold,
+    describe_versions,
+)
 from heartbeats.training.epoch_log import Epoch, write_epochs
 from heartbeats.training.loop import TrainingError, data_digest, train_network
 from heartbeats.training.relabelling import train_and_relabel
@@ -199,7 +205,8 @@ def _write_model(
 ) -> None:
     """Search the threshold and write the model folder."""
     search, validation = _search_threshold(members, cohort, settings)
-    classifier = Classifier(members, search.threshold, settings)
+    seen = frozenset(mark for recording in cohort.recordings for mark in marks(recording))
+    classifier = Classifier(members, search.threshold, settings, seen=seen)
     report = {
         **description,
         "cohort": describe_cohort(cohort),
@@ -210,6 +217,7 @@ def _write_model(
         labels = decide(validation.probabilities, validation.evidence, search.threshold, settings.decision)
         scores = submission(validation.names, validation.labels, labels, validation.probabilities).score()
         report["validation_scores"] = describe_scores(scores)
+        report["operating_points"] = describe_operating_points(validation.labels, validation.probabilities)
         log.info("validation: challenge score %.3f (the threshold was chosen for it)", scores.challenge_metric)
     (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it is of another model
     write_validation(model_directory / VALIDATION_FILE, validation)
