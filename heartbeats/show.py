@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise RecordingError(f"{reading.name}: not read: {reading.reason}")
         out.parent.mkdir(parents=True, exist_ok=True)
         save(reading, out)
+        for title, fact in reading.facts.items():
+            print(f"{title}: {fact}")
         print_line(f"{out} written")
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, read_weights
 from heartbeats.challenge.scoring import Submission
 from heartbeats.ecg.recording import Recording
+from heartbeats.reports.description import describe
 from heartbeats.reports.findings import Reading, rhythm
 from heartbeats.reports.page import picture
 
@@ -29,7 +30,7 @@ def recording(
 
 
 def reading(shown: Recording, **more) -> Reading:
-    return Reading(shown, rhythm(shown), **more)
+    return Reading(shown, rhythm(shown), describe(shown), **more)
 
 
 def spikes(times: list[float], *, sampling_rate: float = 500) -> np.ndarray:

@@ -105,7 +105,7 @@ def test_figures_have_a_row_for_each_set_and_lead_set(pretrained: Path, tmp_path
     assert "| 0.0000 | 0.0000 |" in text
 
 
-FOLDERS = {"ptb_xl": "ptb_xl", "georgia": "E"}
+FOLDERS = {"ptb_xl": "ptb_xl", "georgia": "others/E"}
 
 
 def test_the_benchmark_of_ptb_xl_scores_each_task(sets: Path, tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from markupsafe import Markup
 from pages import Page, assert_sound
 
 from heartbeats.challenge.diagnoses import SINUS_RHYTHM
+from heartbeats.classification.folder import classify_folder
 from heartbeats.common.console import printable
+from heartbeats.ecg.recording import read_recording
+from heartbeats.reports.description import describe
 from heartbeats.reports.ecg_page import ecg_page, notes
 from heartbeats.reports.findings import read
 from heartbeats.reports.folder import IndexLine, index_page
@@ -248,3 +251,34 @@ def test_real_recordings_are_drawn(ecg_data, classifier):
     assert_sound(ecg_page(mit_bih))
     page = ecg_page(read(ecg_data / "challenge" / "georgia" / "E07541.hea", classifier))
     assert len(page.encode()) < 500_000
+
+
+# What was read
+
+
+def test_a_recording_is_described_as_it_was_understood(write_record, tmp_path, capsys):
+    signal = ecg(leads=5, seconds=12)
+    signal[2, :500] = -(2**15)  # WFDB's "no sample"
+    header = write_record(signal=signal, leads=("I", "aVL", "V1", "V2", "vx"), gain="2000/mV")
+    header.write_text(header.read_text().replace("16+24 2000/mV", "16+24 500/mV", 1))
+    main([str(header), "-o", str(tmp_path / "page.html")])
+    facts = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert facts["Leads"] == "I, aVL, V1, V2"
+    assert facts["Computed"] == "II, III, aVR, aVF"
+    assert facts["Missing"] == "V3, V4, V5, V6; the networks read 0 mV there"
+    assert facts["Not used"] == "vx"
+    assert facts["Sampling rate"] == "500 Hz"
+    assert facts["Length"] == "12 s"
+    assert facts["Gain"] == "I 500, aVL 2000, V1 2000, V2 2000, vx 2000 ADC units per mV"
+    assert facts["Missing samples"] == "V1 500"
+    height = float(facts["Peak to peak in a second (median)"].split(", ")[0].split()[1])
+    assert height == pytest.approx(2.04, abs=0.05)
+    page = (tmp_path / "page.html").read_text()
+    assert all(fact in page for fact in facts.values())
+    assert "the networks read 4 s" in describe(read_recording(header), 4)["Length"]
+
+
+def test_a_longer_recording_has_a_warning(classifier, write_record, capsys):
+    """The longest network of the model reads 4 s."""
+    classify_folder(classifier, write_record(signal=ecg(seconds=12)).parent, table=write_record().parent / "t.csv")
+    assert "A0001: the networks read only the first 4 s of 10 s" in capsys.readouterr().err

@@ -14,6 +14,8 @@ from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.prepared import PreparedRecording, prepare
 
+LONGER = 1.01  # times what the networks read: a warning
+
 
 @dataclass(frozen=True)
 class Member:
@@ -73,10 +75,14 @@ class Classifier:
         evidence = Evidence.of(recordings, self.settings.decision)
         labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
         answers = predictions([recording.name for recording in recordings], labels, probabilities)
-        return [
-            replace(answer, warnings=recording.warnings, seen=not self.seen.isdisjoint(marks(recording)))
-            for answer, recording in zip(answers, recordings, strict=True)
-        ]
+        return [self._annotated(*pair) for pair in zip(answers, recordings, strict=True)]
+
+    def _annotated(self, answer: Prediction, recording: PreparedRecording) -> Prediction:
+        """Return an answer with its recording's warnings, and with whether the recording made the model."""
+        warnings, read = recording.warnings, max(member.seconds for member in self.members)
+        if recording.seconds > LONGER * read:
+            warnings += (f"the networks read only the first {read:g} s of {recording.seconds:.4g} s",)
+        return replace(answer, warnings=warnings, seen=not self.seen.isdisjoint(marks(recording)))
 
 
 def marks(recording: PreparedRecording) -> set[str]:

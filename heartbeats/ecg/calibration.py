@@ -28,8 +28,10 @@ NO_SAMPLE = {
 OFFSET_BINARY = ("80", "160")  # an array of unsigned numbers holds them as stored: 2^7 or 2^15 above the ADC value
 
 
-def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tuple[Floats, tuple[int, ...], list[str]]:
-    """Return a signal in mV, shape (leads, samples), the missing samples per lead, and warnings.
+def to_millivolts(
+    header: Header, adc: npt.NDArray[np.generic], name: str
+) -> tuple[Floats, Floats, tuple[int, ...], list[str]]:
+    """Return a signal in mV, shape (leads, samples), the gain and the missing samples of each lead, and warnings.
 
     Missing samples are interpolated linearly. A lead with no samples is 0 mV.
 
@@ -42,7 +44,7 @@ def to_millivolts(header: Header, adc: npt.NDArray[np.generic], name: str) -> tu
     signal, missing = _bridge_gaps(header, adc, warnings)
     gains = _judge_gains(_stated_gains(header, name, warnings), signal, header, warnings)
     baselines = np.array([line.baseline for line in header.signals])
-    return (signal - baselines[:, None]) / gains[:, None], missing, warnings
+    return (signal - baselines[:, None]) / gains[:, None], gains, missing, warnings
 
 
 def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[str]) -> tuple[Floats, tuple[int, ...]]:

@@ -50,6 +50,7 @@ class Recording:
         missing: the number of missing samples per lead; ``signal`` is interpolated there.
         digest: SHA-256 of the samples as stored; it does not depend on the header.
         warnings: what was assumed or repaired, as text.
+        gains: per lead, in ADC units per mV, as used; unknown (empty) for a signal that was given in mV.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Recording:
     missing: tuple[int, ...] = ()
     digest: str = ""
     warnings: tuple[str, ...] = ()
+    gains: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "missing", self.missing or (0,) * len(self.leads))
@@ -73,6 +75,11 @@ class Recording:
         if not np.isfinite(self.signal).all():
             raise RecordingError("signal has samples that are not finite: bridge them, for example with numpy.interp")
 
+    @property
+    def seconds(self) -> float:
+        """The length in s."""
+        return int(self.signal.shape[1]) / self.sampling_rate
+
     def with_leads(self, leads: Sequence[str] | None) -> Self:
         """Return the recording with only the named leads, in upper or lower case; ``None`` keeps all."""
         if leads is None:
@@ -80,7 +87,8 @@ class Recording:
         wanted = {canonical_lead(lead) for lead in leads}
         rows = [i for i, lead in enumerate(self.leads) if lead in wanted]
         kept, missing = tuple(self.leads[i] for i in rows), tuple(self.missing[i] for i in rows)
-        return dataclasses.replace(self, signal=self.signal[rows], leads=kept, missing=missing)
+        gains = tuple(self.gains[i] for i in rows) if self.gains else ()
+        return dataclasses.replace(self, signal=self.signal[rows], leads=kept, missing=missing, gains=gains)
 
 
 def read_recording(header_file: Path | str) -> Recording:
@@ -180,11 +188,12 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
         raise RecordingError(f"header has {len(header.signals)} leads, signal has {len(adc)}")
     _check_limits(sampling_rate, adc.shape[1])
     name = name or header.name
-    signal, missing, warnings = to_millivolts(header, adc, name)
+    signal, gains, missing, warnings = to_millivolts(header, adc, name)
     if header.samples not in (None, adc.shape[1]):
         warnings.insert(0, f"header announces {header.samples} samples, signal has {adc.shape[1]}")
     described = (header.leads, header.age, header.sex, header.diagnoses)
-    return Recording(name, signal, sampling_rate, *described, missing, _digest(adc), tuple(warnings))
+    gains_used = tuple(gains.tolist())
+    return Recording(name, signal, sampling_rate, *described, missing, _digest(adc), tuple(warnings), gains_used)
 
 
 def _sampling_rate(header: Header) -> float:

@@ -5,8 +5,9 @@
 PTBXL has train/ (folds 1 to 9), test/ (fold 10) and patients.csv. CHALLENGE has a folder of recordings for each other
 source; its folder ptb_xl is not used, because PTBXL has the same patients. A fifth of each other source is held out.
 
-OUT/data/train and OUT/data/test then have links to the recordings, OUT/model the trained model, and OUT/pretrained the
-same model with weights of 16 bits and without the names of recordings. Run the same command again to resume.
+OUT/data/train and OUT/data/test then have links to the recordings (those of the other sources that are held out are in
+OUT/data/test/others). OUT/model is the trained model, and OUT/pretrained the same model with weights of 16 bits and
+without the names of recordings. Run the same command again to resume.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def link_recordings(ptbxl: Path, challenge: Path, out: Path) -> None:
         if source.is_dir() and source.name != PTB_XL:
             for header_file in find_headers(source):
                 held_out = draw(read_recording(header_file).digest, seed="held out") < HELD_OUT
-                _link(header_file, out / ("test" if held_out else "train") / source.name)
+                _link(header_file, out / ("test/others" if held_out else "train") / source.name)
 
 
 def _link(header_file: Path, folder: Path) -> None:

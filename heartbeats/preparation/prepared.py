@@ -63,6 +63,7 @@ class PreparedRecording:
         warnings: what was assumed or repaired, as text.
         checksum: CRC-32 of the prepared signal.
         mark: a digest of name, age and sex, which a recording keeps if it is resampled or converted.
+        seconds: the length of the recording, of which ``signal`` has at most the first 30 s.
     """
 
     name: str
@@ -72,6 +73,7 @@ class PreparedRecording:
     warnings: tuple[str, ...]
     checksum: int
     mark: str = ""
+    seconds: float = 0.0
 
     @property
     def signal(self) -> npt.NDArray[np.int16]:
@@ -110,6 +112,7 @@ def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARAT
         warnings=recording.warnings + warnings,
         checksum=zlib.crc32(signal.tobytes()),
         mark=hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest(),
+        seconds=recording.seconds,
     )
 
 

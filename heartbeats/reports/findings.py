@@ -24,6 +24,7 @@ from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
 from heartbeats.preparation.bradycardia import BRADY_INTERVAL, r_peaks, rr_intervals
 from heartbeats.preparation.leads import select_lead
+from heartbeats.reports.description import describe
 from heartbeats.reports.page import abbreviation, sentences
 from heartbeats.reports.saliency import Saliency, integrated_gradients
 
@@ -75,21 +76,22 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reading:
-    """The content of a recording's page. ``refusal`` says why the model could not classify it."""
+    """The content of a recording's page.
+
+    Attributes:
+        facts: how the recording was understood (:func:`~heartbeats.reports.description.describe`).
+        refusal: why the model could not classify it.
+    """
 
     recording: Recording
     rhythm: Rhythm
+    facts: dict[str, str]
     answer: Answer | None = None
     refusal: str = ""
 
     @property
     def name(self) -> str:
         return printable(self.recording.name)
-
-    @property
-    def seconds(self) -> float:
-        """Return the length of the recording in s."""
-        return int(self.recording.signal.shape[1]) / self.recording.sampling_rate
 
     @property
     def recorded(self) -> str:
@@ -114,11 +116,12 @@ def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
         RecordingError: the recording cannot be read.
     """
     recording = read_recording(header_file)
-    found = rhythm(recording)
+    read_by_networks = max(member.seconds for member in classifier.members) if classifier else None
+    reading = Reading(recording, rhythm(recording), describe(recording, read_by_networks))
     try:
-        return Reading(recording, found, explain(recording, classifier) if classifier else None)
+        return replace(reading, answer=explain(recording, classifier)) if classifier else reading
     except RecordingError as error:
-        return Reading(recording, found, refusal=str(error))
+        return replace(reading, refusal=str(error))
 
 
 def rhythm(recording: Recording) -> Rhythm:

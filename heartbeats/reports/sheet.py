@@ -59,7 +59,7 @@ class Strip:
 
 def sheet_starts(reading: Reading) -> list[float]:
     """Return where the sheets of a recording begin, in s: every 10 s, up to the 30 s that the networks read."""
-    return np.arange(0, min(reading.seconds, SECONDS), SHOWN).tolist()
+    return np.arange(0, min(reading.recording.seconds, SECONDS), SHOWN).tolist()
 
 
 def lay_out(recording: Recording, start: float = 0.0) -> list[Strip]:
@@ -169,7 +169,7 @@ def _draw_grid(axes: Axes, bottom: float) -> None:
 
 
 def _draw_head(axes: Axes, reading: Reading, start: float) -> None:
-    end = min(start + SHOWN, reading.seconds)
+    end = min(start + SHOWN, reading.recording.seconds)
     name = reading.name if len(reading.name) <= 32 else f"{reading.name[:31]}…"
     for x, side, size, first, second in (
         (1.0, "left", LARGE, name, reading.patient),
