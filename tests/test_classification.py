@@ -14,10 +14,10 @@ from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.classification.decision import Evidence, decide
 from heartbeats.classification.ensemble import ensemble
 from heartbeats.classification.model_folder import ModelError, load_model, save_model
-from heartbeats.classification.threshold import search_threshold
+from heartbeats.classification.threshold import ThresholdsError, read_thresholds, search_threshold
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.header import find_headers
-from heartbeats.ecg.recording import Recording
+from heartbeats.ecg.recording import Recording, read_recording
 from heartbeats.preparation.prepared import prepare_file
 from heartbeats.preparation.signals import fixed_length
 
@@ -215,3 +215,24 @@ def test_a_model_of_other_code_gives_a_warning(model_directory, monkeypatch, cap
 def test_a_recording_that_is_not_prepared_is_an_error(classifier):
     with pytest.raises(TypeError, match=r"classify\(\[model\.prepare\(recording\), \.\.\.\]\)"):
         classifier.classify([Recording("mine", np.zeros((1, 5000)), 500, ("I",))])
+
+
+def test_own_thresholds_replace_the_one(classifier, write_record, tmp_path):
+    (tmp_path / "mine.csv").write_text("class,threshold\nAF,0\n426783006,1\n")
+    thresholds = read_thresholds(tmp_path / "mine.csv")
+    assert thresholds == {"164889003": 0.0, "426783006": 1.0}
+    prepared = [classifier.prepare(read_recording(write_record()))]
+    (usual,), (own,) = (
+        classifier.classify(prepared),
+        dataclasses.replace(classifier, thresholds=thresholds).classify(prepared),
+    )
+    assert own.labels[CLASSES.index("164889003")] == 1
+    changed = {own.classes[i] for i in range(27) if own.labels[i] != usual.labels[i]}
+    assert changed <= {"164889003", "426783006"}
+
+
+@pytest.mark.parametrize("row", ["AF", "AF,high", "AF,1.5", "AF,nan", "unknown,0.5", "AF,0.5\n164889003,0.5"])
+def test_a_wrong_table_of_thresholds_is_refused_with_its_line(tmp_path, row):
+    (tmp_path / "mine.csv").write_text(f"class,threshold\n{row}\n")
+    with pytest.raises(ThresholdsError, match=r"mine.csv, line [23]: needs"):
+        read_thresholds(tmp_path / "mine.csv")

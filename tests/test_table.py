@@ -5,7 +5,9 @@ import math
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from conftest import ecg
 from pyarrow import parquet
 
@@ -14,6 +16,7 @@ from heartbeats.challenge.outputs import Prediction, read_output
 from heartbeats.classification import table as tables
 from heartbeats.classification.folder import Outcome, classify_folder
 from heartbeats.classification.table import COLUMNS, TableError, open_table
+from heartbeats.ecg.recording import read_recording
 from heartbeats.preparation.prepared import Failure
 
 KINDS = (".csv", ".parquet")
@@ -89,11 +92,29 @@ def test_an_interrupted_run_keeps_its_rows(tmp_path, kind):
     assert read(tmp_path / f"t{kind}").keys() == {"A0001"}
 
 
+def test_embeddings_are_what_the_heads_get(classifier, write_record, tmp_path):
+    for i in range(3):
+        write_record(f"A000{i}", ecg(seconds=2 + 3 * i), folder=tmp_path / "data")
+    embeddings = tmp_path / "e.parquet"
+    assert classify_folder(classifier, tmp_path / "data", embeddings=embeddings) == Outcome(3, 0, 0)
+    for name, row in read(embeddings).items():
+        prepared = classifier.prepare(read_recording(tmp_path / f"data/{name}.hea"))
+        vectors = np.split(np.array(row["embedding"], np.float32), len(classifier.members))
+        logits = [
+            member.network.head(torch.from_numpy(vector))
+            for member, vector in zip(classifier.members, vectors, strict=True)
+        ]
+        (answer,) = classifier.classify([prepared])
+        probabilities = torch.sigmoid(torch.stack(logits)).mean(dim=0).detach().numpy()
+        np.testing.assert_allclose(probabilities, answer.probabilities, atol=1e-5)
+    assert classify_folder(classifier, tmp_path / "data", embeddings=embeddings, resume=True) == Outcome(0, 0, 3)
+
+
 def test_other_files_are_refused_and_kept(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     (tmp_path / "t.parquet").mkdir()
     (tmp_path / "t.parquet/part-000001.parquet").write_text("no parquet")
-    for name, said in (("other.csv", "another table"), ("t.parquet", "not a part"), ("t.json", ".csv or .parquet")):
+    for name, said in (("other.csv", "another table"), ("t.parquet", "not a part"), ("t.json", ".parquet or .csv")):
         with pytest.raises(TableError, match=said), open_table(tmp_path / name, resume=True):
             pass
     assert (tmp_path / "other.csv").read_text() == "a,b\n1,2\n"

@@ -29,6 +29,7 @@ class Prediction:
     Attributes:
         warnings: what was assumed or repaired, as text; not in the output file.
         seen: whether the recording is one of those that made the model; not in the output file.
+        embedding: the vectors before the networks' heads, one after the other, if they are asked for.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Prediction:
     probabilities: tuple[float, ...]
     warnings: tuple[str, ...] = ()
     seen: bool = False
+    embedding: tuple[float, ...] = ()
 
 
 def unclassified(name: str, classes: Sequence[str]) -> Prediction:

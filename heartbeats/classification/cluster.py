@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -44,6 +44,8 @@ class Job:
     Attributes:
         model: the model folder.
         leads: use only these leads, or all if ``None``.
+        thresholds: the user's own, by code.
+        embeds: whether the answers have embeddings.
         out: the folder of output files, or ``None`` to write none.
         code: the digest of the driver's code.
         digest: the SHA-256 of the driver's ``model.json``, which has those of the weights.
@@ -51,6 +53,8 @@ class Job:
 
     model: Path
     leads: tuple[str, ...] | None
+    thresholds: tuple[tuple[str, float], ...]
+    embeds: bool
     out: Path | None
     code: str
     digest: str
@@ -65,7 +69,8 @@ class Job:
         if classifier.directory is None:
             raise ClusterError("workers load the model from its folder: save it, and load it from there")
         model, out = classifier.directory, out and out.absolute()
-        return cls(model, classifier.leads, out, code_digest(*ROOMS), _digest(model))
+        thresholds = tuple(classifier.thresholds.items())
+        return cls(model, classifier.leads, thresholds, classifier.embeds, out, code_digest(*ROOMS), _digest(model))
 
 
 @contextmanager
@@ -169,7 +174,7 @@ def _model(job: Job) -> Classifier:
         raise ClusterError("it has another version of HeartBeats than the driver")
     if _digest(job.model) != job.digest:
         raise ClusterError(f"it has another model in {job.model} than the driver")
-    return load_model(job.model, job.leads)
+    return replace(load_model(job.model, job.leads), thresholds=dict(job.thresholds), embeds=job.embeds)
 
 
 def _digest(model: Path) -> str:

@@ -1,11 +1,13 @@
 """The trained entry: the mean of its networks' probabilities (paper, section 2.4), and labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Prediction, predictions
 from heartbeats.classification.decision import Evidence, Floats, decide
 from heartbeats.common.settings import Settings
@@ -13,6 +15,8 @@ from heartbeats.ecg.recording import Recording
 from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.prepared import PreparedRecording, prepare
+
+Vectors = list[npt.NDArray[np.float32]]
 
 LONGER = 1.01  # times what the networks read: a warning
 
@@ -42,6 +46,8 @@ class Classifier:
     Attributes:
         members: the networks, with equal weight.
         threshold: a class is positive if its probability is at least this.
+        thresholds: one's own, by code; for other classes, ``threshold`` counts.
+        embeds: whether predictions have embeddings.
         settings: those of its training.
         leads: use only these leads, or all if ``None``.
         directory: the model folder that it was loaded from.
@@ -54,6 +60,8 @@ class Classifier:
     leads: tuple[str, ...] | None = None
     directory: Path | None = None
     seen: frozenset[str] = frozenset()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    embeds: bool = False
 
     def prepare(self, recording: Recording) -> PreparedRecording:
         """Prepare a recording for :meth:`classify`, from :attr:`leads` only.
@@ -71,11 +79,17 @@ class Classifier:
         """
         if not all(isinstance(recording, PreparedRecording) for recording in recordings):
             raise TypeError("prepare the recordings first: classify([model.prepare(recording), ...])")
-        probabilities = ensemble(self.members, recordings)
+        vectors: list[Vectors] = [[] for _ in self.members]
+        probabilities = ensemble(self.members, recordings, vectors if self.embeds else None)
         evidence = Evidence.of(recordings, self.settings.decision)
-        labels = decide(probabilities, evidence, self.threshold, self.settings.decision)
+        thresholds = np.array([self.thresholds.get(code, self.threshold) for code in CLASSES])
+        labels = decide(probabilities, evidence, thresholds, self.settings.decision)
         answers = predictions([recording.name for recording in recordings], labels, probabilities)
-        return [self._annotated(*pair) for pair in zip(answers, recordings, strict=True)]
+        answers = [self._annotated(*pair) for pair in zip(answers, recordings, strict=True)]
+        if self.embeds:
+            embeddings = [tuple(np.concatenate(each).tolist()) for each in zip(*vectors, strict=True)]
+            answers = [replace(one, embedding=each) for one, each in zip(answers, embeddings, strict=True)]
+        return answers
 
     def _annotated(self, answer: Prediction, recording: PreparedRecording) -> Prediction:
         """Return an answer with its recording's warnings, and with whether the recording made the model."""
@@ -90,8 +104,17 @@ def marks(recording: PreparedRecording) -> set[str]:
     return {recording.digest[:16], recording.mark[:16]}
 
 
-def ensemble(members: Sequence[Member], recordings: Sequence[PreparedRecording]) -> Floats:
-    """Return the mean of the members' probabilities, shape (recordings, 27)."""
+def ensemble(
+    members: Sequence[Member], recordings: Sequence[PreparedRecording], embeddings: Sequence[Vectors] | None = None
+) -> Floats:
+    """Return the mean of the members' probabilities, shape (recordings, 27).
+
+    If ``embeddings`` has a list per member, it gets the member's vector of each recording, shape (channels,).
+    """
     signals = [recording.signal for recording in recordings]
-    mean: Floats = np.mean([member.inference.probabilities(signals) for member in members], axis=0)
+    vectors: Sequence[Vectors | None] = embeddings or [None] * len(members)
+    probabilities = [
+        member.inference.probabilities(signals, embeddings=each) for member, each in zip(members, vectors, strict=True)
+    ]
+    mean: Floats = np.mean(probabilities, axis=0)
     return mean

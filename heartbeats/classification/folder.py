@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Prediction, is_classified, unclassified, write_output
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.table import Table, open_table
-from heartbeats.common.console import print_line
+from heartbeats.common.console import print_line, printable
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import Failure, PreparedRecording, map_recordings, prepare_file
 
@@ -38,6 +38,7 @@ def classify_folder(
     output_directory: Path | str | None = None,
     *,
     table: Path | None = None,
+    embeddings: Path | None = None,
     scheduler: str | None = None,
     resume: bool = False,
 ) -> Outcome:
@@ -51,6 +52,7 @@ def classify_folder(
         data_directory: the folder of recordings.
         output_directory: the folder of output files, made if missing.
         table: the table (see :mod:`heartbeats.classification.table`).
+        embeddings: the table of embeddings.
         scheduler: classify on the Dask cluster of this address, or "local" (see
             :mod:`heartbeats.classification.cluster`).
         resume: skip recordings that an earlier run has classified, by this or another model.
@@ -73,8 +75,11 @@ def classify_folder(
             failed += 1
             print_line(f"{path.stem}: {path} is not classified: {by_name[path.stem]} has the same name")
     with ExitStack() as stack:
-        rows = stack.enter_context(open_table(table, resume=resume)) if table else None
-        left = [path for path in sorted(by_name.values()) if not (resume and _is_done(path.stem, out, rows))]
+        tables = [stack.enter_context(open_table(table, resume=resume))] if table else []
+        if embeddings:
+            tables.append(stack.enter_context(open_table(embeddings, resume=resume, embeddings=True)))
+            classifier = replace(classifier, embeds=True)
+        left = [path for path in sorted(by_name.values()) if not (resume and _is_done(path.stem, out, tables))]
         answers: Iterator[Prediction | Failure]
         if scheduler:
             from heartbeats.classification.cluster import classify_on_cluster  # noqa: PLC0415 - needs an extra
@@ -84,7 +89,7 @@ def classify_folder(
             answers = classify_files(classifier, left, out)
         for answer in tqdm(answers, total=len(left), desc="classifying", unit="recording", disable=None):
             print_answer(answer)
-            if rows:
+            for rows in tables:
                 rows.add(answer)
             if isinstance(answer, Failure):
                 failed += 1
@@ -94,9 +99,10 @@ def classify_folder(
     return Outcome(classified, failed, len(by_name) - len(left), seen)
 
 
-def _is_done(name: str, out: Path | None, rows: Table | None) -> bool:
+def _is_done(name: str, out: Path | None, tables: Sequence[Table]) -> bool:
     """Return whether an earlier run has classified a recording, in each place that is written."""
-    return (not out or is_classified(out / f"{name}.csv")) and (not rows or name in rows.classified)
+    in_tables = all(printable(name) in rows.classified for rows in tables)
+    return in_tables and (not out or is_classified(out / f"{name}.csv"))
 
 
 def classify_files(

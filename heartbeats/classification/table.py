@@ -5,11 +5,13 @@ A row has the columns ``name``, ``reason`` (why the recording is not classified)
 
 Rows are written in parts, so a killed run keeps them. A Parquet file cannot grow, so ``FILE.parquet`` is a folder with
 a file per part. Pandas, PyArrow and Spark read such a folder as one table.
+
+A table of embeddings is always Parquet. Its columns are ``name``, ``reason`` and ``embedding``, a list of numbers.
 """
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -54,7 +56,7 @@ class CsvTable:
 
     def write(self, rows: list[Row]) -> None:
         """Add rows."""
-        _, _, lines = csv_text(COLUMNS, [[*row.values()] for row in rows]).partition("\n")
+        _, _, lines = csv_text(COLUMNS, [[row[name] for name in COLUMNS] for row in rows]).partition("\n")
         with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(lines)
 
@@ -62,7 +64,7 @@ class CsvTable:
 class ParquetTable:
     """Rows in a folder of Parquet files."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, embeddings: bool = False) -> None:
         try:
             import pyarrow  # noqa: PLC0415 - an extra
             import pyarrow.compute  # noqa: PLC0415
@@ -70,9 +72,10 @@ class ParquetTable:
         except ModuleNotFoundError as error:
             raise TableError(f"{path} needs pyarrow: pip install 'heartbeats[cluster]', or name a .csv file") from error
         self.path, self.arrow = path, pyarrow
-        fields = [(name, pyarrow.string()) for name in COLUMNS[:3]]
-        fields += [(name, pyarrow.int8()) for name in LABELS] + [(name, pyarrow.float32()) for name in PROBABILITIES]
-        self.schema = pyarrow.schema(fields)
+        texts, vector = dict.fromkeys(COLUMNS[:3], pyarrow.string()), pyarrow.list_(pyarrow.float32())
+        numbers = dict.fromkeys(LABELS, pyarrow.int8()) | dict.fromkeys(PROBABILITIES, pyarrow.float32())
+        only = {"name": pyarrow.string(), "reason": pyarrow.string(), "embedding": vector}
+        self.schema = pyarrow.schema(only if embeddings else texts | numbers)
 
     def start(self, *, resume: bool) -> list[str]:
         """Keep the rows of classified recordings to resume, or none. Return their names."""
@@ -114,10 +117,14 @@ class Table:
         classified: the names of the classified recordings that it has, as printable text.
     """
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
-        kinds: dict[str, type[CsvTable | ParquetTable]] = {".csv": CsvTable, ".parquet": ParquetTable}
+    def __init__(self, path: Path, *, resume: bool, embeddings: bool = False) -> None:
+        kinds: dict[str, Callable[[Path], CsvTable | ParquetTable]] = {
+            ".parquet": partial(ParquetTable, embeddings=embeddings)
+        }
+        if not embeddings:
+            kinds[".csv"] = CsvTable
         if path.suffix not in kinds:
-            raise TableError(f"{path}: the suffix of a table must be {' or '.join(kinds)}")
+            raise TableError(f"{path}: the suffix must be {' or '.join(kinds)}")
         self.file = kinds[path.suffix](path)
         self.classified = set(self.file.start(resume=resume))
         self.rows: list[Row] = []
@@ -142,22 +149,25 @@ def _columns(answer: Prediction | Failure) -> Row:
     """Return the columns of an answer, without its name."""
     if isinstance(answer, Failure):
         return {"reason": printable(answer.reason)}
-    labels, probabilities = (
-        zip(LABELS, answer.labels, strict=True),
-        zip(PROBABILITIES, answer.probabilities, strict=True),
-    )
-    return {"warnings": printable("; ".join(answer.warnings))} | dict(labels) | dict(probabilities)
+    texts = {"warnings": printable("; ".join(answer.warnings)), "embedding": answer.embedding}
+    labels = zip(LABELS, answer.labels, strict=True)
+    return texts | dict(labels) | dict(zip(PROBABILITIES, answer.probabilities, strict=True))
 
 
 @contextmanager
-def open_table(path: Path, *, resume: bool) -> Iterator[Table]:
+def open_table(path: Path, *, resume: bool, embeddings: bool = False) -> Iterator[Table]:
     """Open a table for adding rows. At the end, also after an error, all rows are written.
+
+    Args:
+        path: the table.
+        resume: keep the rows of classified recordings.
+        embeddings: whether it is a table of embeddings.
 
     Raises:
         TableError: the table is damaged or of an unknown kind, or pyarrow is missing.
         OSError: the table cannot be written.
     """
-    table = Table(path, resume=resume)
+    table = Table(path, resume=resume, embeddings=embeddings)
     try:
         yield table
     finally:

@@ -1,12 +1,15 @@
-"""Search one threshold for all classes (paper, section 2.4)."""
+"""Search one threshold for all classes (paper, section 2.4), and read one's own thresholds."""
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from heartbeats.challenge.diagnoses import read_weights
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, read_weights
 from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
 from heartbeats.classification.decision import Evidence, Floats, Labels, decide
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import DecisionSettings
 
 PAPER_THRESHOLD = 0.36
@@ -50,3 +53,31 @@ def search_threshold(
         best = np.flatnonzero(scores == scores.max())
         threshold = float(THRESHOLDS[best[(len(best) - 1) // 2]])
     return ThresholdSearch(threshold, tuple(THRESHOLDS.tolist()), tuple(scores.tolist()))
+
+
+class ThresholdsError(HeartBeatsError):
+    """A table of thresholds cannot be used; the message names it."""
+
+
+def read_thresholds(path: Path) -> dict[str, float]:
+    """Return thresholds by code from a CSV file with the columns ``class`` (code or abbreviation) and ``threshold``.
+
+    Raises:
+        ThresholdsError: a column is missing, a class is unknown or given twice, or a threshold is not within 0 to 1.
+        OSError: the file cannot be read.
+    """
+    codes = dict.fromkeys(ABBREVIATIONS) | {name: code for code, name in ABBREVIATIONS.items()}
+    thresholds: dict[str, float] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows, start=2):
+        try:
+            name, threshold = row["class"].strip(), float(row["threshold"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ThresholdsError(f"{path}, line {number}: needs a class and a threshold ({error!r})") from error
+        code = codes.get(name, "") or name
+        if name not in codes or code in thresholds or not 0 <= threshold <= 1:
+            needed = "a scored class that is not given above, and a number from 0 to 1"
+            raise ThresholdsError(f"{path}, line {number}: needs {needed}, not {name!r} and {threshold:g}")
+        thresholds[code] = threshold
+    return thresholds

@@ -42,6 +42,7 @@ class InferenceNetwork:
     def __init__(self, network: nn.Module, *, seconds: float) -> None:
         self.samples = round(seconds * SAMPLING_RATE)
         self.plain = copy.deepcopy(network).eval()
+        self.pooled = torch.empty(0)  # what the head got last, shape (batch, channels)
         self.reach, self.stride = receptive_field(self.plain)
         noise = torch.randn(2, len(LEADS), min(self.samples, SAMPLING_RATE), generator=torch.Generator().manual_seed(0))
         expected = self._forward(noise, fast=False)
@@ -54,9 +55,18 @@ class InferenceNetwork:
             self.exact, reason = False, str(error)
         if not self.exact:
             log.info("the network has no fast form (%s): the plain form is used", reason)
+        head = getattr(self.fast if self.exact else self.plain, "head", None)
+        if isinstance(head, nn.Module):
+            head.register_forward_pre_hook(self._keep)
 
-    def probabilities(self, signals: Sequence[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
-        """Return probabilities, shape (signals, classes), of prepared signals: int16 in microvolts, shape (8, any)."""
+    def probabilities(
+        self, signals: Sequence[npt.NDArray[np.int16]], *, embeddings: list[npt.NDArray[np.float32]] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Return probabilities, shape (signals, classes), of prepared signals: int16 in microvolts, shape (8, any).
+
+        A list of ``embeddings`` gets the vectors before the head, shape (channels,), from the same forward.
+        """
+        vectors: dict[int, npt.NDArray[np.float32]] = {}
         lengths = np.array([min(self.samples, signal.shape[1]) for signal in signals])
         order = np.argsort(lengths, kind="stable")
         probabilities = np.empty((len(signals), self.outputs))
@@ -64,7 +74,14 @@ class InferenceNetwork:
             chosen = order[start : start + BATCH_SIZE]
             batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
             probabilities[chosen] = self._forward(batch, fast=self.exact).cpu().numpy()
+            if embeddings is not None:
+                vectors |= zip(chosen.tolist(), self.pooled.cpu().numpy(), strict=True)
+        if embeddings is not None:
+            embeddings += [vectors[i] for i in range(len(signals))]
         return probabilities
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor]) -> None:
+        (self.pooled,) = inputs
 
     @torch.inference_mode()
     def _forward(self, x: Tensor, *, fast: bool) -> Tensor:
