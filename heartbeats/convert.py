@@ -20,17 +20,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from ecgdatakit import ECGRecord, FileParser, Lead
-from ecgdatakit.exceptions import ECGDataKitError
 
 from heartbeats.common.console import path_argument, print_line
-from heartbeats.common.errors import one_line_errors
+from heartbeats.common.errors import needs_extra, one_line_errors
 from heartbeats.common.files import make_empty_folder
 from heartbeats.ecg.calibration import bridge
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
 from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.ecg.writing import write_record
 from heartbeats.preparation.prepared import Failure, attempt
+
+with one_line_errors("heartbeats.convert"), needs_extra("formats"):
+    from ecgdatakit import ECGRecord, FileParser, Lead
+    from ecgdatakit.exceptions import ECGDataKitError
 
 SEXES = {"M": "Male", "F": "Female"}
 

@@ -16,6 +16,7 @@ from heartbeats.challenge.outputs import Prediction, is_classified, unclassified
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.table import Table, open_table
 from heartbeats.common.console import print_line, printable
+from heartbeats.common.errors import needs_extra
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation.prepared import Failure, PreparedRecording, map_recordings, prepare_file
 
@@ -82,8 +83,8 @@ def classify_folder(
         left = [path for path in sorted(by_name.values()) if not (resume and _is_done(path.stem, out, tables))]
         answers: Iterator[Prediction | Failure]
         if scheduler:
-            from heartbeats.classification.cluster import classify_on_cluster  # noqa: PLC0415 - needs an extra
-
+            with needs_extra("cluster"):
+                from heartbeats.classification.cluster import classify_on_cluster  # noqa: PLC0415
             answers = stack.enter_context(classify_on_cluster(scheduler, classifier, left, out))
         else:
             answers = classify_files(classifier, left, out)

@@ -20,7 +20,7 @@ from typing import Any
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
 from heartbeats.challenge.outputs import Prediction
 from heartbeats.common.console import printable
-from heartbeats.common.errors import HeartBeatsError
+from heartbeats.common.errors import HeartBeatsError, needs_extra
 from heartbeats.common.files import csv_text, remove_half_written, replace_file, write_text
 from heartbeats.preparation.prepared import Failure
 
@@ -65,12 +65,10 @@ class ParquetTable:
     """Rows in a folder of Parquet files."""
 
     def __init__(self, path: Path, *, embeddings: bool = False) -> None:
-        try:
-            import pyarrow  # noqa: PLC0415 - an extra
+        with needs_extra("cluster"):
+            import pyarrow  # noqa: PLC0415
             import pyarrow.compute  # noqa: PLC0415
             import pyarrow.parquet  # noqa: PLC0415
-        except ModuleNotFoundError as error:
-            raise TableError(f"{path} needs pyarrow: pip install 'heartbeats[cluster]', or name a .csv file") from error
         self.path, self.arrow = path, pyarrow
         texts, vector = dict.fromkeys(COLUMNS[:3], pyarrow.string()), pyarrow.list_(pyarrow.float32())
         numbers = dict.fromkeys(LABELS, pyarrow.int8()) | dict.fromkeys(PROBABILITIES, pyarrow.float32())
@@ -164,7 +162,8 @@ def open_table(path: Path, *, resume: bool, embeddings: bool = False) -> Iterato
         embeddings: whether it is a table of embeddings.
 
     Raises:
-        TableError: the table is damaged or of an unknown kind, or pyarrow is missing.
+        TableError: the table is damaged or of an unknown kind.
+        HeartBeatsError: pyarrow is missing.
         OSError: the table cannot be written.
     """
     table = Table(path, resume=resume, embeddings=embeddings)

@@ -33,3 +33,16 @@ def one_line_errors(program: str, *, interrupted: str = "interrupted") -> Iterat
         sys.exit(f"{program}: {printable(str(error))}")
     except KeyboardInterrupt:
         sys.exit(f"{program}: {interrupted}")
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Name the extra to install, if an import fails.
+
+    Raises:
+        HeartBeatsError: a package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise HeartBeatsError(f"the package {error.name} is missing: pip install 'heartbeats[{extra}]'") from error
