@@ -1,4 +1,4 @@
-# make demo     simulate recordings, train, classify, score
+# make demo     classify simulated recordings; then train a small entry, classify with it, and score it
 # make test     run the tests; ECG_DATA=FOLDER adds the tests on real recordings
 # make test-browser   pages in headless Chromium; installs Debian's chromium and npm's axe-core where they are missing
 # make check    style (ruff) and types (mypy)
@@ -15,8 +15,11 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
 demo: .venv/installed
 	rm -rf demo
-	.venv/bin/python -m heartbeats.simulation demo/training --records 150 --seed 1
 	.venv/bin/python -m heartbeats.simulation demo/unseen --records 100 --seed 2
+	.venv/bin/python driver.py pretrained demo/unseen demo/answers
+	.venv/bin/python -m heartbeats.show demo/unseen/E00001 -o demo/first.html
+	@echo "The model that comes with the code has answered. Open demo/first.html. Next, a small entry trains."
+	.venv/bin/python -m heartbeats.simulation demo/training --records 150 --seed 1
 	.venv/bin/python train_model.py demo/training demo/model --config configs/quick.toml
 	.venv/bin/python driver.py demo/model demo/unseen demo/outputs
 	.venv/bin/python evaluate_model.py demo/unseen demo/outputs demo/scores.csv demo/class_scores.csv \
@@ -25,7 +28,8 @@ demo: .venv/installed
 	@echo "Scores on 100 simulated recordings that training did not see (always sinus rhythm: challenge metric 0):"
 	@cat demo/scores.csv && echo
 	@echo "Per class: demo/class_scores.csv; outputs: demo/outputs; the model and its log: demo/model"
-	@echo "Pages to open in a browser: the training demo/model/report.html, the scores demo/scores.html, an ECG demo/E00001.html"
+	@echo "Pages to open in a browser: an ECG and the answer of the model that comes with the code demo/first.html,"
+	@echo "the training demo/model/report.html, the scores demo/scores.html, the same ECG with that model demo/E00001.html"
 
 test: .venv/installed-dev
 	.venv/bin/python -m pytest $(ALL_CORES)

@@ -8,6 +8,7 @@ import logging
 import os
 from pathlib import Path
 
+from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.model_folder import load_model
 from heartbeats.classification.run import run_classifier
 from heartbeats.common.settings import Settings
@@ -16,21 +17,20 @@ from heartbeats.training.parallel import is_first
 from heartbeats.training.pipeline import train_model
 
 __all__ = ["load_model", "run_classifier", "run_model", "training_code"]
-
 PathLike = str | os.PathLike[str]
-
 run_model = run_classifier
 
 
-def training_code(data_directory: PathLike, model_directory: PathLike, settings: Settings | None = None) -> None:
-    """Train on a folder of Challenge recordings, and write a model folder with its report.
+def training_code(
+    data_directory: PathLike, model_directory: PathLike, settings: Settings | None = None, **start: Classifier
+) -> None:
+    """Train on a folder of Challenge recordings, and write a model folder with its report; by default, as the paper.
 
-    The default settings are the paper's. :func:`heartbeats.training.pipeline.train_model` lists the errors. A report
-    that cannot be made is logged: the model is complete without it.
+    :func:`~heartbeats.training.pipeline.train_model` has the arguments and the errors. A failed report is only logged.
     """
     directory = Path(model_directory)
     with training_log(directory):
-        train_model(Path(data_directory), directory, settings or Settings())
+        train_model(Path(data_directory), directory, settings or Settings(), **start)
         if is_first():
             try:
                 from heartbeats.reports.training_report import write_training_report  # noqa: PLC0415 - slow to load

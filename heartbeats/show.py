@@ -1,12 +1,16 @@
-"""Draw recordings on millimetre paper. With a model, add its answer, the reasons, and what moved the networks.
+"""Draw recordings on millimetre paper, with a model's answer, the reasons, and what moved the networks.
 
-    python -m heartbeats.show RECORD [RECORD ...] [--model MODEL] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
+    python -m heartbeats.show RECORD [RECORD ...] [--model MODEL | --no-model] [-o PAGE.html|SHEET.png|SHEET.pdf|FOLDER]
 
-RECORD is a header file, a signal file, their path without suffix, or a folder of recordings with its sub-folders. One
-recording becomes one file, by default NAME.html. Several recordings, or a folder, need -o FOLDER. FOLDER gets a page
-for each recording, and index.html. It must be new or empty, or this command wrote it; then its pages are replaced. PNG
-and PDF hold only the ECG paper, without the text of the page. The exit status is 1 if nothing can be read or written,
-and 2 if the arguments are wrong.
+RECORD is a header file, a signal file, their path without suffix, or a folder of recordings with its sub-folders. It
+can also be a CSV file, with a column per lead and the names of the leads in the first row, or a NumPy file; both need
+--rate, and --unit or --leads if they differ from the default. For other files, python -m heartbeats.convert writes
+recordings.
+
+One recording becomes one file, by default NAME.html. Several recordings, or a folder, need -o FOLDER. FOLDER gets a
+page for each recording, and index.html. It must be new or empty, or this command wrote it; then its pages are replaced.
+PNG and PDF hold only the ECG paper, without the text of the page. The exit status is 1 if nothing can be read or
+written, and 2 if the arguments are wrong. Without --model, the model that comes with the package answers.
 """
 
 import argparse
@@ -15,11 +19,13 @@ from pathlib import Path
 
 import torch
 
-from heartbeats.classification.model_folder import load_model
+from heartbeats.classification.model_folder import PRETRAINED, load_model
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
-from heartbeats.ecg.header import find_headers
-from heartbeats.ecg.recording import RecordingError
+from heartbeats.ecg.array_file import SUFFIXES as ARRAYS
+from heartbeats.ecg.array_file import UNITS, read_array_file
+from heartbeats.ecg.header import STANDARD_LEADS, find_headers
+from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.reports.ecg_page import SUFFIXES, save
 from heartbeats.reports.findings import read
@@ -30,23 +36,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", nargs="+", type=path_argument, metavar="RECORD", help="recording or folder")
-    parser.add_argument("--model", type=path_argument, help="folder written by train_model.py")
+    parser.add_argument("--model", type=path_argument, default=PRETRAINED, help="folder written by train_model.py")
+    parser.add_argument("--no-model", dest="model", action="store_const", const=None, help="draw only")
     parser.add_argument("-o", "--out", type=path_argument, help=f"a file ({', '.join(SUFFIXES)}) or a folder")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="sampling rate of a CSV or NumPy file")
+    parser.add_argument("--unit", choices=UNITS, default="mV", help="unit of a CSV or NumPy file (default: mV)")
+    parser.add_argument("--leads", default=",".join(STANDARD_LEADS), help="of a NumPy file (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if not options.rate and any(record.suffix in ARRAYS for record in options.records):
+        parser.error("a CSV or NumPy file needs its sampling rate: --rate HZ")
     with one_line_errors("heartbeats.show"):
-        named = [path for record in options.records for path in _header_files(record)]
-        header_files = list({path.parent.resolve() / path.name: path for path in named}.values())
-        out = options.out or Path(f"{header_files[0].stem}.html")
+        named = [path for record in options.records for path in _files(record)]
+        files = list({path.parent.resolve() / path.name: path for path in named}.values())
+        out = options.out or Path(f"{files[0].stem}.html")
         classifier = load_model(options.model, device=torch.device("cpu")) if options.model else None
         if options.out and (out.is_dir() or not out.suffix):
-            drawn, failed = write_folder(header_files, out, options.model)
+            drawn, failed = write_folder(files, out, options.model)
             print_line(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
             return
-        if len(header_files) > 1 or any(record.is_dir() for record in options.records):
+        if len(files) > 1 or any(record.is_dir() for record in options.records):
             parser.error("several recordings need a folder: -o FOLDER")
         if out.suffix.lower() not in SUFFIXES:
             parser.error(f"{out}: the suffix must be one of {', '.join(SUFFIXES)}; create a folder with a dot first")
-        reading = attempt(header_files[0].stem, lambda: read(header_files[0], classifier))
+        reading = attempt(files[0].stem, lambda: read(_source(files[0], options), classifier))
         if isinstance(reading, Failure):
             raise RecordingError(f"{reading.name}: not read: {reading.reason}")
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_line(f"{out} written")
 
 
-def _header_files(record: Path) -> list[Path]:
-    """Return the header files that an argument names, at least one."""
+def _source(file: Path, options: argparse.Namespace) -> Path | Recording:
+    """Return a header file, or the recording in a CSV or NumPy file."""
+    if file.suffix not in ARRAYS:
+        return file
+    leads = [name.strip() for name in options.leads.split(",")]
+    return read_array_file(file, sampling_rate=options.rate, unit=options.unit, leads=leads)
+
+
+def _files(record: Path) -> list[Path]:
+    """Return the files of recordings that an argument names, at least one."""
+    if record.suffix in ARRAYS and record.is_file():
+        return [record]
     if record.is_dir():
         found = find_headers(record)
     else:
@@ -65,7 +87,10 @@ def _header_files(record: Path) -> list[Path]:
         candidates = [record, *(record.with_name(record.name + end) for end in ends), *map(record.with_suffix, ends)]
         found = [path for path in candidates if path.suffix in ends and path.is_file()][:1]
     if not found:
-        raise FileNotFoundError(f"{record}: no header file (.hea) found; give a header file, a recording or a folder")
+        raise FileNotFoundError(
+            f"{record}: no header file (.hea) found; give a header, a recording, a folder, or a .csv or .npy file. "
+            "python -m heartbeats.convert reads DICOM, HL7 aECG, GE MUSE XML, EDF and SCP-ECG"
+        )
     return found
 
 

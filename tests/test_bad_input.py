@@ -159,7 +159,8 @@ def test_one_wrong_recording_is_named_and_the_others_are_classified(case, classi
 
     outcome = classify_folder(classifier, data, out)
     assert outcome == (Outcome(5, 0, 0) if case.classified else Outcome(4, 1, 0))
-    printed = capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    printed = "".join(line for line in lines if "the networks read only the first 4 s" not in line)
     assert [line for line in printed.splitlines() if not line.startswith("A0003: ")] == []
     assert (case.message or "") in printed
     assert bool(printed) == (case.message is not None)

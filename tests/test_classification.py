@@ -133,7 +133,7 @@ def cut(name):
         (cut("model.json"), "model.json is damaged"),
         (change_json(format="other"), "model.json is not of the format"),
         (change_json(format_version=99), "model.json is not of the format"),
-        (change_json(classes=["426783006"]), "model.json has other classes"),
+        (change_json(classes=["426783006"]), "classes and class_table differ"),
         (change_json(threshold="high"), "model.json lacks an entry"),
         (change_json(threshold=7), "a threshold outside 0 to 1"),
         (change_json(threshold=10**400), "model.json lacks an entry"),

@@ -250,3 +250,22 @@ def test_the_command_passes_rate_and_likelihood_on(tmp_path):
     for likelihood in ("nan", "-1"):
         with pytest.raises(SystemExit, match="give 0 to 100 percent"):
             main([*command[:2], str(tmp_path / "new"), "--likelihood", likelihood])
+
+
+def test_a_check_counts_sources_and_names_what_is_missing_or_damaged(write_record, tmp_path, capsys):
+    for number in (1, 2, 4):
+        write_record(f"A{number:04}", folder=tmp_path / "data/cpsc")
+    for name in ("Q0001", "mine"):
+        write_record(name, folder=tmp_path / "data")
+    (tmp_path / "data/cpsc/A0004.mat").unlink()
+    assert main(["check", str(tmp_path / "data")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("CPSC 2018: 3 of 6877 recordings; missing: A0003, A0005, A0006,")
+    assert lines[0].endswith(", ...")
+    assert "CPSC 2018, extra: 1 of 3453 recordings" in lines
+    assert "Georgia: 0 of 10344 recordings" in lines
+    assert "other names: 1 recordings" in lines
+    assert lines[-2:] == [
+        "A0004: cannot be used: no signal file A0004.mat: it is missing, or not a file",
+        "5 recordings, 1 of them cannot be used",
+    ]

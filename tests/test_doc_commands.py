@@ -7,16 +7,30 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
+import torch
 from annotated_beats import rhythm, write_mitdb_record
+from conftest import ecg
+from hospital_files import EIGHT, dicom, muse
 from published_sets import GOOD, signal_text, write_hefei, write_ptbxl
 
+from heartbeats import load_model
 from heartbeats.pvc_unet.data import DS1, DS2
 from heartbeats.simulation import simulate_cohort
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("quick-start.md", "paper.md", "data.md", "results.md", "changing.md", "pieces.md")
-OTHERS = ("bad-input.md", "external-sets.md", "pvc-unet.md", "scaling.md", "dependencies.md")
+OTHERS = (
+    "recipes.md",
+    "model-card.md",
+    "bad-input.md",
+    "external-sets.md",
+    "pvc-unet.md",
+    "scaling.md",
+    "dependencies.md",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Replaces configs/quick.toml, and makes the pages' own settings smaller. The test is that they run.
@@ -53,16 +67,26 @@ def test_the_commands_of_a_page_work(page: str, clone: Path, request: pytest.Fix
         else:
             assert language == "pycon"
             examples.append(content)
+    if page == "recipes.md":
+        check_onnx(clone)
     if examples:
         (clone / "examples.txt").write_text("\n".join(examples))
         run([sys.executable, "-W", "error", "-m", "doctest", "examples.txt"], clone)
 
 
-def test_the_example_of_the_readme_prints_27_predictions(clone: Path, model_directory: Path) -> None:
-    ((language, example),) = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert language == "python"
+def check_onnx(clone: Path) -> None:
+    """The exported network gives the logits of the model's first network."""
+    signal = np.random.default_rng(0).normal(scale=0.3, size=(2, 8, 5000)).astype(np.float32)
+    (exported,) = onnxruntime.InferenceSession(clone / "network.onnx").run(None, {"signal": signal})
+    logits = load_model("pretrained").members[0].network(torch.from_numpy(signal))
+    np.testing.assert_allclose(exported, logits.detach().numpy(), atol=1e-4)
+
+
+def test_the_example_of_the_readme_prints_27_predictions(clone: Path) -> None:
+    (example,) = (
+        block for language, block in BLOCK.findall((ROOT / "README.md").read_text("utf-8")) if language == "python"
+    )
     simulate_cohort(clone / "demo/unseen", records=10, seed=2)
-    (clone / "demo/model").symlink_to(model_directory)
     assert len(run([sys.executable, "-W", "error", "-c", example], clone).splitlines()) == 27
 
 
@@ -83,6 +107,10 @@ def make_inputs(page: str, clone: Path, request: pytest.FixtureRequest) -> None:
         training = clone / "heartbeats/pvc_unet/training.py"
         text = training.read_text().replace("WINDOWS = 1024", "WINDOWS = 64").replace("EPOCHS = 20", "EPOCHS = 1")
         training.write_text(text)
+    if page == "recipes.md":
+        (clone / "hospital").mkdir()
+        for name, write in (("a.xml", muse), ("b.dcm", dicom)):
+            write(clone / "hospital" / name, ecg(leads=8), EIGHT, 500)
     if page == "scaling.md":
         for seed, part in enumerate(("a", "b")):
             simulate_cohort(clone / "archive" / part, records=4, seed=seed)

@@ -12,7 +12,7 @@ from conftest import TINY_TOML
 from heartbeats.classification.model_folder import load_model
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
-from heartbeats.experiments import figures, pretrain, ptbxl_benchmark
+from heartbeats.experiments import figures, own_labels, pretrain, ptbxl_benchmark
 from heartbeats.simulation import simulate_cohort
 
 TINY = re.sub(r"seconds = \[.*\]", "seconds = [5.0]", TINY_TOML) + "[cohort]\ngroups = '../patients.csv'\n"
@@ -36,7 +36,8 @@ def sets(tmp_path_factory):
     (folder / "challenge/ptb_xl").mkdir()
     lines = [f"{name},{i // 2},{fold}" for i, (name, fold) in enumerate(names)]
     (folder / "ptbxl/patients.csv").write_text("\n".join(["recording,patient,fold", *lines, ""]))
-    statements = [",diagnostic,form,rhythm", "NORM,1.0,,", "ABQRS,,1.0,", "SR,,,1.0", "SBRAD,,,1.0", "NDT,1.0,1.0,"]
+    statements = [",diagnostic,form,rhythm,diagnostic_class", "NORM,1.0,,,MI", "ABQRS,,1.0,,", "SR,,,1.0,"]
+    statements += ["SBRAD,,,1.0,", "NDT,1.0,1.0,,HYP"]
     (folder / "ptbxl/scp_statements.csv").write_text("\n".join([*statements, ""]))
     codes = ["{'NORM': 100.0, 'SR': 0.0}", "{'NDT': 50.0, 'SBRAD': 0.0}", "{'ABQRS': 0.0, 'SR': 100.0}"]
     rows = [f'{int(name[2:])},{i // 2},{fold},"{codes[i % 3]}"' for i, (name, fold) in enumerate(names)]
@@ -118,3 +119,14 @@ def test_the_benchmark_of_ptb_xl_scores_each_task(sets: Path, tmp_path: Path) ->
     before = (tmp_path / "ptbxl_benchmark.csv").read_bytes()
     ptbxl_benchmark.main(arguments)  # the checkpoints are complete
     assert (tmp_path / "ptbxl_benchmark.csv").read_bytes() == before
+
+
+def test_own_labels_compare_two_starts(sets: Path, pretrained: Path, tmp_path: Path, monkeypatch) -> None:
+    for name, value in (("SIZES", (3, 5)), ("STEPS", 2), ("DRAWS", 20)):
+        monkeypatch.setattr(own_labels, name, value)
+    own_labels.main([str(sets / "ptbxl"), str(tmp_path), "--model", str(pretrained / "pretrained"), "--seeds", "2"])
+    rows = list(csv.DictReader((tmp_path / "own_labels.csv").read_text().splitlines()))
+    assert [row["training recordings"] for row in rows] == ["3", "5"]
+    for row in rows:
+        ours, random, difference = (float(row[key].split()[0]) for key in list(row)[1:])
+        assert difference == pytest.approx(ours - random, abs=2e-3)

@@ -90,7 +90,7 @@ def test_a_poor_recording_gets_a_page_that_says_why(case, tmp_path, model_direct
     assert said in page.replace("&#39;", "'")
     assert_sound(page)
     for suffix, beginning in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
-        main([str(header_file), "-o", str(out / f"page{suffix}")])
+        main([str(header_file), "--no-model", "-o", str(out / f"page{suffix}")])
         assert (out / f"page{suffix}").read_bytes().startswith(beginning)
 
 
@@ -99,7 +99,7 @@ def test_a_recording_that_cannot_be_read_ends_the_command_with_one_line(suffix, 
     header_file = write_record()
     header_file.with_suffix(".mat").write_bytes(b"no matrix")
     with pytest.raises(SystemExit, match=r"A0001: not read: A0001\.mat cannot be read"):
-        main([str(header_file), "-o", str(tmp_path / f"new/x{suffix}")])
+        main([str(header_file), "--no-model", "-o", str(tmp_path / f"new/x{suffix}")])
     assert not (tmp_path / "new").exists()
 
 
@@ -147,7 +147,7 @@ def test_a_second_run_removes_the_pages_of_the_first_even_after_an_interruption(
         raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    main([str(write_record("A0001")), "-o", str(out)])
+    main([str(write_record("A0001")), "--no-model", "-o", str(out)])
     (out / "recordings" / "notes.txt").touch()
     second = [str(write_record("A0002")), "-o", str(out)]
     with monkeypatch.context() as interrupted:
@@ -165,7 +165,7 @@ def test_a_folder_of_another_program_is_refused(tmp_path, write_record):
     (out / "recordings" / "song.html").touch()
     for _ in range(2):
         with pytest.raises(SystemExit, match="not empty and was not written by this command"):
-            main([str(write_record()), "-o", str(out)])
+            main([str(write_record()), "--no-model", "-o", str(out)])
         (out / "index.html").write_bytes(b"\xff")
     assert {path.name for path in out.rglob("*")} == {"recordings", "song.html", "index.html"}
 
@@ -195,7 +195,7 @@ def test_recordings_of_one_name_are_listed_with_their_paths(tmp_path, write_reco
         data / "a/A0001.hea",
         data / "a/A0002.mat",
     ]  # given twice
-    main([*map(str, again), str(data), "-o", str(tmp_path / "out")])
+    main([*map(str, again), str(data), "--no-model", "-o", str(tmp_path / "out")])
     index = (tmp_path / "out" / "index.html").read_text()
     assert "<h1>3 recordings</h1>" in index
     names = dict(re.findall(r'<a href="recordings/([^"]+)">([^<]+)</a>', index))
@@ -236,7 +236,7 @@ def test_a_signal_file_names_its_recording_and_the_recording_names_the_page(tmp_
     monkeypatch.chdir(tmp_path)
     for suffix in (".mat", ".dat", ".hea", ""):
         header_file.with_suffix(suffix or ".hea").touch()
-        main([str(header_file.with_suffix(suffix))])
+        main([str(header_file.with_suffix(suffix)), "--no-model"])
         assert "60 /min" in (tmp_path / "1.5.html").read_text()
         (tmp_path / "1.5.html").unlink()
 
@@ -261,7 +261,7 @@ def test_a_recording_is_described_as_it_was_understood(write_record, tmp_path, c
     signal[2, :500] = -(2**15)  # WFDB's "no sample"
     header = write_record(signal=signal, leads=("I", "aVL", "V1", "V2", "vx"), gain="2000/mV")
     header.write_text(header.read_text().replace("16+24 2000/mV", "16+24 500/mV", 1))
-    main([str(header), "-o", str(tmp_path / "page.html")])
+    main([str(header), "--no-model", "-o", str(tmp_path / "page.html")])
     facts = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     assert facts["Leads"] == "I, aVL, V1, V2"
     assert facts["Computed"] == "II, III, aVR, aVF"
@@ -282,3 +282,44 @@ def test_a_longer_recording_has_a_warning(classifier, write_record, capsys):
     """The longest network of the model reads 4 s."""
     classify_folder(classifier, write_record(signal=ecg(seconds=12)).parent, table=write_record().parent / "t.csv")
     assert "A0001: the networks read only the first 4 s of 10 s" in capsys.readouterr().err
+
+
+# Tables of numbers
+
+
+@pytest.mark.parametrize("form", ["csv", "npy", "transposed"])
+def test_a_table_of_numbers_is_read_as_a_recording(form, tmp_path, capsys):
+    signal, leads = ecg(leads=3).astype(float), ("I", "II", "V5")
+    signal[1, 100:200] = np.nan
+    file = tmp_path / ("mine.csv" if form == "csv" else "mine.npy")
+    if form == "csv":
+        rows = [",".join("" if np.isnan(value) else str(value) for value in row) for row in signal.T]
+        file.write_text("\n".join([", ".join(leads), *rows, ""]))
+    else:
+        np.save(file, signal.T if form == "transposed" else signal)
+    arguments = [str(file), "--rate", "500", "--unit", "uV", "-o", str(tmp_path / "mine.html")]
+    main([*arguments, "--no-model", *(() if form == "csv" else ("--leads", "I,II,V5"))])
+    facts = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert (facts["Leads"], facts["Sampling rate"], facts["Length"]) == ("I, II, V5", "500 Hz", "10 s")
+    assert facts["Missing samples"] == "II 100"
+    assert facts["Peak to peak in a second (median)"].startswith("I 1.0")
+    assert "ECG of mine" in (tmp_path / "mine.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"I,II\n1,2,3\n", "there are 2 names of leads"),
+        ("a.csv", b"I,II\n1,high\n", "not a table of numbers"),
+        ("a.csv", b"", "not a table of numbers"),
+        ("a.npy", b"no array", "not a table of numbers"),
+        ("a.xml", b"<x/>", "python -m heartbeats.convert reads DICOM"),
+    ],
+)
+def test_other_files_are_refused_with_what_helps(name, content, said, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SystemExit, match=said):
+        main([str(tmp_path / name), "--rate", "500"])
+    np.save(tmp_path / "b.npy", np.zeros((5, 1000)))
+    with pytest.raises(SystemExit, match="there are 12 names of leads"):
+        main([str(tmp_path / "b.npy"), "--rate", "500"])

@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "heartbeats"
 
 ROOMS = (
-    "common", "ecg", "challenge", "preparation", "networks", "pvc_unet", "classification", "training", "reports",
-    "simulation", "datasets", "experiments", "show", "convert",
+    "common", "ecg", "challenge", "preparation", "networks", "pvc_unet", "pretrained", "classification", "training",
+    "reports", "simulation", "datasets", "experiments", "show", "convert",
 )  # fmt: skip
 LAZY = {("classification", "pvc_unet")}
 

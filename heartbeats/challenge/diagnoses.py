@@ -98,11 +98,54 @@ def _codes(heading: str) -> tuple[str, ...]:
     return tuple(sorted(code.strip() for code in heading.split("|")))
 
 
-_EACH_CODE = tuple((code,) for code in CLASSES)
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a model, in the order of its outputs.
+
+    Attributes:
+        codes: what output files name.
+        abbreviations: for tables.
+        groups: for each class, the code and all codes that count as the same diagnosis.
+    """
+
+    codes: tuple[str, ...]
+    abbreviations: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+
+
+SCORED = Classes(CLASSES, tuple(ABBREVIATIONS.values()), tuple((code,) for code in CLASSES))
+
+
+class ClassesError(HeartBeatsError):
+    """A table of classes cannot be used; the message names it."""
+
+
+def read_classes(path: Path) -> Classes:
+    """Read one's own classes: a CSV file with the columns ``code``, ``abbreviation`` and, if needed, ``equivalent``.
+
+    ``equivalent`` has more codes of the class, separated by spaces. Codes are those of the headers' Dx lines.
+
+    Raises:
+        ClassesError: the file cannot be read, a column is missing, or a code or an abbreviation is given twice.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        groups = tuple((row["code"].strip(), *(row.get("equivalent") or "").split()) for row in rows)
+        abbreviations = tuple(row["abbreviation"].strip() for row in rows)
+    except (OSError, ValueError, KeyError, AttributeError, csv.Error) as error:
+        raise ClassesError(f"{path} is not a table of code,abbreviation,equivalent ({error!r})") from error
+    each = [code for group in groups for code in group]
+    if not rows or not all((*each, *abbreviations)):
+        raise ClassesError(f"{path} has no classes, or an empty code or abbreviation")
+    for names in (each, abbreviations):
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ClassesError(f"{path} has {twice[0]} twice")
+    return Classes(tuple(group[0] for group in groups), abbreviations, groups)
 
 
 def label_matrix(
-    diagnoses: Sequence[Iterable[str]], classes: Sequence[tuple[str, ...]] = _EACH_CODE
+    diagnoses: Sequence[Iterable[str]], classes: Sequence[tuple[str, ...]] = SCORED.groups
 ) -> npt.NDArray[np.bool_]:
     """Return labels, bool, shape (recordings, classes). A class is true if any of its codes is.
 

@@ -47,11 +47,14 @@ def unclassified(name: str, classes: Sequence[str]) -> Prediction:
 
 
 def predictions(
-    names: Sequence[str], labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating]
+    names: Sequence[str],
+    labels: npt.NDArray[np.bool_],
+    probabilities: npt.NDArray[np.floating],
+    codes: tuple[str, ...] = CLASSES,
 ) -> list[Prediction]:
-    """Return one prediction per recording from labels and probabilities, each of shape (recordings, 27)."""
+    """Return one prediction per recording from labels and probabilities, each of shape (recordings, classes)."""
     return [
-        Prediction(name, CLASSES, tuple(map(int, row)), tuple(p.tolist()))
+        Prediction(name, codes, tuple(map(int, row)), tuple(p.tolist()))
         for name, row, p in zip(names, labels, probabilities, strict=True)
     ]
 

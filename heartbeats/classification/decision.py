@@ -44,20 +44,27 @@ class Evidence:
         return Evidence(self.bradycardia[rows], None if self.pvc is None else self.pvc[rows])
 
 
-def decide(probabilities: Floats, evidence: Evidence, threshold: float | Floats, settings: DecisionSettings) -> Labels:
-    """Turn probabilities, shape (recordings, 27), and evidence into labels, bool, same shape.
+def decide(
+    probabilities: Floats,
+    evidence: Evidence,
+    threshold: float | Floats,
+    settings: DecisionSettings,
+    codes: Sequence[str] = CLASSES,
+) -> Labels:
+    """Turn probabilities, shape (recordings, classes), and evidence into labels, bool, same shape.
 
-    The threshold is one for all classes, or one per class, shape (27,).
+    The threshold is one for all classes, or one per class, shape (classes,). ``codes`` are the classes. A step for a
+    class that is not one of them is left out.
 
     The order is the paper's: threshold, Algorithm 2, then sinus rhythm for a recording without a positive class.
     If the settings ask for the U-Net, it replaces the networks' PVC labels after the threshold (Discussion).
     """
     labels = probabilities >= threshold
     if settings.pvc != "networks" and evidence.pvc is not None:
-        labels[:, [CLASSES.index(code) for code in PVC]] = evidence.pvc[:, None]
-    if settings.bradycardia_rule:
-        brady = CLASSES.index(BRADYCARDIA)
+        labels[:, [codes.index(code) for code in PVC if code in codes]] = evidence.pvc[:, None]
+    if settings.bradycardia_rule and BRADYCARDIA in codes:
+        brady = codes.index(BRADYCARDIA)
         labels[:, brady] = final_bradycardia(labels[:, brady], evidence.bradycardia)
-    if settings.sinus_rhythm_fallback:
-        labels[~labels.any(axis=1), CLASSES.index(SINUS_RHYTHM)] = True
+    if settings.sinus_rhythm_fallback and SINUS_RHYTHM in codes:
+        labels[~labels.any(axis=1), codes.index(SINUS_RHYTHM)] = True
     return labels

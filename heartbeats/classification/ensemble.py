@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.diagnoses import SCORED, Classes
 from heartbeats.challenge.outputs import Prediction, predictions
 from heartbeats.classification.decision import Evidence, Floats, decide
 from heartbeats.common.settings import Settings
@@ -49,6 +49,7 @@ class Classifier:
         thresholds: one's own, by code; for other classes, ``threshold`` counts.
         embeds: whether predictions have embeddings.
         settings: those of its training.
+        classes: the Challenge's, or the user's own.
         leads: use only these leads, or all if ``None``.
         directory: the model folder that it was loaded from.
         seen: marks of the recordings that trained it or chose its threshold.
@@ -57,6 +58,7 @@ class Classifier:
     members: tuple[Member, ...]
     threshold: float
     settings: Settings
+    classes: Classes = SCORED
     leads: tuple[str, ...] | None = None
     directory: Path | None = None
     seen: frozenset[str] = frozenset()
@@ -82,9 +84,9 @@ class Classifier:
         vectors: list[Vectors] = [[] for _ in self.members]
         probabilities = ensemble(self.members, recordings, vectors if self.embeds else None)
         evidence = Evidence.of(recordings, self.settings.decision)
-        thresholds = np.array([self.thresholds.get(code, self.threshold) for code in CLASSES])
-        labels = decide(probabilities, evidence, thresholds, self.settings.decision)
-        answers = predictions([recording.name for recording in recordings], labels, probabilities)
+        thresholds = np.array([self.thresholds.get(code, self.threshold) for code in self.classes.codes])
+        labels = decide(probabilities, evidence, thresholds, self.settings.decision, self.classes.codes)
+        answers = predictions([each.name for each in recordings], labels, probabilities, self.classes.codes)
         answers = [self._annotated(*pair) for pair in zip(answers, recordings, strict=True)]
         if self.embeds:
             embeddings = [tuple(np.concatenate(each).tolist()) for each in zip(*vectors, strict=True)]
@@ -112,9 +114,9 @@ def ensemble(
     If ``embeddings`` has a list per member, it gets the member's vector of each recording, shape (channels,).
     """
     signals = [recording.signal for recording in recordings]
-    vectors: Sequence[Vectors | None] = embeddings or [None] * len(members)
-    probabilities = [
-        member.inference.probabilities(signals, embeddings=each) for member, each in zip(members, vectors, strict=True)
-    ]
-    mean: Floats = np.mean(probabilities, axis=0)
+    named: list[dict[str, Vectors]] = (
+        [{"embeddings": each} for each in embeddings] if embeddings else [{}] * len(members)
+    )
+    pairs = zip(members, named, strict=True)
+    mean: Floats = np.mean([member.inference.probabilities(signals, **each) for member, each in pairs], axis=0)
     return mean

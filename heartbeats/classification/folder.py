@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Prediction, is_classified, unclassified, write_output
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.table import Table, open_table
@@ -76,9 +75,11 @@ def classify_folder(
             failed += 1
             print_line(f"{path.stem}: {path} is not classified: {by_name[path.stem]} has the same name")
     with ExitStack() as stack:
-        tables = [stack.enter_context(open_table(table, resume=resume))] if table else []
+        tables = [stack.enter_context(open_table(table, classifier.classes, resume=resume))] if table else []
         if embeddings:
-            tables.append(stack.enter_context(open_table(embeddings, resume=resume, embeddings=True)))
+            tables.append(
+                stack.enter_context(open_table(embeddings, classifier.classes, resume=resume, embeddings=True))
+            )
             classifier = replace(classifier, embeds=True)
         left = [path for path in sorted(by_name.values()) if not (resume and _is_done(path.stem, out, tables))]
         answers: Iterator[Prediction | Failure]
@@ -124,7 +125,7 @@ def classify_batch(
     answers += classify_prepared(classifier, [item for item in batch if isinstance(item, PreparedRecording)])
     if out:
         for answer in answers:
-            output = unclassified(answer.name, CLASSES) if isinstance(answer, Failure) else answer
+            output = unclassified(answer.name, classifier.classes.codes) if isinstance(answer, Failure) else answer
             write_output(out / f"{answer.name}.csv", output)
     return answers
 

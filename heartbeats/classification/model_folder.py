@@ -18,17 +18,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.challenge.diagnoses import SCORED, Classes
 from heartbeats.classification.ensemble import Classifier, Member
 from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import replace_file, write_text
-from heartbeats.common.settings import NetworkSettings, settings_from_dict
+from heartbeats.common.settings import settings_from_dict
 from heartbeats.networks.se_resnet import SEResNet
 
 log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
+PRETRAINED = "pretrained"  # the name of the model that comes with the package, and its folder in it
 SEEN_FILE = "seen.txt"  # marks of the recordings that made the model
 FORMAT, FORMAT_VERSION = "heartbeats-model", 1
 ROOMS = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
@@ -61,7 +62,8 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
     model = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "classes": CLASSES,
+        "classes": classifier.classes.codes,
+        "class_table": dataclasses.asdict(classifier.classes),
         "threshold": classifier.threshold,
         "members": members,
         "settings": classifier.settings.to_dict(),
@@ -76,7 +78,7 @@ def save_model(classifier: Classifier, directory: Path, report: dict[str, Any]) 
 
 
 def load_model(
-    model_directory: Path | str,
+    model_directory: Path | str = PRETRAINED,
     leads: Sequence[str] | str | None = None,
     *,
     device: torch.device | None = None,
@@ -84,18 +86,19 @@ def load_model(
     """Load a model folder. If other code wrote it, log a warning: its results may differ.
 
     Args:
-        model_directory: as written by :func:`save_model`.
+        model_directory: as written by :func:`save_model`; ``pretrained`` is the model that comes with the package.
         leads: use only these leads (the lead sets of 2021); all leads by default.
         device: where the networks compute; by default a GPU if there is one.
 
     Raises:
         ModelError: a file is missing, damaged or from another program.
     """
-    directory = Path(model_directory)
+    shipped = Path(model_directory) == Path(PRETRAINED)
+    directory = Path(__file__).parents[1] / PRETRAINED if shipped else Path(model_directory)
     model = read_model_file(directory)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = load_classifier(directory, model, device)
-    if model.get("code") != code_digest(*ROOMS):
+    if not shipped and model.get("code") != code_digest(*ROOMS):  # a test checks the answers of the shipped one
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
     leads = None if leads is None else tuple(leads)
@@ -110,14 +113,16 @@ def load_classifier(directory: Path, model: dict[str, Any], device: torch.device
     """
     path = directory / MODEL_FILE
     try:
-        if tuple(model["classes"]) != CLASSES:
-            raise ModelError(f"{path} has other classes than dx_mapping_scored.csv: train again")
+        classes = _classes(model)
         settings = settings_from_dict(model["settings"])
         training = settings.training
         expected = [seconds for seconds in training.seconds for _ in range(training.networks)]
         if [member["seconds"] for member in model["members"]] != expected:
             raise ModelError(f"{path} names other networks than its settings: train again")
-        members = tuple(_load_member(directory, member, settings.network, device) for member in model["members"])
+        members = tuple(
+            _load_member(directory, member, SEResNet(settings.network, len(classes.codes)), device)
+            for member in model["members"]
+        )
         threshold = float(model["threshold"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path} lacks an entry or has a damaged one ({error!r}): train again") from error
@@ -125,7 +130,19 @@ def load_classifier(directory: Path, model: dict[str, Any], device: torch.device
         raise ModelError(f"{path} has a threshold outside 0 to 1: train again")
     seen = directory / SEEN_FILE  # models of version 0.1 have none
     marks = frozenset(seen.read_text(encoding="ascii", errors="replace").split()) if seen.exists() else frozenset()
-    return Classifier(members, threshold, settings, seen=marks)
+    return Classifier(members, threshold, settings, classes, seen=marks)
+
+
+def _classes(model: dict[str, Any]) -> Classes:
+    """Return the classes of a model.json. Models of version 0.1 have only the codes of the Challenge's 27."""
+    codes = tuple(model["classes"])
+    if codes == SCORED.codes:
+        return SCORED
+    table = model["class_table"]
+    classes = Classes(codes, tuple(table["abbreviations"]), tuple(tuple(group) for group in table["groups"]))
+    if tuple(group[0] for group in classes.groups) != codes or len(classes.abbreviations) != len(codes):
+        raise ValueError("classes and class_table differ")
+    return classes
 
 
 def read_model_file(directory: Path) -> dict[str, Any]:
@@ -148,14 +165,13 @@ def read_model_file(directory: Path) -> dict[str, Any]:
     return model
 
 
-def _load_member(directory: Path, entry: dict[str, Any], settings: NetworkSettings, device: torch.device) -> Member:
+def _load_member(directory: Path, entry: dict[str, Any], network: SEResNet, device: torch.device) -> Member:
     # Only the name: a foreign model.json must not open files outside its folder.
     path = directory / Path(entry["weights"]).name
     try:
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise ModelError(f"{path} is not the file that {MODEL_FILE} describes (damaged or replaced): train again")
-        network = SEResNet(settings)
         network.load_state_dict(load_tensors(content))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy.typing as npt
 
-from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.challenge.outputs import Prediction, unclassified
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.folder import classify_prepared, print_answer
@@ -39,5 +38,5 @@ def run_classifier(
     answer = prepared if isinstance(prepared, Failure) else classify_prepared(model, [prepared])[0]
     print_answer(answer)
     if isinstance(answer, Failure):
-        answer = unclassified(parsed.name, CLASSES)
+        answer = unclassified(parsed.name, model.classes.codes)
     return list(answer.classes), list(answer.labels), list(answer.probabilities)

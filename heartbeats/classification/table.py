@@ -11,13 +11,13 @@ A table of embeddings is always Parquet. Its columns are ``name``, ``reason`` an
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
+from heartbeats.challenge.diagnoses import Classes
 from heartbeats.challenge.outputs import Prediction
 from heartbeats.common.console import printable
 from heartbeats.common.errors import HeartBeatsError, needs_extra
@@ -25,9 +25,7 @@ from heartbeats.common.files import csv_text, remove_half_written, replace_file,
 from heartbeats.preparation.prepared import Failure
 
 PART = 2048  # rows
-LABELS = tuple(f"label_{ABBREVIATIONS[code]}" for code in CLASSES)
-PROBABILITIES = tuple(f"probability_{ABBREVIATIONS[code]}" for code in CLASSES)
-COLUMNS = ("name", "reason", "warnings", *LABELS, *PROBABILITIES)
+TEXT, LABEL, NUMBER, NUMBERS = "string", "int8", "float", "numbers"  # kinds of columns
 
 Row = dict[str, Any]
 
@@ -39,8 +37,8 @@ class TableError(HeartBeatsError):
 class CsvTable:
     """Rows in a CSV file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, columns: dict[str, str]) -> None:
+        self.path, self.columns = path, [*columns]
 
     def start(self, *, resume: bool) -> list[str]:
         """Keep the rows of classified recordings to resume, or none. Return their names."""
@@ -48,15 +46,16 @@ class CsvTable:
         if resume and self.path.exists():
             text = self.path.read_text(encoding="utf-8", errors="surrogateescape")
             rows = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))  # a kill leaves half a line
-            if rows.fieldnames not in (None, [*COLUMNS]):
+            if rows.fieldnames not in (None, self.columns):
                 raise TableError(f"{self.path} is another table: name a new file")
             kept = [row for row in rows if not row["reason"]]
-        write_text(self.path, csv_text(COLUMNS, [[*row.values()] for row in kept]))
+        write_text(self.path, csv_text(self.columns, [[*row.values()] for row in kept]))
         return [row["name"] for row in kept]
 
     def write(self, rows: list[Row]) -> None:
         """Add rows."""
-        _, _, lines = csv_text(COLUMNS, [[row[name] for name in COLUMNS] for row in rows]).partition("\n")
+        cells = [[row.get(name) for name in self.columns] for row in rows]
+        _, _, lines = csv_text(self.columns, cells).partition("\n")
         with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(lines)
 
@@ -64,16 +63,15 @@ class CsvTable:
 class ParquetTable:
     """Rows in a folder of Parquet files."""
 
-    def __init__(self, path: Path, *, embeddings: bool = False) -> None:
+    def __init__(self, path: Path, columns: dict[str, str]) -> None:
         with needs_extra("cluster"):
             import pyarrow  # noqa: PLC0415
             import pyarrow.compute  # noqa: PLC0415
             import pyarrow.parquet  # noqa: PLC0415
         self.path, self.arrow = path, pyarrow
-        texts, vector = dict.fromkeys(COLUMNS[:3], pyarrow.string()), pyarrow.list_(pyarrow.float32())
-        numbers = dict.fromkeys(LABELS, pyarrow.int8()) | dict.fromkeys(PROBABILITIES, pyarrow.float32())
-        only = {"name": pyarrow.string(), "reason": pyarrow.string(), "embedding": vector}
-        self.schema = pyarrow.schema(only if embeddings else texts | numbers)
+        types = {TEXT: pyarrow.string(), LABEL: pyarrow.int8(), NUMBER: pyarrow.float32()}
+        types[NUMBERS] = pyarrow.list_(pyarrow.float32())
+        self.schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
 
     def start(self, *, resume: bool) -> list[str]:
         """Keep the rows of classified recordings to resume, or none. Return their names."""
@@ -115,15 +113,18 @@ class Table:
         classified: the names of the classified recordings that it has, as printable text.
     """
 
-    def __init__(self, path: Path, *, resume: bool, embeddings: bool = False) -> None:
-        kinds: dict[str, Callable[[Path], CsvTable | ParquetTable]] = {
-            ".parquet": partial(ParquetTable, embeddings=embeddings)
-        }
+    def __init__(self, path: Path, classes: Classes, *, resume: bool, embeddings: bool = False) -> None:
+        kinds: dict[str, type[CsvTable | ParquetTable]] = {".parquet": ParquetTable}
+        columns = {"name": TEXT, "reason": TEXT, "embedding": NUMBERS}
         if not embeddings:
             kinds[".csv"] = CsvTable
+            columns = {"name": TEXT, "reason": TEXT, "warnings": TEXT}
+            columns |= {f"label_{name}": LABEL for name in classes.abbreviations}
+            columns |= {f"probability_{name}": NUMBER for name in classes.abbreviations}
         if path.suffix not in kinds:
             raise TableError(f"{path}: the suffix must be {' or '.join(kinds)}")
-        self.file = kinds[path.suffix](path)
+        self.classes = classes
+        self.file = kinds[path.suffix](path, columns)
         self.classified = set(self.file.start(resume=resume))
         self.rows: list[Row] = []
 
@@ -132,9 +133,17 @@ class Table:
         name = printable(answer.name)
         if name in self.classified:
             return
-        self.rows.append(dict.fromkeys(COLUMNS) | {"name": name} | _columns(answer))
+        self.rows.append({"name": name} | self._columns(answer))
         if len(self.rows) == PART:
             self.flush()
+
+    def _columns(self, answer: Prediction | Failure) -> Row:
+        if isinstance(answer, Failure):
+            return {"reason": printable(answer.reason)}
+        row: Row = {"warnings": printable("; ".join(answer.warnings)), "embedding": answer.embedding}
+        for name, label, p in zip(self.classes.abbreviations, answer.labels, answer.probabilities, strict=True):
+            row |= {f"label_{name}": label, f"probability_{name}": p}
+        return row
 
     def flush(self) -> None:
         """Write the rows that are not written yet."""
@@ -143,21 +152,13 @@ class Table:
             self.rows = []
 
 
-def _columns(answer: Prediction | Failure) -> Row:
-    """Return the columns of an answer, without its name."""
-    if isinstance(answer, Failure):
-        return {"reason": printable(answer.reason)}
-    texts = {"warnings": printable("; ".join(answer.warnings)), "embedding": answer.embedding}
-    labels = zip(LABELS, answer.labels, strict=True)
-    return texts | dict(labels) | dict(zip(PROBABILITIES, answer.probabilities, strict=True))
-
-
 @contextmanager
-def open_table(path: Path, *, resume: bool, embeddings: bool = False) -> Iterator[Table]:
+def open_table(path: Path, classes: Classes, *, resume: bool, embeddings: bool = False) -> Iterator[Table]:
     """Open a table for adding rows. At the end, also after an error, all rows are written.
 
     Args:
         path: the table.
+        classes: of the answers.
         resume: keep the rows of classified recordings.
         embeddings: whether it is a table of embeddings.
 
@@ -166,7 +167,7 @@ def open_table(path: Path, *, resume: bool, embeddings: bool = False) -> Iterato
         HeartBeatsError: pyarrow is missing.
         OSError: the table cannot be written.
     """
-    table = Table(path, resume=resume, embeddings=embeddings)
+    table = Table(path, classes, resume=resume, embeddings=embeddings)
     try:
         yield table
     finally:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS, read_weights
-from heartbeats.challenge.scoring import challenge_metric, merge_equivalent
+from heartbeats.challenge.diagnoses import SCORED, Classes, read_weights
+from heartbeats.challenge.scoring import challenge_metric, f_measures, mean_of_defined, merge_equivalent
 from heartbeats.classification.decision import Evidence, Floats, Labels, decide
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import DecisionSettings
@@ -31,23 +31,32 @@ class ThresholdSearch:
 
 
 def search_threshold(
-    probabilities: Floats, evidence: Evidence, labels: Labels, settings: DecisionSettings
+    probabilities: Floats,
+    evidence: Evidence,
+    labels: Labels,
+    settings: DecisionSettings,
+    classes: Classes = SCORED,
 ) -> ThresholdSearch:
     """Return the threshold, in steps of 0.01, whose final labels have the best challenge score.
 
     The paper searched on its 20 % and does not name the score or the steps. If several thresholds are best, the middle
-    one is used. Without a score (no validation recordings, or only sinus rhythm), the paper's 0.36 is used.
+    one is used. Without a score (no validation recordings, or only sinus rhythm), the paper's 0.36 is used. For one's
+    own classes, which have no reward weights, the score is the mean F-measure of the classes.
 
     Args:
-        probabilities: of the ensemble for the validation recordings, shape (recordings, 27).
+        probabilities: of the ensemble for the validation recordings, shape (recordings, classes).
         evidence: of the same recordings.
-        labels: as published, bool, shape (recordings, 27).
+        labels: as published, bool, shape (recordings, classes).
         settings: of the decision.
+        classes: the Challenge's, or the user's own.
     """
-    weights = read_weights()
-    true = merge_equivalent(labels, weights)
-    answers = (decide(probabilities, evidence, threshold, settings) for threshold in THRESHOLDS)
-    scores = np.array([challenge_metric(true, merge_equivalent(answer, weights), weights) for answer in answers])
+    answers = (decide(probabilities, evidence, threshold, settings, classes.codes) for threshold in THRESHOLDS)
+    if classes == SCORED:
+        weights = read_weights()
+        true = merge_equivalent(labels, weights)
+        scores = np.array([challenge_metric(true, merge_equivalent(answer, weights), weights) for answer in answers])
+    else:
+        scores = np.array([mean_of_defined(f_measures(labels, answer)) for answer in answers])
     threshold = PAPER_THRESHOLD
     if not np.isnan(scores).all():
         best = np.flatnonzero(scores == scores.max())
@@ -59,14 +68,14 @@ class ThresholdsError(HeartBeatsError):
     """A table of thresholds cannot be used; the message names it."""
 
 
-def read_thresholds(path: Path) -> dict[str, float]:
+def read_thresholds(path: Path, classes: Classes = SCORED) -> dict[str, float]:
     """Return thresholds by code from a CSV file with the columns ``class`` (code or abbreviation) and ``threshold``.
 
     Raises:
         ThresholdsError: a column is missing, a class is unknown or given twice, or a threshold is not within 0 to 1.
         OSError: the file cannot be read.
     """
-    codes = dict.fromkeys(ABBREVIATIONS) | {name: code for code, name in ABBREVIATIONS.items()}
+    codes = dict(zip(classes.codes + classes.abbreviations, classes.codes * 2, strict=True))
     thresholds: dict[str, float] = {}
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -75,9 +84,9 @@ def read_thresholds(path: Path) -> dict[str, float]:
             name, threshold = row["class"].strip(), float(row["threshold"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ThresholdsError(f"{path}, line {number}: needs a class and a threshold ({error!r})") from error
-        code = codes.get(name, "") or name
-        if name not in codes or code in thresholds or not 0 <= threshold <= 1:
-            needed = "a scored class that is not given above, and a number from 0 to 1"
+        code = codes.get(name)
+        if code is None or code in thresholds or not 0 <= threshold <= 1:
+            needed = "a class of the model that is not given above, and a number from 0 to 1"
             raise ThresholdsError(f"{path}, line {number}: needs {needed}, not {name!r} and {threshold:g}")
         thresholds[code] = threshold
     return thresholds

@@ -53,6 +53,14 @@ class CohortSettings:
 
 
 @dataclass(frozen=True)
+class ClassesSettings:
+    """What the networks learn."""
+
+    # A table of one's own classes: a CSV file, relative to the data folder. Empty: the Challenge's 27.
+    file: str = ""
+
+
+@dataclass(frozen=True)
 class PreparationSettings:
     """How a signal is prepared for the networks (paper, section 2.2)."""
 
@@ -174,6 +182,7 @@ class Settings:
     """All settings; ``Settings()`` is the paper."""
 
     cohort: CohortSettings = field(default_factory=CohortSettings)
+    classes: ClassesSettings = field(default_factory=ClassesSettings)
     preparation: PreparationSettings = field(default_factory=PreparationSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

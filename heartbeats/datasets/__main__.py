@@ -1,4 +1,8 @@
-"""Convert a data set to the Challenge's format: python -m heartbeats.datasets hefei|ptbxl|ludb SOURCE OUT."""
+"""Convert a data set, or check a download of the Challenge's data.
+
+python -m heartbeats.datasets hefei|ptbxl|ludb SOURCE OUT
+python -m heartbeats.datasets check FOLDER
+"""
 
 import argparse
 import sys
@@ -6,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS
-from heartbeats.common.console import path_argument, print_line
+from heartbeats.common.console import path_argument, print_line, printable
 from heartbeats.common.errors import one_line_errors
+from heartbeats.datasets.check import check_folder
 from heartbeats.datasets.hefei import HEFEI, convert_hefei
 from heartbeats.datasets.ludb import LUDB, convert_ludb
 from heartbeats.datasets.ptbxl import PTB_XL, convert_ptbxl
@@ -15,9 +20,10 @@ from heartbeats.datasets.writer import UNKNOWN, Report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert a data set. Return the exit status: 1 if no recording was written."""
+    """Convert a data set, or check a folder. Return the exit status: 1 if no recording was written."""
     parser = argparse.ArgumentParser(
-        prog="python -m heartbeats.datasets", description="Convert a published data set to the Challenge's format."
+        prog="python -m heartbeats.datasets",
+        description="Convert a published data set, or check a download of the Challenge's data.",
     )
     sets = parser.add_subparsers(required=True, metavar="SET")
     for data_set, convert in ((HEFEI, convert_hefei), (PTB_XL, convert_ptbxl), (LUDB, convert_ludb)):
@@ -30,7 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             one.add_argument(
                 "--likelihood", type=float, metavar="PERCENT", help="omit statements that are less likely (default: 0)"
             )
+    checking = sets.add_parser("check", help="count the recordings of the Challenge's sources, and read each")
+    checking.add_argument("folder", type=path_argument, metavar="FOLDER")
     options = vars(parser.parse_args(arguments))
+    if folder := options.get("folder"):
+        with one_line_errors("heartbeats.datasets"):
+            for line in check_folder(folder):
+                print(printable(line))
+        return 0
     convert = options.pop("convert")
     with one_line_errors("heartbeats.datasets"):
         report = convert(**{name: value for name, value in options.items() if value is not None})

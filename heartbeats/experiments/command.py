@@ -72,6 +72,12 @@ def with_changes(settings: Settings, changes: Iterable[str]) -> Settings:
     return settings_from_dict(tables)
 
 
+def _without_folder(word: str) -> str:
+    """Return an argument with the names of paths instead of the paths."""
+    name, equals, path = word.rpartition("=")
+    return f"{name}{equals}{Path(path).resolve().name}" if Path(path).exists() else word
+
+
 def write_results(
     title: str,
     arguments: Sequence[str],
@@ -91,7 +97,7 @@ def write_results(
         tables: for each set of recordings, the heading row and the other rows of a table.
     """
     module = title.lower().replace(" ", "")
-    words = shlex.join([Path(word).resolve().name if Path(word).exists() else word for word in arguments])
+    words = shlex.join(map(_without_folder, arguments))
     lines = [f"# {title}", "", f"    python -m heartbeats.experiments.{module} {words}", ""]
     lines += [f"{datetime.now(UTC):%Y-%m-%d}; {made}"]
     for name, rows in tables.items():

@@ -3,8 +3,8 @@
     python -m heartbeats.experiments.figures MODEL OUT --set ptb_xl=FOLDER --set ludb=FOLDER [--groups patients.csv]
 
 Each set is a folder of labelled recordings that the model has not seen. --lead-sets also answers from the lead sets of
-2021 (6, 4, 3 and 2 leads). With --also-pvc CODE, the tables by class have a second line for PVC, in which this unscored
-code counts as PVC. --same compares the answers to the recordings that two folders have under the same names, such as
+2021 (6, 4, 3 and 2 leads). With --also-pvc CODE, the tables have a second line, in which this unscored code counts as
+PVC. --same compares the answers to the recordings that two folders have under the same names, such as
 at 500 and at 100 Hz. The command writes OUT/figures.md and OUT/figures.csv; the outputs go to OUT/outputs.
 """
 
@@ -97,9 +97,13 @@ def _measure(
         if chosen is None:
             classes = _classes(values)
             if options.also_pvc:
-                wider = evaluation(also_pvc(submission, folder, options.also_pvc), patients)
+                counted = also_pvc(submission, folder, options.also_pvc)
+                wider = evaluation(counted, patients)
                 line = next(row for row in _classes(wider) if row[0] == PVC_NAME)
                 classes.append([f"{line[0]}, {options.also_pvc}", *line[1:]])
+                measures = {"leads": f"12; {options.also_pvc} counts as PVC"}
+                measures |= {measure: _text(*pair) for measure, *pair in wider["measures"]}
+                rows.append([*measures.values(), frequent_auroc(counted, patients)])
             count = len(submission.names)
             tables = {f"{name}: {count}": rows, f"{name}, by class: {count}": classes}
             tables[f"{name}, calibration: {count}"] = _calibration(values)

@@ -53,6 +53,7 @@ class Statements:
         labels: bool, shape (recordings, statements).
         folds, patients: of the recordings, shape (recordings,).
         tasks: which statements belong to a task, bool, shape (statements,), by name.
+        superclasses: the same for the diagnostic superclasses (MI, HYP, ...).
     """
 
     recordings: list[PreparedRecording]
@@ -60,6 +61,7 @@ class Statements:
     folds: npt.NDArray[np.intp]
     patients: npt.NDArray[np.str_]
     tasks: dict[str, npt.NDArray[np.bool_]]
+    superclasses: dict[str, npt.NDArray[np.bool_]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,6 +120,7 @@ def read_statements(data: Path, cache: Path, preparation: PreparationSettings) -
     labels = np.zeros((len(recordings), len(names)), dtype=np.bool_)
     for row, recording in zip(labels, recordings, strict=True):
         row[[names.index(code) for code in ast.literal_eval(rows[recording.name]["scp_codes"])]] = True
+    superclass = np.array([statements[name]["diagnostic_class"] for name in names])
     kinds = {kind: np.array([bool(statements[name][kind]) for name in names]) for kind in list(PUBLISHED)[1:]}
     return Statements(
         recordings,
@@ -125,6 +128,7 @@ def read_statements(data: Path, cache: Path, preparation: PreparationSettings) -
         folds=np.array([int(rows[recording.name]["strat_fold"]) for recording in recordings]),
         patients=np.array([rows[recording.name]["patient_id"] for recording in recordings]),
         tasks={"all": np.ones(len(names), np.bool_)} | kinds,
+        superclasses={name: superclass == name for name in np.unique(superclass[superclass != ""]).tolist()},
     )
 
 

@@ -11,6 +11,7 @@ from heartbeats.challenge.diagnoses import (
     ABBREVIATIONS,
     BRADYCARDIA,
     CLASSES,
+    SCORED,
     SINUS_RHYTHM,
     label_matrix,
     read_weights,
@@ -109,15 +110,17 @@ class Reading:
         return snomed_codes(self.recording.diagnoses)
 
 
-def read(header_file: Path, classifier: Classifier | None = None) -> Reading:
-    """Read a recording and, with a model, classify it. If it cannot be classified, there is no answer.
+def read(source: Path | Recording, classifier: Classifier | None = None) -> Reading:
+    """Read a recording from its header file and, with a model, classify it. Without an answer, it says why.
 
     Raises:
         RecordingError: the recording cannot be read.
     """
-    recording = read_recording(header_file)
+    recording = read_recording(source) if isinstance(source, Path) else source
     read_by_networks = max(member.seconds for member in classifier.members) if classifier else None
     reading = Reading(recording, rhythm(recording), describe(recording, read_by_networks))
+    if classifier and classifier.classes != SCORED:
+        return replace(reading, refusal="pages explain the Challenge's classes; driver.py gives this model's answers")
     try:
         return replace(reading, answer=explain(recording, classifier)) if classifier else reading
     except RecordingError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from heartbeats.challenge.diagnoses import ABBREVIATIONS
+from heartbeats.challenge.diagnoses import SCORED
 from heartbeats.challenge.scoring import Submission, submission
 from heartbeats.classification.decision import decide
 from heartbeats.common.files import write_text
@@ -41,14 +41,20 @@ def training_report(model_directory: Path) -> str:
         ValidationError: ``validation.csv`` is damaged.
     """
     model = json.loads((model_directory / "model.json").read_text(encoding="utf-8"))
-    validation = read_validation(model_directory / VALIDATION_FILE)
+    abbreviations = model["class_table"]["abbreviations"]
+    own = tuple(abbreviations) != SCORED.abbreviations
+    validation = read_validation(model_directory / VALIDATION_FILE, abbreviations)
+    measure = "mean F-measure" if own else "challenge score"
     settings = settings_from_dict(model["settings"])
     training = model["training"]
     return render(
         "training_report.html",
-        **_scored(validation, model["threshold"], settings.decision),
+        **({"evaluation": None, "steps": None} if own else _scored(validation, model["threshold"], settings.decision)),
+        own=own,
+        measure=measure,
+        scores=model.get("validation_scores"),
         threshold=model["threshold"],
-        search=_search(model),
+        search=_search(model, measure),
         cohort=_cohort(model["cohort"]),
         curves=_curves(training["epochs"]),
         interval=BRADY_INTERVAL,
@@ -83,7 +89,7 @@ def _cohort(cohort: dict[str, Any]) -> dict[str, Any]:
     """Return the tables of training and validation recordings."""
     parts, sources = (cohort["training"], cohort["validation"]), cohort["particulars"]
     classes = []
-    for name in ABBREVIATIONS.values():
+    for name in cohort["training"]["classes"]:
         by_source = [sum(part["labels"].get(source, {}).get(name, 0) for part in parts) for source in sources]
         classes.append((name, *(part["classes"][name] for part in parts), *by_source))
     return {
@@ -133,15 +139,17 @@ def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
     return curves
 
 
-def _search(model: dict[str, Any]) -> Markup | None:
+def _search(model: dict[str, Any], measure: str) -> Markup | None:
     """Return the chart of the threshold search, or ``None`` if no threshold has a score."""
     thresholds, scores = (np.array(values, dtype=np.float64) for values in model["threshold_search"].values())
     if np.isnan(scores).all():
         return None
     chosen = model["threshold"]
-    description = f"Challenge score of each threshold: the highest is {number(np.nanmax(scores))} at {chosen:.2f}."
+    description = (
+        f"{measure.capitalize()} of each threshold: the highest is {number(np.nanmax(scores))} at {chosen:.2f}."
+    )
     marks = [(chosen, f"{chosen:.2f}")]
-    return chart(thresholds, scores, description, marks, xlabel="threshold", ylabel="challenge score", xlim=(0, 1))
+    return chart(thresholds, scores, description, marks, xlabel="threshold", ylabel=measure, xlim=(0, 1))
 
 
 def _settings(settings: Settings) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.challenge.diagnoses import CLASSES, PVC, label_matrix
+from heartbeats.challenge.diagnoses import PVC, SCORED, Classes, label_matrix, read_classes
 from heartbeats.common.console import printable
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import CohortSettings, Settings
@@ -35,7 +35,7 @@ class Selection:
 
     Attributes:
         header_files: one per recording.
-        labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
+        labels: as published, bool, shape (recordings, classes).
         headers: one per recording.
         left_out: the names of the other recordings by reason.
         unscored: counts of the diagnoses in recordings without a scored label.
@@ -54,10 +54,11 @@ class Cohort:
 
     Attributes:
         recordings: in the order of their header files.
-        labels: as published, bool, shape (recordings, 27), columns as ``diagnoses.CLASSES``.
+        labels: as published, bool, shape (recordings, classes).
         validation: bool, shape (recordings,): the paper's "offline test set".
         headers: one per recording.
         left_out: the names of recordings outside the cohort, by reason.
+        classes: the Challenge's, or the user's own.
     """
 
     recordings: tuple[PreparedRecording, ...]
@@ -65,9 +66,10 @@ class Cohort:
     validation: npt.NDArray[np.bool_]
     headers: tuple[Header, ...]
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    classes: Classes = SCORED
 
     def side(self, *, validating: bool) -> tuple[list[PreparedRecording], npt.NDArray[np.bool_]]:
-        """Return the validation or the training recordings, and their labels, shape (recordings, 27)."""
+        """Return the validation or the training recordings, and their labels, shape (recordings, classes)."""
         chosen = self.validation == validating
         return list(compress(self.recordings, chosen)), self.labels[chosen]
 
@@ -84,11 +86,13 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
 
     Raises:
         CohortError: there are no recordings to train with.
-        GroupsError: the table of patients cannot be read.
+        GroupsError, ClassesError: the table of patients or that of classes cannot be read.
         OSError: the data cannot be read, or the cache cannot be written.
     """
     groups = cohort_groups(data_directory, settings.cohort)
-    selection = select_recordings(find_headers(data_directory), settings.cohort, groups)
+    own = settings.classes.file
+    classes = read_classes(data_directory / own) if own else SCORED
+    selection = select_recordings(find_headers(data_directory), settings.cohort, groups, classes)
     prepared = prepare_files(selection.header_files, cache, settings.preparation)
     recordings = tuple(recording for recording in prepared if isinstance(recording, PreparedRecording))
     for failure in prepared:
@@ -108,7 +112,7 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
     kept = [isinstance(recording, PreparedRecording) for recording in prepared]
     headers = tuple(compress(selection.headers, kept))
-    return Cohort(recordings, selection.labels[kept], validation, headers, selection.left_out)
+    return Cohort(recordings, selection.labels[kept], validation, headers, selection.left_out, classes)
 
 
 def cohort_groups(data_directory: Path, settings: CohortSettings) -> dict[str, Group]:
@@ -121,11 +125,15 @@ def cohort_groups(data_directory: Path, settings: CohortSettings) -> dict[str, G
 
 
 def select_recordings(
-    header_files: Sequence[Path], settings: CohortSettings, groups: Mapping[str, Group] | None = None
+    header_files: Sequence[Path],
+    settings: CohortSettings,
+    groups: Mapping[str, Group] | None = None,
+    classes: Classes = SCORED,
 ) -> Selection:
     """Select recordings by their headers.
 
-    It leaves out excluded sources, test folds, recordings without a scored label, and headers that cannot be read.
+    It leaves out excluded sources, test folds, and headers that cannot be read. As in the paper, it leaves out
+    recordings without one of the Challenge's classes. With the user's own classes, recordings of none of them stay.
     """
     groups = groups or {}
     selected, headers = [], []
@@ -144,21 +152,22 @@ def select_recordings(
         except RecordingError as error:
             left_out.setdefault("unusable", []).append(f"{path.stem} ({error})")
             continue
-        if not labels_of([header], settings).any():
+        if classes == SCORED and not labels_of([header], settings).any():
             left_out.setdefault("no scored label", []).append(path.stem)
             unscored.update(header.diagnoses)
             continue
         selected.append(path)
         headers.append(header)
-    labels = labels_of(headers, settings)
+    labels = labels_of(headers, settings, classes)
     return Selection(tuple(selected), labels, tuple(headers), left_out, unscored)
 
 
-def labels_of(headers: Sequence[Header], settings: CohortSettings) -> npt.NDArray[np.bool_]:
-    """Return the labels of headers, bool, shape (recordings, 27)."""
-    labels = label_matrix([header.diagnoses for header in headers])
-    also = [not set(header.diagnoses).isdisjoint(settings.also_pvc) for header in headers]
-    labels[also, CLASSES.index(PVC[0])] = True
+def labels_of(headers: Sequence[Header], settings: CohortSettings, classes: Classes = SCORED) -> npt.NDArray[np.bool_]:
+    """Return the labels of headers, bool, shape (recordings, classes)."""
+    labels = label_matrix([header.diagnoses for header in headers], classes.groups)
+    if settings.also_pvc and PVC[0] in classes.codes:
+        also = [not set(header.diagnoses).isdisjoint(settings.also_pvc) for header in headers]
+        labels[also, classes.codes.index(PVC[0])] = True
     return labels
 
 

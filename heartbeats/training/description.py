@@ -3,7 +3,7 @@
 import math
 import platform
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import compress
 from typing import Any
@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats import __version__
-from heartbeats.challenge.diagnoses import ABBREVIATIONS
-from heartbeats.challenge.scoring import Scores
 from heartbeats.classification.threshold import ThresholdSearch
 from heartbeats.training.cohort import Cohort, warnings_by_text
 
@@ -40,7 +38,7 @@ def describe_cohort(cohort: Cohort) -> dict[str, Any]:
 
 def _describe_side(cohort: Cohort, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
     def per_class(rows: npt.NDArray[np.bool_]) -> dict[str, int]:
-        return dict(zip(ABBREVIATIONS.values(), cohort.labels[rows].sum(axis=0).tolist(), strict=True))
+        return dict(zip(cohort.classes.abbreviations, cohort.labels[rows].sum(axis=0).tolist(), strict=True))
 
     per_source = _counts(cohort.sources[chosen].tolist())
     labels = {source: per_class(chosen & (cohort.sources == source)) for source in per_source}
@@ -73,21 +71,24 @@ def describe_threshold(search: ThresholdSearch) -> dict[str, Any]:
     return {"thresholds": search.thresholds, "challenge_scores": [_number(score) for score in search.challenge_scores]}
 
 
-def describe_scores(scores: Scores) -> dict[str, float | None]:
-    """Return the seven measures by name."""
-    return {name: _number(value) for name, value in scores.measures().items()}
+def describe_scores(measures: Mapping[str, float]) -> dict[str, float | None]:
+    """Return measures by name."""
+    return {name: _number(value) for name, value in measures.items()}
 
 
-def describe_operating_points(labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating]) -> dict[str, Any]:
+def describe_operating_points(
+    labels: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.floating], abbreviations: Sequence[str]
+) -> dict[str, Any]:
     """Return sensitivity and specificity of each class over thresholds.
 
     Args:
-        labels: of the validation recordings, shape (recordings, 27).
+        labels: of the validation recordings, shape (recordings, classes).
         probabilities: of the same recordings and classes, before rule and fallback.
+        abbreviations: of the classes.
     """
     above = probabilities[:, :, None] >= POINTS
     classes = {}
-    for abbreviation, label, positive in zip(ABBREVIATIONS.values(), labels.T, above.swapaxes(0, 1), strict=True):
+    for abbreviation, label, positive in zip(abbreviations, labels.T, above.swapaxes(0, 1), strict=True):
         if label.any() and not label.all():
             sensitivity, specificity = positive[label].mean(axis=0), 1 - positive[~label].mean(axis=0)
             points = {"sensitivity": sensitivity.round(4).tolist(), "specificity": specificity.round(4).tolist()}

@@ -10,13 +10,14 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -53,6 +54,7 @@ def train_network(
     seconds: float,
     directory: Path,
     epochs: list[Epoch],
+    start: Mapping[str, Tensor] | None = None,
 ) -> SEResNet:
     """Train an SE-ResNet on the first ``seconds`` of recordings, or continue from its checkpoint in ``directory``.
 
@@ -60,6 +62,7 @@ def train_network(
         name: the network's name in checkpoints and logs; random numbers depend on it.
         labels: bool, shape (recordings, 27), or with another number of classes.
         epochs: those of earlier networks. This network's are appended, and all are written to ``training.jsonl``.
+        start: weights by name, instead of random ones; those that are missing are random.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -68,10 +71,11 @@ def train_network(
     training, device = settings.training, parallel.device()
     torch.manual_seed(_seed(training.seed, name, 0))
     network = SEResNet(settings.network, labels.shape[1]).to(device)
+    network.load_state_dict(start or {}, strict=False)
     optimizer, average = _optimizer(network, training), _moving_average(network, training.averaging)
     kept = nn.ModuleList([network, average] if average else [network])
     checkpoint = directory / CHECKPOINTS / f"{name}.safetensors"
-    identity = _identity(name, recordings, labels, settings, seconds)
+    identity = _identity(name, recordings, labels, settings, seconds, start or {})
     done = _resume(checkpoint, identity, kept, optimizer)
     batches = Batches(recordings, round(seconds * SAMPLING_RATE), device)
     trained, truth = parallel.data_parallel(network), torch.from_numpy(labels.astype(np.float32)).to(device)
@@ -115,17 +119,24 @@ def data_digest(recordings: Sequence[PreparedRecording], labels: npt.NDArray[np.
     return digest.hexdigest()
 
 
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of weights by name, or nothing if there are none."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+    return hashlib.sha256(save_tensors(tensors)).hexdigest() if tensors else ""
+
+
 def _identity(
     name: str,
     recordings: Sequence[PreparedRecording],
     labels: npt.NDArray[np.bool_],
     settings: Settings,
     seconds: float,
+    start: Mapping[str, Tensor],
 ) -> str:
-    """Return the SHA-256 of all that determines a network's weights: signals, labels, settings and code."""
+    """Return the SHA-256 of all that determines a network's weights: signals, labels, settings, start and code."""
     tables = [dataclasses.asdict(each) for each in (settings.network, settings.training, settings.augmentation)]
     code = code_digest("networks", "training")
-    described = json.dumps([*tables, name, seconds, data_digest(recordings, labels), code])
+    described = json.dumps([*tables, name, seconds, data_digest(recordings, labels), weights_digest(start), code])
     return hashlib.sha256(described.encode()).hexdigest()
 
 

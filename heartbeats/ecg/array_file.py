@@ -1,0 +1,53 @@
+"""Read a recording from a table of numbers: a CSV file with the lead names in its first row, or a NumPy file."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from heartbeats.ecg.calibration import bridge
+from heartbeats.ecg.header import STANDARD_LEADS
+from heartbeats.ecg.recording import Recording, RecordingError
+
+SUFFIXES = (".csv", ".npy")
+UNITS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}  # in mV
+
+
+def read_array_file(
+    path: Path, *, sampling_rate: float, unit: str = "mV", leads: Sequence[str] = STANDARD_LEADS
+) -> Recording:
+    """Read a CSV file (a column per lead) or a NumPy file (an array of shape (leads, samples) or (samples, leads)).
+
+    Empty cells and NaN are missing samples, which are bridged.
+
+    Args:
+        path: the file; its name without suffix names the recording.
+        sampling_rate: in Hz.
+        unit: of the numbers: mV, uV or V.
+        leads: names of the leads of a NumPy file; a CSV file has its own in the first row.
+
+    Raises:
+        RecordingError: the file cannot be read, or does not hold a table of these leads.
+    """
+    try:
+        if path.suffix == ".csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                first, *rows = csv.reader(file)
+            leads = [name.strip() for name in first]
+            table = np.array([[float(cell) if cell.strip() else np.nan for cell in row] for row in rows if row]).T
+        else:
+            table = np.load(path, allow_pickle=False).astype(np.float64)
+    except (OSError, ValueError, EOFError) as error:
+        raise RecordingError(f"{path.name} is not a table of numbers: {error}") from error
+    if table.ndim == 2 and len(table) != len(leads) and table.shape[1] == len(leads):
+        table = table.T
+    if table.ndim != 2 or len(table) != len(leads):
+        raise RecordingError(f"{path.name} has the shape {table.shape}, but there are {len(leads)} names of leads")
+    missing = [int((~np.isfinite(row)).sum()) for row in table]
+    signal = [UNITS[unit] * bridge(row, ~np.isfinite(row), 0.0) for row in table]
+    gaps = {lead: count for lead, count in zip(leads, missing, strict=True) if count}
+    warnings = [f"lead {lead}: {count} missing samples bridged" for lead, count in gaps.items()]
+    return Recording(
+        path.stem, np.array(signal), sampling_rate, tuple(leads), missing=tuple(missing), warnings=tuple(warnings)
+    )
