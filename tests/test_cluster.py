@@ -39,8 +39,8 @@ def workers() -> Iterator[LocalCluster]:
 def data(tmp_path, write_record):
     """Thirty recordings, and a damaged one."""
     for i in range(30):
-        write_record(f"A{i:04}", ecg(seconds=2 + i % 3), folder=tmp_path / "data")
-    (tmp_path / "data/A0030.hea").write_text("no header")
+        write_record(f"X{i:04}", ecg(seconds=2 + i % 3), folder=tmp_path / "data")
+    (tmp_path / "data/X0030.hea").write_text("no header")
     return tmp_path / "data"
 
 
@@ -66,7 +66,7 @@ def test_a_cluster_answers_as_the_driver_does(workers, classifier, data, tmp_pat
     assert classify_folder(classifier, data, tmp_path / "out", scheduler=scheduler) == Outcome(30, 1, 0)
     assert sorted(capsys.readouterr().err.splitlines()) == sorted(said.splitlines())
     assert_same(tmp_path / "out", tmp_path / "plain")
-    (tmp_path / "out/A0003.csv").unlink()
+    (tmp_path / "out/X0003.csv").unlink()
     resumed = classify_folder(classifier, data, tmp_path / "out", scheduler=scheduler, resume=True)
     assert resumed == Outcome(1, 1, 29)
 
@@ -93,16 +93,16 @@ def test_a_recording_that_ends_workers_is_named(workers, classifier, data, tmp_p
     def fatal(header_files, job):
         from heartbeats.classification.cluster import classify_group  # noqa: PLC0415 - the worker's own
 
-        if any(path.stem == "A0002" for path in header_files):
+        if any(path.stem == "X0002" for path in header_files):
             os.kill(os.getpid(), signal.SIGKILL)
         return classify_group(header_files, job)
 
     monkeypatch.setattr(cluster, "classify_group", fatal)
-    for path in data.glob("A00[1-3]*"):
+    for path in data.glob("X00[1-3]*"):
         path.unlink()
     scheduler = workers.scheduler_address
     assert classify_folder(classifier, data, tmp_path / "out", scheduler=scheduler) == Outcome(9, 1, 0)
-    assert "A0002: not classified: the worker that prepared it ended several times" in capsys.readouterr().err
+    assert "X0002: not classified: the worker that prepared it ended several times" in capsys.readouterr().err
 
 
 def test_a_missing_scheduler_gives_one_line(model_directory, data, tmp_path):
@@ -131,6 +131,6 @@ def test_a_worker_with_other_code_is_refused_by_name(classifier, data, tmp_path)
 def test_a_worker_with_another_model_is_refused_by_name(workers, classifier, data, tmp_path):
     job = cluster.Job.of(classifier, tmp_path)
     with Client(workers) as client:
-        refusal = client.submit(cluster.classify_group, [data / "A0000.hea"], replace(job, digest="0")).result()
+        refusal = client.submit(cluster.classify_group, [data / "X0000.hea"], replace(job, digest="0")).result()
     assert refusal.startswith("worker ")
     assert f"is refused: it has another model in {classifier.directory}" in refusal

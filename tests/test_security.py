@@ -78,7 +78,7 @@ def test_dangers_are_found(source, found):
 
 def test_a_model_folder_holds_no_pickle(model_directory):
     files = [path for path in model_directory.rglob("*") if path.is_file() and path.name != ".lock"]
-    assert {path.suffix for path in files} == {".csv", ".html", ".json", ".jsonl", ".log", ".safetensors"}
+    assert {path.suffix for path in files} == {".csv", ".html", ".json", ".jsonl", ".log", ".safetensors", ".txt"}
     # A pickle of protocol 2 or later begins with 0x80 and its protocol; torch.save's archive, with PK.
     starts = [path.read_bytes()[:2] for path in files if path.suffix != ".safetensors"]
     assert not [start for start in starts if start == b"PK" or start[:1] == b"\x80"]

@@ -149,7 +149,7 @@ def test_a_second_run_removes_the_pages_of_the_first_even_after_an_interruption(
     out = tmp_path / "out"
     main([str(write_record("A0001")), "--no-model", "-o", str(out)])
     (out / "recordings" / "notes.txt").touch()
-    second = [str(write_record("A0002")), "-o", str(out)]
+    second = [str(write_record("A0002")), "--no-model", "-o", str(out)]
     with monkeypatch.context() as interrupted:
         interrupted.setattr("heartbeats.reports.folder.map_recordings", interrupt)
         with pytest.raises(SystemExit, match="interrupted"):
