@@ -24,7 +24,7 @@ import numpy as np
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import needs_extra, one_line_errors
 from heartbeats.common.files import make_empty_folder
-from heartbeats.ecg.calibration import bridge
+from heartbeats.ecg.calibration import bridge_lead
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
 from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.ecg.writing import write_record
@@ -99,17 +99,15 @@ def _recording(name: str, record: ECGRecord, leads: Sequence[Lead], said: list[s
         described = ", ".join(f"{samples} samples at {rate} Hz" for rate, samples in sorted(forms))
         raise RecordingError(f"the standard leads have {described or 'no samples: there are none'}")
     ((rate, _),) = forms
-    signal, missing = np.array([lead.samples for lead in leads], dtype=np.float64), []
-    for row, lead in zip(signal, leads, strict=True):
-        gaps = ~np.isfinite(row)
-        row[:] = bridge(row, gaps, 0.0)
-        missing.append(int(gaps.sum()))
-        if gaps.any():
-            said.append(f"lead {lead.label}: {gaps.sum()} missing samples bridged")
+    signal = np.array([lead.samples for lead in leads], dtype=np.float64)
+    gaps = ~np.isfinite(signal)
+    for row, gap, lead in zip(signal, gaps, leads, strict=True):
+        said += bridge_lead(row, gap, lead.label)
     names = tuple(lead.label for lead in leads)
     age = math.nan if record.patient.age is None else float(record.patient.age)
     sex = SEXES.get(record.patient.sex)
-    return Recording(name, signal, float(rate), names, age, sex, (), tuple(missing), warnings=tuple(said))
+    missing = tuple(gaps.sum(axis=1).tolist())
+    return Recording(name, signal, float(rate), names, age, sex, (), missing, warnings=tuple(said))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_unclassified_recordings_are_counted_in_each_run(model_directory, write_
 
 
 def test_recordings_that_made_the_model_are_counted(simulated, classifier, tmp_path):
-    """They are known by their samples under another name, and by name, age and sex at another sampling rate."""
+    """They are known by their samples under another name, and by name, age, sex and labels at another rate."""
     known = read_recording(simulated / "E00001.hea")
     forms = {
         "renamed": replace(known, name="X1", age=1),

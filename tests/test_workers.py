@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ecg
 
@@ -49,6 +50,20 @@ def test_a_recording_that_ends_its_process_is_named_and_the_others_finish(header
 
 def full_disk(header_file: Path) -> Failure:
     raise OSError(28, "No space left on device", str(header_file))
+
+
+def keep_memory(path: Path) -> str:
+    """Keep 400 MB after one recording, as after a recording of hours. joblib then replaces the worker."""
+    time.sleep(0.1)  # others are waiting
+    if path.name == "16":
+        os.kept = np.ones(50_000_000)
+        time.sleep(1)  # joblib looks at the memory once a second
+    return path.name
+
+
+def test_a_worker_that_keeps_much_memory_is_replaced_and_nothing_hangs():
+    """joblib warns of it in a thread. As an error, the warning ended that thread, and results were never taken."""
+    assert list(map_recordings(keep_memory, [Path(str(i)) for i in range(60)])) == [str(i) for i in range(60)]
 
 
 def test_an_error_of_the_run_ends_the_run(header_files, monkeypatch):

@@ -103,17 +103,20 @@ class Classes:
     """The classes of a model, in the order of its outputs.
 
     Attributes:
-        codes: what output files name.
         abbreviations: for tables.
-        groups: for each class, the code and all codes that count as the same diagnosis.
+        groups: for each class, the code that output files name, and all codes that count as the same diagnosis.
     """
 
-    codes: tuple[str, ...]
     abbreviations: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes that output files name."""
+        return tuple(group[0] for group in self.groups)
 
-SCORED = Classes(CLASSES, tuple(ABBREVIATIONS.values()), tuple((code,) for code in CLASSES))
+
+SCORED = Classes(tuple(ABBREVIATIONS.values()), tuple((code,) for code in CLASSES))
 
 
 class ClassesError(HeartBeatsError):
@@ -141,7 +144,7 @@ def read_classes(path: Path) -> Classes:
     for names in (each, abbreviations):
         if twice := [name for name in names if names.count(name) > 1]:
             raise ClassesError(f"{path} has {twice[0]} twice")
-    return Classes(tuple(group[0] for group in groups), abbreviations, groups)
+    return Classes(abbreviations, groups)
 
 
 def label_matrix(

@@ -102,7 +102,7 @@ class Classifier:
 
 
 def marks(recording: PreparedRecording) -> set[str]:
-    """Return two short marks of a recording: of its samples, and of its name, age and sex."""
+    """Return two short marks of a recording: of its samples, and of its name, age, sex and scored labels."""
     return {recording.digest[:16], recording.mark[:16]}
 
 

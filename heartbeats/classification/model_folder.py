@@ -135,12 +135,11 @@ def load_classifier(directory: Path, model: dict[str, Any], device: torch.device
 
 def _classes(model: dict[str, Any]) -> Classes:
     """Return the classes of a model.json. Models of version 0.1 have only the codes of the Challenge's 27."""
-    codes = tuple(model["classes"])
-    if codes == SCORED.codes:
+    if tuple(model["classes"]) == SCORED.codes:
         return SCORED
     table = model["class_table"]
-    classes = Classes(codes, tuple(table["abbreviations"]), tuple(tuple(group) for group in table["groups"]))
-    if tuple(group[0] for group in classes.groups) != codes or len(classes.abbreviations) != len(codes):
+    classes = Classes(tuple(table["abbreviations"]), tuple(tuple(group) for group in table["groups"]))
+    if classes.codes != tuple(model["classes"]) or len(classes.abbreviations) != len(classes.groups):
         raise ValueError("classes and class_table differ")
     return classes
 

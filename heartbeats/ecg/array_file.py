@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from heartbeats.ecg.calibration import bridge
+from heartbeats.ecg.calibration import bridge_lead
 from heartbeats.ecg.header import STANDARD_LEADS
 from heartbeats.ecg.recording import Recording, RecordingError
 
@@ -44,10 +44,7 @@ def read_array_file(
         table = table.T
     if table.ndim != 2 or len(table) != len(leads):
         raise RecordingError(f"{path.name} has the shape {table.shape}, but there are {len(leads)} names of leads")
-    missing = [int((~np.isfinite(row)).sum()) for row in table]
-    signal = [UNITS[unit] * bridge(row, ~np.isfinite(row), 0.0) for row in table]
-    gaps = {lead: count for lead, count in zip(leads, missing, strict=True) if count}
-    warnings = [f"lead {lead}: {count} missing samples bridged" for lead, count in gaps.items()]
-    return Recording(
-        path.stem, np.array(signal), sampling_rate, tuple(leads), missing=tuple(missing), warnings=tuple(warnings)
-    )
+    gaps = ~np.isfinite(table)
+    said = [text for row, gap, lead in zip(table, gaps, leads, strict=True) for text in bridge_lead(row, gap, lead)]
+    missing = tuple(gaps.sum(axis=1).tolist())
+    return Recording(path.stem, UNITS[unit] * table, sampling_rate, tuple(leads), missing=missing, warnings=tuple(said))

@@ -58,11 +58,23 @@ def _bridge_gaps(header: Header, adc: npt.NDArray[np.generic], warnings: list[st
     missing = np.zeros(adc.shape, bool)
     for row, gaps, line in zip(values, missing, header.signals, strict=True):
         gaps[:] = ~(np.abs(row) <= LARGEST_SAMPLE) | (row == NO_SAMPLE.get(line.format, math.nan))
-        if gaps.any():
-            row[:] = bridge(row, gaps, line.baseline)
-            some = f": {gaps.sum()} missing samples bridged"
-            warnings.append(f"lead {line.lead}{' holds no samples: taken as 0 mV' if gaps.all() else some}")
+        warnings += bridge_lead(row, gaps, line.lead, line.baseline)
     return values, tuple(missing.sum(axis=1).tolist())
+
+
+def bridge_lead(row: Floats, gaps: npt.NDArray[np.bool_], lead: str, baseline: float = 0.0) -> list[str]:
+    """Bridge the gaps of a lead in place, and return the warning about it, if there is one.
+
+    Args:
+        row: the samples, shape (samples,).
+        gaps: where they are missing, same shape.
+        lead: its name.
+        baseline: the value for 0 mV, in the unit of ``row``.
+    """
+    row[:] = bridge(row, gaps, baseline)
+    if gaps.all():
+        return [f"lead {lead} holds no samples: taken as 0 mV"]
+    return [f"lead {lead}: {gaps.sum()} missing samples bridged"] if gaps.any() else []
 
 
 def bridge(row: Floats, gaps: npt.NDArray[np.bool_], baseline: float) -> Floats:

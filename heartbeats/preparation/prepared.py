@@ -17,6 +17,7 @@ import logging
 import os
 import threading
 import time
+import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, snomed_codes
 from heartbeats.common.digest import code_digest
 from heartbeats.common.files import read_bytes, replace_file
 from heartbeats.common.settings import PreparationSettings
@@ -62,7 +64,7 @@ class PreparedRecording:
         digest: SHA-256 of the samples in the recording's file.
         warnings: what was assumed or repaired, as text.
         checksum: CRC-32 of the prepared signal.
-        mark: a digest of name, age and sex, which a recording keeps if it is resampled or converted.
+        mark: a digest of name, age, sex and scored labels, which a recording keeps if it is resampled or converted.
         seconds: the length of the recording, of which ``signal`` has at most the first 30 s.
     """
 
@@ -103,7 +105,8 @@ def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARAT
         RecordingError: the recording has none of the leads that the networks read.
     """
     signal, warnings = prepare_signal(recording, denoising=settings.denoising)
-    facts = f"{recording.name} {recording.age:g} {recording.sex}"
+    scored = sorted(set(snomed_codes(recording.diagnoses)) & ABBREVIATIONS.keys())
+    facts = f"{recording.name} {recording.age:g} {recording.sex} {scored}"
     return PreparedRecording(
         name=recording.name,
         samples=signal,
@@ -172,6 +175,8 @@ def map_recordings(
 def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result | OSError]:
     """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
     os.environ.update(KEEP_MEMORY)
+    # joblib replaces a worker whose memory has grown, and warns in a thread. As an error, this would end the thread.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
     cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
     parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=8)
     results: Iterator[Result | OSError] = parallel(delayed(_call)(function, path) for path in chunk)

@@ -236,8 +236,9 @@ def _write_model(
         report["validation_scores"] = scores = _score(validation, search.threshold, settings, cohort.classes)
         names = cohort.classes.abbreviations
         report["operating_points"] = describe_operating_points(validation.labels, validation.probabilities, names)
-        measure, score = list(scores.items())[-1]
-        log.info("validation: %s %.3f (the threshold was chosen for it)", measure.replace("_", " "), score or 0.0)
+        measure = "challenge score" if cohort.classes == SCORED else "mean F-measure"
+        *_, score = scores.values()
+        log.info("validation: %s %.3f (the threshold was chosen for it)", measure, score or 0.0)
     (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it is of another model
     write_validation(model_directory / VALIDATION_FILE, validation, cohort.classes.abbreviations)
     save_model(classifier, model_directory, report)
