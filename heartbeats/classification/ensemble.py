@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import SCORED, Classes
 from heartbeats.challenge.outputs import Prediction, predictions
@@ -15,8 +14,6 @@ from heartbeats.ecg.recording import Recording
 from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.networks.se_resnet import SEResNet
 from heartbeats.preparation.prepared import PreparedRecording, prepare
-
-Vectors = list[npt.NDArray[np.float32]]
 
 LONGER = 1.01  # times what the networks read: a warning
 
@@ -81,16 +78,15 @@ class Classifier:
         """
         if not all(isinstance(recording, PreparedRecording) for recording in recordings):
             raise TypeError("prepare the recordings first: classify([model.prepare(recording), ...])")
-        vectors: list[Vectors] = [[] for _ in self.members]
-        probabilities = ensemble(self.members, recordings, vectors if self.embeds else None)
+        probabilities = ensemble(self.members, recordings)
         evidence = Evidence.of(recordings, self.settings.decision)
         thresholds = np.array([self.thresholds.get(code, self.threshold) for code in self.classes.codes])
         labels = decide(probabilities, evidence, thresholds, self.settings.decision, self.classes.codes)
         answers = predictions([each.name for each in recordings], labels, probabilities, self.classes.codes)
         answers = [self._annotated(*pair) for pair in zip(answers, recordings, strict=True)]
         if self.embeds:
-            embeddings = [tuple(np.concatenate(each).tolist()) for each in zip(*vectors, strict=True)]
-            answers = [replace(one, embedding=each) for one, each in zip(answers, embeddings, strict=True)]
+            vectors = np.concatenate([member.inference.embeddings for member in self.members], axis=1).tolist()
+            answers = [replace(one, embedding=tuple(each)) for one, each in zip(answers, vectors, strict=True)]
         return answers
 
     def _annotated(self, answer: Prediction, recording: PreparedRecording) -> Prediction:
@@ -106,17 +102,8 @@ def marks(recording: PreparedRecording) -> set[str]:
     return {recording.digest[:16], recording.mark[:16]}
 
 
-def ensemble(
-    members: Sequence[Member], recordings: Sequence[PreparedRecording], embeddings: Sequence[Vectors] | None = None
-) -> Floats:
-    """Return the mean of the members' probabilities, shape (recordings, 27).
-
-    If ``embeddings`` has a list per member, it gets the member's vector of each recording, shape (channels,).
-    """
+def ensemble(members: Sequence[Member], recordings: Sequence[PreparedRecording]) -> Floats:
+    """Return the mean of the members' probabilities, shape (recordings, classes)."""
     signals = [recording.signal for recording in recordings]
-    named: list[dict[str, Vectors]] = (
-        [{"embeddings": each} for each in embeddings] if embeddings else [{}] * len(members)
-    )
-    pairs = zip(members, named, strict=True)
-    mean: Floats = np.mean([member.inference.probabilities(signals, **each) for member, each in pairs], axis=0)
+    mean: Floats = np.mean([member.inference.probabilities(signals) for member in members], axis=0)
     return mean

@@ -37,12 +37,14 @@ class InferenceNetwork:
     Attributes:
         samples: the network's input length at 500 Hz.
         exact: whether the fast form equals the plain one and is used.
+        embeddings: the vectors before the head, of the last signals.
     """
 
     def __init__(self, network: nn.Module, *, seconds: float) -> None:
         self.samples = round(seconds * SAMPLING_RATE)
         self.plain = copy.deepcopy(network).eval()
         self.pooled = torch.empty(0)  # what the head got last, shape (batch, channels)
+        self.embeddings = np.empty((0, 0), np.float32)
         self.reach, self.stride = receptive_field(self.plain)
         noise = torch.randn(2, len(LEADS), min(self.samples, SAMPLING_RATE), generator=torch.Generator().manual_seed(0))
         expected = self._forward(noise, fast=False)
@@ -59,25 +61,21 @@ class InferenceNetwork:
         if isinstance(head, nn.Module):
             head.register_forward_pre_hook(self._keep)
 
-    def probabilities(
-        self, signals: Sequence[npt.NDArray[np.int16]], *, embeddings: list[npt.NDArray[np.float32]] | None = None
-    ) -> npt.NDArray[np.float64]:
+    def probabilities(self, signals: Sequence[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
         """Return probabilities, shape (signals, classes), of prepared signals: int16 in microvolts, shape (8, any).
 
-        A list of ``embeddings`` gets the vectors before the head, shape (channels,), from the same forward.
+        ``embeddings`` then has what the head got, float32, shape (signals, channels).
         """
-        vectors: dict[int, npt.NDArray[np.float32]] = {}
         lengths = np.array([min(self.samples, signal.shape[1]) for signal in signals])
         order = np.argsort(lengths, kind="stable")
         probabilities = np.empty((len(signals), self.outputs))
+        vectors = []
         for start in range(0, len(order), BATCH_SIZE):
             chosen = order[start : start + BATCH_SIZE]
             batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
             probabilities[chosen] = self._forward(batch, fast=self.exact).cpu().numpy()
-            if embeddings is not None:
-                vectors |= zip(chosen.tolist(), self.pooled.cpu().numpy(), strict=True)
-        if embeddings is not None:
-            embeddings += [vectors[i] for i in range(len(signals))]
+            vectors += list(self.pooled.cpu().numpy())
+        self.embeddings = np.array(vectors)[np.argsort(order)] if vectors else np.empty((len(signals), 0), np.float32)
         return probabilities
 
     def _keep(self, _: nn.Module, inputs: tuple[Tensor]) -> None:
