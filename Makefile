@@ -7,7 +7,7 @@
 # make container-test   build the image, and train, classify and score in it (Docker, Podman or CONTAINER_TOOL)
 # make constraints      write constraints.txt again after a change of the requirements
 
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach version, 3.11 3.12 3.13, $(shell command -v python$(version))) python3)
 ALL_CORES = --numprocesses auto --maxprocesses 8 --dist worksteal
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 

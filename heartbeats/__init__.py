@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from heartbeats.ecg.recording import Recording as Recording
     from heartbeats.ecg.recording import read_recording as read_recording
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

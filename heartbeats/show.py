@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from heartbeats.challenge.diagnoses import NAMES
 from heartbeats.classification.model_folder import PRETRAINED, load_model
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
@@ -64,7 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         save(reading, out)
         for title, fact in reading.facts.items():
-            print(f"{title}: {fact}")
+            if fact != "none":
+                print(f"{title}: {fact}")
+        if answer := reading.answer:
+            found = (f"{NAMES[code]} ({answer.probabilities[code]:.2f})" for code in answer.positive)
+            print("Diagnoses (probability):", ", ".join(found) or "none")
+        elif classifier:
+            print_line(f"Not classified: {reading.refusal}")
         print_line(f"{out} written")
 
 

@@ -36,7 +36,7 @@ def test_works_take_turns_after_a_warm_up():
 )
 def test_a_benchmark_prints_its_figure(command, printed, tmp_path):
     (tmp_path / "tiny.toml").write_text(TINY_TOML)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", *f"benchmarks.{command}".split()],
         cwd=tmp_path,

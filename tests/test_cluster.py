@@ -106,9 +106,9 @@ def test_a_recording_that_ends_workers_is_named(workers, classifier, data, tmp_p
 
 
 def test_a_missing_scheduler_gives_one_line(model_directory, data, tmp_path):
-    command = [sys.executable, ROOT / "driver.py", model_directory, data, tmp_path / "out"]
-    command += ["--scheduler", "tcp://127.0.0.1:1"]
-    driven = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    code = "import driver; from heartbeats.classification import cluster; cluster.TIMEOUT = 1; driver.main()"
+    command = [sys.executable, "-c", code, model_directory, data, tmp_path / "out", "--scheduler", "tcp://127.0.0.1:1"]
+    driven = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert driven.returncode == 1
     (line,) = driven.stderr.splitlines()
     assert "tcp://127.0.0.1:1: no Dask scheduler answers there" in line

@@ -1,5 +1,6 @@
 """The model that comes with the code gives the answers that it gave when it was made, and is small."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from heartbeats import load_model, read_recording
 from heartbeats.classification.folder import classify_folder
 from heartbeats.classification.model_folder import PRETRAINED
 from heartbeats.common.digest import PACKAGE
+from heartbeats.show import main as show
 
 FAST, SLOW = "STach", "SB"
 GOLDEN = {"STach": 0.408, "TAb": 0.406, "IAVB": 0.354, "NSR": 0.285, "PAC": 0.277, "TInv": 0.263, "SB": 0.053}
@@ -36,6 +38,12 @@ def test_it_tells_fast_rhythms_from_slow_ones(write_record):
     fast, slow = (probabilities(write_record(signal=ecg(rate=rate))) for rate in (130, 45))
     assert fast[FAST] > 0.2 > slow[FAST]
     assert slow[SLOW] > 0.5 > fast[SLOW]
+
+
+def test_its_diagnoses_of_one_recording_are_printed(write_record, tmp_path, capsys):
+    show([str(write_record(signal=ecg(rate=45))), "-o", str(tmp_path / "page.html")])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Diagnoses"))
+    assert re.fullmatch(r"Diagnoses \(probability\): .*sinus bradycardia \(0\.\d\d\).*", line)
 
 
 def test_the_recordings_that_made_it_are_known_at_500_hz(ecg_data, tmp_path):

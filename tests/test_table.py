@@ -11,6 +11,7 @@ import torch
 from conftest import ecg
 from pyarrow import parquet
 
+from heartbeats import __version__
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, SCORED
 from heartbeats.challenge.outputs import Prediction, read_output
 from heartbeats.classification import table as tables
@@ -46,6 +47,7 @@ def test_a_table_has_what_the_output_files_have(classifier, write_record, tmp_pa
     table = tmp_path / f"table{kind}"
     assert classify_folder(classifier, tmp_path / "data", tmp_path / "out", table=table) == Outcome(5, 1, 0)
     rows = read(table)
+    assert {row["version"] for row in rows.values()} == {__version__}
     assert rows.keys() == {path.stem for path in (tmp_path / "out").iterdir()}
     assert "no usable gain" in rows["A0001"]["warnings"]
     assert rows.pop("A0009")["reason"]

@@ -1,12 +1,13 @@
 """A table of all answers, with a row per recording: ``FILE.csv``, or ``FILE.parquet``.
 
-A row has the columns ``name``, ``reason`` (why the recording is not classified) and ``warnings``, and for each class
-``label_AF`` and ``probability_AF``, with the class's abbreviation. If a recording is not classified, these are empty.
+A row has the columns ``name``, ``version`` (of this package), ``reason`` (why the recording is not classified) and
+``warnings``, and for each class ``label_AF`` and ``probability_AF``, with the class's abbreviation. If a recording is
+not classified, these are empty.
 
 Rows are written in parts, so a killed run keeps them. A Parquet file cannot grow, so ``FILE.parquet`` is a folder with
 a file per part. Pandas, PyArrow and Spark read such a folder as one table.
 
-A table of embeddings is always Parquet. Its columns are ``name``, ``reason`` and ``embedding``, a list of numbers.
+A table of embeddings is always Parquet. Its columns are ``name``, ``version``, ``reason`` and ``embedding``, a list.
 """
 
 import csv
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from heartbeats import __version__
 from heartbeats.challenge.diagnoses import Classes
 from heartbeats.challenge.outputs import Prediction
 from heartbeats.common.console import printable
@@ -115,10 +117,10 @@ class Table:
 
     def __init__(self, path: Path, classes: Classes, *, resume: bool, embeddings: bool = False) -> None:
         kinds: dict[str, type[CsvTable | ParquetTable]] = {".parquet": ParquetTable}
-        columns = {"name": TEXT, "reason": TEXT, "embedding": NUMBERS}
+        columns = {"name": TEXT, "version": TEXT, "reason": TEXT, "embedding": NUMBERS}
         if not embeddings:
             kinds[".csv"] = CsvTable
-            columns = {"name": TEXT, "reason": TEXT, "warnings": TEXT}
+            columns = {"name": TEXT, "version": TEXT, "reason": TEXT, "warnings": TEXT}
             columns |= {f"label_{name}": LABEL for name in classes.abbreviations}
             columns |= {f"probability_{name}": NUMBER for name in classes.abbreviations}
         if path.suffix not in kinds:
@@ -133,7 +135,7 @@ class Table:
         name = printable(answer.name)
         if name in self.classified:
             return
-        self.rows.append({"name": name} | self._columns(answer))
+        self.rows.append({"name": name, "version": __version__} | self._columns(answer))
         if len(self.rows) == PART:
             self.flush()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from heartbeats import __version__
 from heartbeats.common.console import path_argument
 from heartbeats.common.files import csv_text, write_text
 from heartbeats.common.settings import Settings, SettingsError, read_settings, settings_from_dict
@@ -99,7 +100,7 @@ def write_results(
     module = title.lower().replace(" ", "")
     words = shlex.join(map(_without_folder, arguments))
     lines = [f"# {title}", "", f"    python -m heartbeats.experiments.{module} {words}", ""]
-    lines += [f"{datetime.now(UTC):%Y-%m-%d}; {made}"]
+    lines += [f"{datetime.now(UTC):%Y-%m-%d}, HeartBeats {__version__}; {made}"]
     for name, rows in tables.items():
         heading, *others = (f"| {' | '.join(row)} |" for row in rows)
         lines += ["", f"## {name[0].upper()}{name[1:]} recordings", "", heading, "|" + " --- |" * len(rows[0]), *others]

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from heartbeats import __version__
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, NAMES
 from heartbeats.common.console import printable
 
@@ -60,6 +61,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.globals["version"] = __version__
 _ENVIRONMENT.filters |= {
     "number": number, "count": "{:,}".format, "abbreviation": abbreviation, "diagnosis": diagnosis
 }  # fmt: skip
