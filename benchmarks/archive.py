@@ -6,12 +6,14 @@ It simulates the recordings, then runs
 
 - ``driver.py --scheduler local --table FILE.parquet``, and prints the memory of all its processes over time;
 - two plain drivers side by side, each with half of the recordings, and compares the time and the answers;
-- clusters of 1, 2 and 4 workers on a part of the recordings.
+- clusters of 1, 2 and 4 workers on a part of the recordings;
+- the driver's own part for one answer: it takes answers from a worker's message, and writes the table.
 
 The networks answer on CPUs.
 """
 
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -24,8 +26,10 @@ from dask.distributed import LocalCluster
 from pyarrow import parquet
 
 from benchmarks.measuring import ROOT, arguments, machine
-from heartbeats.challenge.diagnoses import ABBREVIATIONS
-from heartbeats.challenge.outputs import read_output
+from heartbeats.challenge.diagnoses import ABBREVIATIONS, SCORED
+from heartbeats.challenge.outputs import Prediction, read_output
+from heartbeats.classification.folder import BATCH_SIZE
+from heartbeats.classification.table import open_table
 from heartbeats.ecg.header import find_headers
 from heartbeats.simulation import simulate_cohort
 
@@ -60,6 +64,21 @@ def main() -> None:
                 command = [options.model, part, "--table", table, "--scheduler", cluster.scheduler_address]
                 seconds = min(run([command])[0] for _ in range(2))
             print(f"{workers} workers: {len(find_headers(part)) / seconds:.0f} recordings/s", flush=True)
+        answers = [read_output(path) for path in outputs]
+        print(f"the driver alone: {driver_rate(answers, folder):.0f} answers/s")
+        size = sum(path.stat().st_size for path in (folder / "written.parquet").iterdir())
+        print(f"the table: {size / len(answers):.0f} bytes for each")
+
+
+def driver_rate(answers: list[Prediction], folder: Path) -> float:
+    """Return how many answers a second the driver takes from messages and writes into a table."""
+    messages = [pickle.dumps(answers[start : start + BATCH_SIZE]) for start in range(0, len(answers), BATCH_SIZE)]
+    started = time.monotonic()
+    with open_table(folder / "written.parquet", SCORED, resume=False) as table:
+        for message in messages:
+            for answer in pickle.loads(message):
+                table.add(answer)
+    return len(answers) / (time.monotonic() - started)
 
 
 def link(header_files: list[Path], folder: Path) -> Path:

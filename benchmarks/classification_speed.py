@@ -5,15 +5,17 @@
 - The ensemble (heartbeats.networks.inference), compared with the plain ``forward`` of the same networks and, with
   --against, with the ensemble of other settings.
 - The driver's share: the time of the ensemble divided by that of ``classify_folder``, from files to output files.
-- The driver, compared with reading, preparing and the ensemble one after the other, divided by the number of cores.
+- The driver on all cores, compared with reading, preparing and the ensemble one after the other on one core, divided by
+  the number of cores. It needs several batches: --recordings 512.
 
 The recordings are simulated, 10 s long, and the networks have random weights. PyTorch uses one thread, except that
---against compares the two ensembles on all cores.
+--against compares the two ensembles on all cores, and in the last figure.
 """
 
 import contextlib
 import io
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +46,8 @@ def main() -> None:
         files = find_headers(data)
         recordings = prepare_all(classifier, files)
         if options.against:
-            works = [partial(ensemble, each.members, recordings) for each in (classifier, untrained(options.against))]
-            ours, others = times(options.repeats, *works)
+            both = [partial(ensemble, each.members, recordings) for each in (classifier, untrained(options.against))]
+            ours, others = times(options.repeats, *both)
             print(
                 "recordings per second on all cores:", *(len(recordings) / np.median([ours, others], axis=1)).round(1)
             )
@@ -57,8 +59,10 @@ def main() -> None:
         plain = partial(ensemble, plain_members, recordings)
         fast = partial(ensemble, classifier.members, recordings)
         driver = partial(classify_folder, classifier, data, Path(temporary, "outputs"))
+        preparing = partial(prepare_all, classifier, files)
+        works: list[Callable[[], object]] = [plain, fast, driver, preparing, lambda: on_all_cores(driver)]
         with contextlib.redirect_stderr(io.StringIO()):
-            seconds = times(options.repeats, plain, fast, driver, partial(prepare_all, classifier, files))
+            seconds = times(options.repeats, *works)
     difference = np.abs(plain() - fast()).max()
     print(
         "recordings per second, plain, ensemble, driver:", *(len(recordings) / np.median(seconds[:3], axis=1)).round(1)
@@ -66,7 +70,7 @@ def main() -> None:
     print(f"ensemble over plain: {median(seconds[0] / seconds[1])} times faster; they differ by {difference:.0e}")
     print(f"driver's share of the ensemble's rate: {median(seconds[1] / seconds[2])}")
     together = (seconds[3] + seconds[1]) / cpu_count()
-    print(f"driver, of the rate of preparing and the ensemble on {cpu_count()} cores: {median(together / seconds[2])}")
+    print(f"driver, of the rate of preparing and the ensemble on {cpu_count()} cores: {median(together / seconds[4])}")
 
 
 def untrained(config: Path) -> Classifier:
@@ -76,6 +80,13 @@ def untrained(config: Path) -> Classifier:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lengths = [seconds for seconds in settings.training.seconds for _ in range(settings.training.networks)]
     return Classifier(tuple(Member(s, SEResNet(settings.network).to(device)) for s in lengths), 0.5, settings)
+
+
+def on_all_cores(work: Callable[[], object]) -> None:
+    """Do work with a thread for each core."""
+    torch.set_num_threads(cpu_count())
+    work()
+    torch.set_num_threads(1)
 
 
 def prepare_all(classifier: Classifier, header_files: list[Path]) -> list[PreparedRecording]:

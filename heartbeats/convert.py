@@ -1,10 +1,12 @@
 """Convert ECG files of hospitals and devices to the Challenge's format.
 
-    python -m heartbeats.convert FILE [FILE ...] OUT
+    python -m heartbeats.convert FILE [FILE ...] OUT [--rate HZ]
 
-ecgdatakit reads the files: pip install 'heartbeats[formats]'. OUT is a new or empty folder; it gets NAME.hea and
-NAME.mat for each file NAME. A file that cannot be converted is named with the reason. The exit status is 1 if no file
-could be converted.
+OUT is a new or empty folder; it gets NAME.hea and NAME.mat for each file NAME. A file that cannot be converted is named
+with the reason. The exit status is 1 if no file could be converted.
+
+A CSV file, with a column per lead and the names of the leads in the first row, or a NumPy file needs --rate, and --unit
+or --leads if they differ from the default. Other files are read by ecgdatakit: pip install '.[formats]' in a clone.
 
 Files of these formats were written by hand and checked here, for amplitude, sampling rate, leads and missing samples:
 DICOM waveform, HL7 aECG, GE MUSE XML, EDF. Not checked: SCP-ECG, Philips (Sierra) XML, ISHNE, MFER and others that
@@ -18,21 +20,23 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import needs_extra, one_line_errors
 from heartbeats.common.files import make_empty_folder
+from heartbeats.ecg.array_file import SUFFIXES as ARRAYS
+from heartbeats.ecg.array_file import add_options, read_with_options
 from heartbeats.ecg.calibration import bridge_lead
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
 from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.ecg.writing import write_record
 from heartbeats.preparation.prepared import Failure, attempt
 
-with one_line_errors("heartbeats.convert"), needs_extra("formats"):
-    from ecgdatakit import ECGRecord, FileParser, Lead
-    from ecgdatakit.exceptions import ECGDataKitError
+if TYPE_CHECKING:
+    from ecgdatakit import ECGRecord, Lead
 
 SEXES = {"M": "Male", "F": "Female"}
 
@@ -43,12 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m heartbeats.convert", description=__doc__, formatter_class=raw)
     parser.add_argument("files", nargs="+", type=path_argument, metavar="FILE")
     parser.add_argument("out", type=path_argument, metavar="OUT")
+    add_options(parser)
     options = parser.parse_args(arguments)
     written = 0
     with one_line_errors("heartbeats.convert"):
+        if any(file.suffix not in ARRAYS for file in options.files):
+            with needs_extra("formats"):
+                import ecgdatakit  # noqa: F401, PLC0415
         make_empty_folder(options.out)
         for file in options.files:
-            result = attempt(file.name, partial(convert, file, options.out))
+            result = attempt(file.name, partial(convert, file, options))
             if isinstance(result, Failure):
                 print_line(f"{file}: not converted: {result.reason}")
                 continue
@@ -59,16 +67,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if written else 1
 
 
-def convert(file: Path, out: Path) -> Recording:
+def convert(file: Path, options: argparse.Namespace) -> Recording:
     """Convert a file to NAME.hea and NAME.mat, and return the recording.
 
     Raises:
-        RecordingError: the file cannot be read, has no standard leads, its leads differ in length or sampling rate, or
-            OUT has a recording of its name.
+        RecordingError: as :func:`read_hospital_file` or :func:`read_with_options`, or OUT has a recording of its name.
         OSError: the recording cannot be written.
     """
-    if (out / f"{file.stem}.hea").exists():
+    if (options.out / f"{file.stem}.hea").exists():
         raise RecordingError("another file has this name: convert it into another folder")
+    recording = read_with_options(file, options) if file.suffix in ARRAYS else read_hospital_file(file)
+    write_record(options.out, recording)
+    return recording
+
+
+def read_hospital_file(file: Path) -> Recording:
+    """Read a file with ecgdatakit.
+
+    Raises:
+        RecordingError: the file cannot be read, has no standard leads, or its leads differ in length or sampling rate.
+    """
+    from ecgdatakit import FileParser  # noqa: PLC0415
+    from ecgdatakit.exceptions import ECGDataKitError  # noqa: PLC0415
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -79,16 +100,14 @@ def convert(file: Path, out: Path) -> Recording:
     said = [str(warning.message) for warning in caught]
     if others := [lead.label for lead in record.leads if not _standard(lead)]:
         said.append(f"not converted, no standard leads: {', '.join(others)}")
-    recording = _recording(file.stem, record, leads, said)
-    write_record(out, recording)
-    return recording
+    return _recording(file.stem, record, leads, said)
 
 
-def _standard(lead: Lead) -> bool:
+def _standard(lead: "Lead") -> bool:
     return canonical_lead(lead.label) in STANDARD_LEADS
 
 
-def _recording(name: str, record: ECGRecord, leads: Sequence[Lead], said: list[str]) -> Recording:
+def _recording(name: str, record: "ECGRecord", leads: "Sequence[Lead]", said: list[str]) -> Recording:
     """Return leads in mV as a recording, with straight lines across missing samples.
 
     Raises:

@@ -24,8 +24,8 @@ from heartbeats.classification.model_folder import PRETRAINED, load_model
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
 from heartbeats.ecg.array_file import SUFFIXES as ARRAYS
-from heartbeats.ecg.array_file import UNITS, read_array_file
-from heartbeats.ecg.header import STANDARD_LEADS, find_headers
+from heartbeats.ecg.array_file import add_options, read_with_options
+from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.reports.ecg_page import SUFFIXES, save
@@ -40,12 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=path_argument, default=PRETRAINED, help="folder written by train_model.py")
     parser.add_argument("--no-model", dest="model", action="store_const", const=None, help="draw only")
     parser.add_argument("-o", "--out", type=path_argument, help=f"a file ({', '.join(SUFFIXES)}) or a folder")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="sampling rate of a CSV or NumPy file")
-    parser.add_argument("--unit", choices=UNITS, default="mV", help="unit of a CSV or NumPy file (default: mV)")
-    parser.add_argument("--leads", default=",".join(STANDARD_LEADS), help="of a NumPy file (default: %(default)s)")
+    add_options(parser)
     options = parser.parse_args(arguments)
-    if not options.rate and any(record.suffix in ARRAYS for record in options.records):
-        parser.error("a CSV or NumPy file needs its sampling rate: --rate HZ")
     with one_line_errors("heartbeats.show"):
         named = [path for record in options.records for path in _files(record)]
         files = list({path.parent.resolve() / path.name: path for path in named}.values())
@@ -64,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise RecordingError(f"{reading.name}: not read: {reading.reason}")
         out.parent.mkdir(parents=True, exist_ok=True)
         save(reading, out)
+        for warning in reading.answer.warnings if reading.answer else reading.recording.warnings:
+            print_line(f"{reading.name}: {warning}")
         for title, fact in reading.facts.items():
             if fact != "none":
                 print(f"{title}: {fact}")
@@ -77,10 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _source(file: Path, options: argparse.Namespace) -> Path | Recording:
     """Return a header file, or the recording in a CSV or NumPy file."""
-    if file.suffix not in ARRAYS:
-        return file
-    leads = [name.strip() for name in options.leads.split(",")]
-    return read_array_file(file, sampling_rate=options.rate, unit=options.unit, leads=leads)
+    return read_with_options(file, options) if file.suffix in ARRAYS else file
 
 
 def _files(record: Path) -> list[Path]:

@@ -33,6 +33,16 @@ def test_a_file_becomes_a_recording(name, write, leads, rate, patient, tmp_path)
     assert (recording.age, recording.sex) == pytest.approx(patient, nan_ok=True)
 
 
+def test_a_table_of_numbers_becomes_a_recording(tmp_path):
+    signal = ecg(leads=3, sampling_rate=250).astype(float)
+    np.savetxt(tmp_path / "mine.csv", signal.T, delimiter=",", header="I,II,V5", comments="")
+    assert main([str(tmp_path / "mine.csv"), str(tmp_path / "out"), "--rate", "250", "--unit", "uV"]) == 0
+    recording = read_recording(tmp_path / "out/mine.hea")
+    assert (recording.leads, recording.sampling_rate) == (("I", "II", "V5"), 250)
+    np.testing.assert_allclose(recording.signal, signal / 1000, atol=0.0006)
+    assert main([str(tmp_path / "mine.csv"), str(tmp_path / "none")]) == 1
+
+
 def test_bad_files_are_named_and_others_converted(tmp_path, capsys):
     muse(tmp_path / "good.xml", ecg(), TWELVE, 500)
     (tmp_path / "text.xml").write_text("no ECG")

@@ -31,4 +31,4 @@ def test_a_missing_package_is_named_with_its_extra(package, command, extra, simu
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.endswith(f"the package {package} is missing: pip install 'heartbeats[{extra}]'")
+    assert line.endswith(f"the package {package} is missing: in your clone of HeartBeats, run pip install '.[{extra}]'")

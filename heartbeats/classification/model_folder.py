@@ -24,6 +24,7 @@ from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import replace_file, write_text
 from heartbeats.common.settings import settings_from_dict
+from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
 from heartbeats.networks.se_resnet import SEResNet
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ def load_model(
 
     Raises:
         ModelError: a file is missing, damaged or from another program.
+        ValueError: ``leads`` has a name that is no standard lead.
     """
     shipped = Path(model_directory) == Path(PRETRAINED)
     directory = Path(__file__).parents[1] / PRETRAINED if shipped else Path(model_directory)
@@ -102,6 +104,8 @@ def load_model(
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
     leads = None if leads is None else tuple(leads)
+    if unknown := [lead for lead in leads or () if canonical_lead(lead) not in STANDARD_LEADS]:
+        raise ValueError(f"no standard leads: {', '.join(unknown)}; their names are {', '.join(STANDARD_LEADS)}")
     return dataclasses.replace(classifier, leads=leads, directory=directory.absolute())
 
 

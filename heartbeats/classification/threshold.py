@@ -83,7 +83,8 @@ def read_thresholds(path: Path, classes: Classes = SCORED) -> dict[str, float]:
         try:
             name, threshold = row["class"].strip(), float(row["threshold"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ThresholdsError(f"{path}, line {number}: needs a class and a threshold ({error!r})") from error
+            needed = "the columns class and threshold, with a comma between them"
+            raise ThresholdsError(f"{path}, line {number}: needs {needed} ({error!r})") from error
         code = codes.get(name)
         if code is None or code in thresholds or not 0 <= threshold <= 1:
             needed = "a class of the model that is not given above, and a number from 0 to 1"

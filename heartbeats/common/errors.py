@@ -45,4 +45,5 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise HeartBeatsError(f"the package {error.name} is missing: pip install 'heartbeats[{extra}]'") from error
+        said = f"the package {error.name} is missing: in your clone of HeartBeats, run pip install '.[{extra}]'"
+        raise HeartBeatsError(said) from error

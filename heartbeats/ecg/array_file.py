@@ -1,5 +1,6 @@
 """Read a recording from a table of numbers: a CSV file with the lead names in its first row, or a NumPy file."""
 
+import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +8,30 @@ from pathlib import Path
 import numpy as np
 
 from heartbeats.ecg.calibration import bridge_lead
-from heartbeats.ecg.header import STANDARD_LEADS
+from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
 from heartbeats.ecg.recording import Recording, RecordingError
 
 SUFFIXES = (".csv", ".npy")
 UNITS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}  # in mV
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what such a file does not say to a command's options."""
+    parser.add_argument("--rate", type=float, metavar="HZ", help="sampling rate of a CSV or NumPy file")
+    parser.add_argument("--unit", choices=UNITS, default="mV", help="unit of a CSV or NumPy file (default: mV)")
+    parser.add_argument("--leads", default=",".join(STANDARD_LEADS), help="of a NumPy file (default: %(default)s)")
+
+
+def read_with_options(path: Path, options: argparse.Namespace) -> Recording:
+    """Read a file with a command's options.
+
+    Raises:
+        RecordingError: the rate is not given, or as :func:`read_array_file`.
+    """
+    if not options.rate:
+        raise RecordingError(f"{path.name} needs its sampling rate: --rate HZ")
+    leads = [name.strip() for name in options.leads.split(",")]
+    return read_array_file(path, sampling_rate=options.rate, unit=options.unit, leads=leads)
 
 
 def read_array_file(
@@ -39,7 +59,10 @@ def read_array_file(
         else:
             table = np.load(path, allow_pickle=False).astype(np.float64)
     except (OSError, ValueError, EOFError) as error:
-        raise RecordingError(f"{path.name} is not a table of numbers: {error}") from error
+        form = ": commas between columns, points in numbers, rows of one length" if path.suffix == ".csv" else ""
+        raise RecordingError(f"{path.name} is not a table of numbers{form} ({error})") from error
+    if not any(canonical_lead(lead) in STANDARD_LEADS for lead in leads):
+        raise RecordingError(f"{path.name}: none of the names {', '.join(leads)} is a standard lead (I, II, V1, ...)")
     if table.ndim == 2 and len(table) != len(leads) and table.shape[1] == len(leads):
         table = table.T
     if table.ndim != 2 or len(table) != len(leads):

@@ -53,7 +53,7 @@ def heights(recording: Recording) -> list[float]:
 def _gains(recording: Recording) -> str:
     """Return the gain, or those of each lead if they differ."""
     if not recording.gains:
-        return "the signal was given in mV"
+        return "none: the signal was given in physical units"
     if len(set(recording.gains)) == 1:
         return f"{recording.gains[0]:g} ADC units per mV"
     each = zip(recording.leads, recording.gains, strict=True)

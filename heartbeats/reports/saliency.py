@@ -16,7 +16,7 @@ from heartbeats.classification.ensemble import Classifier, Member
 from heartbeats.preparation.leads import LEADS, Floats
 from heartbeats.preparation.signals import SAMPLING_RATE, fixed_length
 
-POINTS = (32, 64, 128, 256)  # of the Gauss-Legendre rule; the next number is tried while the residue is too large
+POINTS = (32, 64, 128)  # of the Gauss-Legendre rule; the next number is tried while the residue is too large
 TOLERANCE = 0.01
 BIN = 0.04  # s: one millimetre of paper
 

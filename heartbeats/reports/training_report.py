@@ -125,9 +125,10 @@ def _curves(epochs: list[dict[str, Any]]) -> list[tuple[str, Markup]]:
     for name in dict.fromkeys(line["network"] for line in epochs):
         lines = [(line["loss"], line["learning_rate"]) for line in epochs if line["network"] == name]
         losses, rates = np.array(lines).T
-        first_epochs = np.flatnonzero(np.append(1, np.diff(rates)))  # of each learning rate
-        marks = [(i + 0.5, f"rate {rates[i]:g}") for i in first_epochs]
         count = len(losses)
+        first_epochs = np.flatnonzero(np.append(1, np.diff(rates)))  # of each learning rate
+        steps = len(first_epochs) < count / 2  # one cycle has a rate for each epoch
+        marks = [(i + 0.5, f"rate {rates[i]:g}") for i in first_epochs] if steps else []
         said = f"Network {name}: loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in epoch {count}."
         scale: dict[str, Any] = {
             "xlim": (0.5, count + 0.5),

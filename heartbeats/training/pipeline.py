@@ -99,6 +99,8 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings, star
     if torch.version.cuda and not torch.cuda.is_available() and Path("/proc/driver/nvidia").exists():
         log.warning("torch (CUDA %s) finds no GPU, but there is an NVIDIA driver; is it too old?", torch.version.cuda)
     log.info("settings: %s", json.dumps(settings.to_dict()))
+    if start:
+        log.info("the networks start from the weights of %s", start.directory)
     if parallel.is_first():
         remove_half_written(model_directory)
         remove_half_written(model_directory / CHECKPOINTS)
