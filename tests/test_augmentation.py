@@ -18,6 +18,16 @@ def test_nothing_changes_by_default():
     assert augment(X, AugmentationSettings()) is X
 
 
+def test_a_crop_is_a_part_of_each_recording():
+    crops = augment(X[:50], AugmentationSettings(crop=1.0))
+    starts = set()
+    for whole, crop in zip(X[:50], crops, strict=True):
+        (start,) = (i for i in range(501) if torch.equal(whole[:, i : i + 500], crop))
+        starts.add(start)
+    assert len(starts) > 30
+    assert augment(X[:5], AugmentationSettings(crop=10.0)).shape == (5, 8, 1000)
+
+
 def test_gain_multiplies_whole_recordings():
     factors = (augment(X, AugmentationSettings(gain=0.2)) / X).flatten(1)
     torch.testing.assert_close(factors, factors[:, :1].expand_as(factors))

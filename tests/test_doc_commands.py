@@ -81,19 +81,13 @@ def test_the_commands_of_a_page_work(page: str, clone: Path, request: pytest.Fix
 def check_onnx(clone: Path) -> None:
     """The exported network gives the logits of the model's first network."""
     signal = np.random.default_rng(0).normal(scale=0.3, size=(2, 8, 5000)).astype(np.float32)
-    (exported,) = onnxruntime.InferenceSession(clone / "network.onnx").run(None, {"signal": signal})
+    (exported,) = onnxruntime.InferenceSession(clone / "try/network.onnx").run(None, {"signal": signal})
     logits = load_model("pretrained").members[0].network(torch.from_numpy(signal))
     np.testing.assert_allclose(exported, logits.detach().numpy(), atol=1e-4)
 
 
 def make_inputs(page: str, clone: Path, request: pytest.FixtureRequest) -> None:
     """Make what a page needs: folders of recordings, and a short training of the U-Net."""
-    if page == README:
-        simulate_cohort(clone / "DATA", records=60, seed=2)
-        simulate_cohort(clone / "demo/unseen", records=10, seed=2)
-        header = (clone / "DATA/E00001.hea").read_text(encoding="utf-8")
-        (clone / "RECORD.hea").write_text(header.replace("E00001", "RECORD"), encoding="utf-8")
-        shutil.copy(clone / "DATA/E00001.mat", clone / "RECORD.mat")
     if page in ("results.md", "external-sets.md"):
         data: Path = request.getfixturevalue("ecg_data")
         (clone / "ludb/data").mkdir(parents=True)

@@ -136,6 +136,8 @@ class TrainingSettings:
 class AugmentationSettings:
     """Random changes of the signals in training. The paper has none."""
 
+    # Length of a random part of each signal, in s, that trains instead of the whole; 0 trains on the whole.
+    crop: float = 0.0
     # Standard deviation of the logarithm of a factor per recording.
     gain: float = 0.0
     # Share of recordings that keep leads I and II and a random number of the chest leads.

@@ -3,7 +3,8 @@
 It trains the network of --config with an output for each statement on folds 1 to 8, once per seed, into OUT/seed0,
 OUT/seed1, ... (run the same command again to resume). DATA has the recordings, ptbxl_database.csv and
 scp_statements.csv. As in the benchmark, a task's AUC is the mean over its statements that occur in the fold, on the
-recordings that have one of them. --fold 9 scores the fold on which settings are chosen.
+recordings that have one of them. A network that trains on crops answers by the mean over crops that overlap by half.
+--fold 9 scores the fold on which settings are chosen.
 
 Published figures: Strodthoff, Wagner, Schaeffter and Samek, IEEE JBHI 2021;25:1519; helme/ecg_ptbxl_benchmarking.
 """
@@ -28,6 +29,7 @@ from heartbeats.ecg.header import find_headers
 from heartbeats.experiments.command import RESUME, baseline_settings, options_parser, with_changes, write_results
 from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.preparation.prepared import PreparedRecording, prepare_files
+from heartbeats.preparation.signals import SAMPLING_RATE
 from heartbeats.training.cohort import CohortError
 from heartbeats.training.loop import train_network
 
@@ -144,7 +146,12 @@ def _answers(
         "statements", training, data.labels[learns], seeded, seconds=seconds, directory=directory, epochs=[]
     )
     signals = [recording.signal for recording in compress(data.recordings, scored)]
-    return InferenceNetwork(network, seconds=seconds).probabilities(signals)
+    crop = settings.augmentation.crop or seconds
+    inference, length = InferenceNetwork(network, seconds=crop), round(crop * SAMPLING_RATE)
+    starts = range(0, round(seconds * SAMPLING_RATE) - length + 1, length // 2)
+    crops = [inference.probabilities([signal[:, start : start + length] for signal in signals]) for start in starts]
+    mean: npt.NDArray[np.float64] = np.mean(crops, axis=0)
+    return mean
 
 
 def _macro_auc(labels: npt.NDArray[np.bool_], scalar: npt.NDArray[np.float64], patients: npt.NDArray[np.str_]) -> str:

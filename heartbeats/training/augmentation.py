@@ -12,6 +12,9 @@ CHEST = len(LEADS) - 2  # the leads after I and II
 
 def augment(x: Tensor, settings: AugmentationSettings) -> Tensor:
     """Return changed signals in mV, shape (batch, 8, samples); the random numbers are torch's of the CPU."""
+    if settings.crop:
+        windows = x.unfold(-1, min(round(settings.crop * SAMPLING_RATE), x.shape[-1]), 1)
+        x = windows[torch.arange(len(x)), :, torch.randint(windows.shape[2], (len(x),))]
     batch, _, samples = x.shape
     if settings.gain:
         x = x * torch.exp(settings.gain * torch.randn(batch, 1, 1)).to(x.device)
