@@ -71,7 +71,7 @@ def pages(simulated: Path, model_directory: Path, tmp_path_factory: pytest.TempP
         write_record(records, Recording(name, signal / 1000, 500, leads, diagnoses=("426783006",)))
     (records / "E90004.hea").write_text("E90004 12 500 5000\n")
     show_records([str(records), "--model", str(model_directory), "-o", str(folder / "show")])
-    show_records([str(records / "E90001"), "-o", str(folder / "without-model.html")])
+    show_records([str(records / "E90001"), "--no-model", "-o", str(folder / "without-model.html")])
     return {path.stem: path for path in folder.rglob("*.html")}
 
 

@@ -28,6 +28,12 @@ def test_the_answers_are_those_of_the_day_it_was_made(write_record):
     assert {name: found[name] for name in GOLDEN} == pytest.approx(GOLDEN, abs=0.003)
 
 
+def test_its_folder_is_loaded_without_a_warning(caplog):
+    """Workers of a cluster get the folder, not the word."""
+    assert load_model(load_model().directory).members
+    assert caplog.text == ""
+
+
 def test_it_is_at_most_10_mb_and_names_no_recording():
     files = [path for path in (PACKAGE / PRETRAINED).iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 10e6

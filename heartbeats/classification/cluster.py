@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import dask
 from dask.distributed import Client, Future, KilledWorker, LocalCluster, as_completed, get_worker
 
 from heartbeats.challenge.outputs import Prediction
@@ -95,6 +96,7 @@ def classify_on_cluster(
 def _connect(scheduler: str, stack: ExitStack) -> Client:
     """Return a client of a cluster. A local one listens on the loopback address only."""
     if scheduler == "local":
+        stack.enter_context(dask.config.set({"distributed.worker.profile.enabled": False}))  # it keeps a day in memory
         return Client(stack.enter_context(LocalCluster(threads_per_worker=1, dashboard_address="127.0.0.1:0")))
     try:
         return Client(scheduler, timeout=TIMEOUT)

@@ -95,12 +95,12 @@ def load_model(
         ModelError: a file is missing, damaged or from another program.
         ValueError: ``leads`` has a name that is no standard lead.
     """
-    shipped = Path(model_directory) == Path(PRETRAINED)
-    directory = Path(__file__).parents[1] / PRETRAINED if shipped else Path(model_directory)
+    shipped = Path(__file__).parents[1] / PRETRAINED
+    directory = shipped if Path(model_directory) == Path(PRETRAINED) else Path(model_directory)
     model = read_model_file(directory)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = load_classifier(directory, model, device)
-    if not shipped and model.get("code") != code_digest(*ROOMS):  # a test checks the answers of the shipped one
+    if directory != shipped and model.get("code") != code_digest(*ROOMS):  # a test checks the answers of the shipped one
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
     leads = None if leads is None else tuple(leads)
