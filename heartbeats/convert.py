@@ -14,6 +14,7 @@ ecgdatakit reads. Look at the first of your files with `python -m heartbeats.sho
 """
 
 import argparse
+import dataclasses
 import math
 import sys
 import warnings
@@ -74,9 +75,10 @@ def convert(file: Path, options: argparse.Namespace) -> Recording:
         RecordingError: as :func:`read_hospital_file` or :func:`read_with_options`, or OUT has a recording of its name.
         OSError: the recording cannot be written.
     """
-    if (options.out / f"{file.stem}.hea").exists():
-        raise RecordingError("another file has this name: convert it into another folder")
     recording = read_with_options(file, options) if file.suffix in ARRAYS else read_hospital_file(file)
+    recording = dataclasses.replace(recording, name="_".join(file.stem.split()))  # a header cannot have spaces there
+    if (options.out / f"{recording.name}.hea").exists():
+        raise RecordingError("another file has this name: convert it into another folder")
     write_record(options.out, recording)
     return recording
 

@@ -7,13 +7,14 @@ can also be a CSV file, with a column per lead and the names of the leads in the
 --rate, and --unit or --leads if they differ from the default. For other files, python -m heartbeats.convert writes
 recordings.
 
-One recording becomes one file, by default NAME.html. Several recordings, or a folder, need -o FOLDER. FOLDER gets a
-page for each recording, and index.html. It must be new or empty, or this command wrote it; then its pages are replaced.
+One recording becomes one file, by default NAME.html. Several WFDB recordings, or a folder of them, need -o FOLDER. It
+gets a page for each, and index.html. It must be new or empty, or this command wrote it; then its pages are replaced.
 PNG and PDF hold only the ECG paper, without the text of the page. The exit status is 1 if nothing can be read or
 written, and 2 if the arguments are wrong. Without --model, the model that comes with the package answers.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,8 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         out = options.out or Path(f"{files[0].stem}.html")
         classifier = load_model(options.model, device=torch.device("cpu")) if options.model else None
         if options.out and (out.is_dir() or not out.suffix):
+            if any(file.suffix in ARRAYS for file in files):
+                parser.error("a folder of pages needs WFDB recordings: use heartbeats.convert for CSV and NumPy files")
             drawn, failed = write_folder(files, out, options.model)
             print_line(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
+            if not drawn:
+                sys.exit(1)
             return
         if len(files) > 1 or any(record.is_dir() for record in options.records):
             parser.error("several recordings need a folder: -o FOLDER")

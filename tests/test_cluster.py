@@ -16,7 +16,7 @@ import pytest
 from conftest import ecg
 from dask.distributed import Client, LocalCluster
 
-from heartbeats.challenge.outputs import read_output
+from heartbeats.challenge.outputs import is_classified, read_output
 from heartbeats.classification import cluster
 from heartbeats.classification.cluster import ClusterError
 from heartbeats.classification.folder import Outcome, classify_folder
@@ -103,6 +103,8 @@ def test_a_recording_that_ends_workers_is_named(workers, classifier, data, tmp_p
     scheduler = workers.scheduler_address
     assert classify_folder(classifier, data, tmp_path / "out", scheduler=scheduler) == Outcome(9, 1, 0)
     assert "X0002: not classified: the worker that prepared it ended several times" in capsys.readouterr().err
+    assert not is_classified(tmp_path / "out/X0002.csv")
+    assert len([*(tmp_path / "out").iterdir()]) == 10
 
 
 def test_a_missing_scheduler_gives_one_line(model_directory, data, tmp_path):

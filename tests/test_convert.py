@@ -33,14 +33,17 @@ def test_a_file_becomes_a_recording(name, write, leads, rate, patient, tmp_path)
     assert (recording.age, recording.sex) == pytest.approx(patient, nan_ok=True)
 
 
-def test_a_table_of_numbers_becomes_a_recording(tmp_path):
+def test_a_table_of_numbers_becomes_a_recording(tmp_path, capsys):
     signal = ecg(leads=3, sampling_rate=250).astype(float)
-    np.savetxt(tmp_path / "mine.csv", signal.T, delimiter=",", header="I,II,V5", comments="")
-    assert main([str(tmp_path / "mine.csv"), str(tmp_path / "out"), "--rate", "250", "--unit", "uV"]) == 0
-    recording = read_recording(tmp_path / "out/mine.hea")
+    table = np.column_stack([np.arange(signal.shape[1]) / 250, signal.T])
+    named = "\ufefftime,I,II,V5"  # as spreadsheets write it
+    np.savetxt(tmp_path / "my ECG.csv", table, delimiter=",", header=named, comments="", encoding="utf-8")
+    assert main([str(tmp_path / "my ECG.csv"), str(tmp_path / "out"), "--rate", "250", "--unit", "uV"]) == 0
+    assert "not read, no standard leads: time" in capsys.readouterr().err
+    recording = read_recording(tmp_path / "out/my_ECG.hea")
     assert (recording.leads, recording.sampling_rate) == (("I", "II", "V5"), 250)
     np.testing.assert_allclose(recording.signal, signal / 1000, atol=0.0006)
-    assert main([str(tmp_path / "mine.csv"), str(tmp_path / "none")]) == 1
+    assert main([str(tmp_path / "my ECG.csv"), str(tmp_path / "none")]) == 1
 
 
 def test_bad_files_are_named_and_others_converted(tmp_path, capsys):

@@ -27,9 +27,9 @@ OTHERS = (
     "questions.md",
     "recipes.md",
     "model-card.md",
+    "pvc-unet.md",
     "bad-input.md",
     "external-sets.md",
-    "pvc-unet.md",
     "scaling.md",
     "dependencies.md",
 )

@@ -1,6 +1,7 @@
 """The model that comes with the code gives the answers that it gave when it was made, and is small."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from conftest import ecg
 
 from heartbeats import load_model, read_recording
 from heartbeats.classification.folder import classify_folder
-from heartbeats.classification.model_folder import PRETRAINED
+from heartbeats.classification.model_folder import PRETRAINED, ModelError
 from heartbeats.common.digest import PACKAGE
 from heartbeats.show import main as show
 
@@ -32,6 +33,14 @@ def test_its_folder_is_loaded_without_a_warning(caplog):
     """Workers of a cluster get the folder, not the word."""
     assert load_model(load_model().directory).members
     assert caplog.text == ""
+
+
+def test_its_name_does_not_hide_another_model(model_directory, tmp_path, monkeypatch):
+    shutil.copytree(model_directory, tmp_path / "pretrained")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="has the name of the model that comes with the code"):
+        load_model("pretrained")
+    assert load_model(tmp_path / "pretrained").members
 
 
 def test_it_is_at_most_10_mb_and_names_no_recording():

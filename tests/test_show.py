@@ -311,7 +311,7 @@ def test_a_table_of_numbers_is_read_as_a_recording(form, tmp_path, capsys):
     [
         ("a.csv", b"I,II\n1,2,3\n", "there are 2 names of leads"),
         ("a.csv", b"I,II\n1,high\n", "not a table of numbers: commas between columns"),
-        ("a.csv", b"0.1,0.2\n0.3,0.4\n", "none of the names 0.1, 0.2 is a standard lead"),
+        ("a.csv", b"0.1,0.2\n0.3,0.4\n", "no column has the name of a standard lead"),
         ("a.csv", b"", "not a table of numbers"),
         ("a.npy", b"no array", "not a table of numbers"),
         ("a.xml", b"<x/>", "python -m heartbeats.convert reads DICOM"),

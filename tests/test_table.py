@@ -17,6 +17,7 @@ from heartbeats.challenge.outputs import Prediction, read_output
 from heartbeats.classification import table as tables
 from heartbeats.classification.folder import Outcome, classify_folder
 from heartbeats.classification.table import TableError, open_table
+from heartbeats.common.files import InUseError
 from heartbeats.ecg.recording import read_recording
 from heartbeats.preparation.prepared import Failure
 
@@ -56,6 +57,19 @@ def test_a_table_has_what_the_output_files_have(classifier, write_record, tmp_pa
         for code, label, probability in zip(answer.classes, answer.labels, answer.probabilities, strict=True):
             assert int(row[f"label_{ABBREVIATIONS[code]}"]) == label
             assert math.isclose(float(row[f"probability_{ABBREVIATIONS[code]}"]), probability, abs_tol=1e-6)
+
+
+def test_another_table_is_not_resumed(classifier, write_record, tmp_path):
+    data = write_record(folder=tmp_path / "data").parent
+    classify_folder(classifier, data, embeddings=tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=r"part-000001\.parquet is a part of another table"):
+        classify_folder(classifier, data, table=tmp_path / "t.parquet", resume=True)
+
+
+def test_two_drivers_cannot_write_one_table(tmp_path):
+    other = open_table(tmp_path / "t.parquet", SCORED, resume=True)
+    with open_table(tmp_path / "t.parquet", SCORED, resume=False), pytest.raises(InUseError, match="is in use"):
+        other.__enter__()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ from heartbeats.preparation.prepared import Failure, prepare_file
 
 AHEAD = 1000  # groups that the scheduler knows
 TIMEOUT = 10  # s
+LOCAL = {
+    "distributed.worker.profile.enabled": False,  # a worker would keep a day of it in memory
+    "distributed.scheduler.worker-saturation": 1.0,  # one group at a time: only it is blamed if the worker ends
+}
 RETRIES = 2  # of a group, after an error such as a network folder that does not answer
 LOCK = threading.Lock()  # a worker's threads share one model
 
@@ -45,7 +49,7 @@ class Job:
     Attributes:
         model: the model folder.
         leads: use only these leads, or all if ``None``.
-        thresholds: the user's own, by code.
+        threshold, thresholds: of all classes, and the user's own by code.
         embeds: whether the answers have embeddings.
         out: the folder of output files, or ``None`` to write none.
         code: the digest of the driver's code.
@@ -54,6 +58,7 @@ class Job:
 
     model: Path
     leads: tuple[str, ...] | None
+    threshold: float
     thresholds: tuple[tuple[str, float], ...]
     embeds: bool
     out: Path | None
@@ -71,7 +76,16 @@ class Job:
             raise ClusterError("workers load the model from its folder: save it, and load it from there")
         model, out = classifier.directory, out and out.absolute()
         thresholds = tuple(classifier.thresholds.items())
-        return cls(model, classifier.leads, thresholds, classifier.embeds, out, code_digest(*ROOMS), _digest(model))
+        return cls(
+            model,
+            classifier.leads,
+            classifier.threshold,
+            thresholds,
+            classifier.embeds,
+            out,
+            code_digest(*ROOMS),
+            _digest(model),
+        )
 
 
 @contextmanager
@@ -90,13 +104,13 @@ def classify_on_cluster(
         client = stack.enter_context(_connect(scheduler, stack))
         if not client.scheduler_info()["workers"]:
             print_line(f"{scheduler} has no workers yet: waiting for the first")
-        yield _answers(client, job, [path.absolute() for path in header_files])
+        yield _answers(client, classifier, job, [path.absolute() for path in header_files])
 
 
 def _connect(scheduler: str, stack: ExitStack) -> Client:
     """Return a client of a cluster. A local one listens on the loopback address only."""
     if scheduler == "local":
-        stack.enter_context(dask.config.set({"distributed.worker.profile.enabled": False}))  # it keeps a day in memory
+        stack.enter_context(dask.config.set(LOCAL))
         return Client(stack.enter_context(LocalCluster(threads_per_worker=1, dashboard_address="127.0.0.1:0")))
     try:
         return Client(scheduler, timeout=TIMEOUT)
@@ -104,7 +118,9 @@ def _connect(scheduler: str, stack: ExitStack) -> Client:
         raise ClusterError(f"{scheduler}: no Dask scheduler answers there ({error})") from error
 
 
-def _answers(client: Client, job: Job, header_files: Sequence[Path]) -> Iterator[Prediction | Failure]:
+def _answers(
+    client: Client, classifier: Classifier, job: Job, header_files: Sequence[Path]
+) -> Iterator[Prediction | Failure]:
     """Yield the answers, and keep the scheduler supplied with groups."""
     groups = (header_files[start : start + BATCH_SIZE] for start in range(0, len(header_files), BATCH_SIZE))
     running: dict[Future[Any], Sequence[Path]] = {}
@@ -123,7 +139,8 @@ def _answers(client: Client, job: Job, header_files: Sequence[Path]) -> Iterator
             yield from _result(future)
         except KilledWorker:  # a recording ended several workers: find it
             if len(files) == 1:
-                yield Failure(files[0].stem, "the worker that prepared it ended several times")
+                failure = Failure(files[0].stem, "the worker that prepared it ended several times")
+                yield from classify_batch(classifier, [failure], job.out)
             else:
                 for path in files:
                     submit([path])
@@ -164,7 +181,7 @@ def classify_group(header_files: Sequence[Path], job: Job) -> list[Prediction | 
         return classify_batch(classifier, prepared, job.out)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _model(job: Job) -> Classifier:
     """Return the job's model.
 
@@ -176,7 +193,8 @@ def _model(job: Job) -> Classifier:
         raise ClusterError("it has another version of HeartBeats than the driver")
     if _digest(job.model) != job.digest:
         raise ClusterError(f"it has another model in {job.model} than the driver")
-    return replace(load_model(job.model, job.leads), thresholds=dict(job.thresholds), embeds=job.embeds)
+    model = load_model(job.model, job.leads)
+    return replace(model, threshold=job.threshold, thresholds=dict(job.thresholds), embeds=job.embeds)
 
 
 def _digest(model: Path) -> str:

@@ -30,6 +30,8 @@ def run(description: str | None, load_model: Callable[[Path], Classifier]) -> No
         options = parser.parse_args()
         if not (options.out or options.table or options.embeddings):
             parser.error("name a folder OUT, or --table FILE")
+        if options.table and options.table == options.embeddings:
+            parser.error("--table and --embeddings must name two files")
     except SystemExit as ended:
         sys.exit(1 if ended.code else 0)  # argparse's own status is 2
     with one_line_errors("driver.py", interrupted="interrupted; run the same command with --resume to continue"):

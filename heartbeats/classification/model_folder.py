@@ -96,11 +96,14 @@ def load_model(
         ValueError: ``leads`` has a name that is no standard lead.
     """
     shipped = Path(__file__).parents[1] / PRETRAINED
+    if Path(model_directory) == Path(PRETRAINED) and Path(PRETRAINED, MODEL_FILE).exists():
+        raise ModelError(f"{Path(PRETRAINED).absolute()} has the name of the model that comes with the code: rename it")
     directory = shipped if Path(model_directory) == Path(PRETRAINED) else Path(model_directory)
     model = read_model_file(directory)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = load_classifier(directory, model, device)
-    if directory != shipped and model.get("code") != code_digest(*ROOMS):  # a test checks the answers of the shipped one
+    # A test checks the answers of the model that comes with the code.
+    if directory != shipped and model.get("code") != code_digest(*ROOMS):
         log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
     leads = (leads,) if isinstance(leads, str) else leads
     leads = None if leads is None else tuple(leads)

@@ -13,7 +13,7 @@ A table of embeddings is always Parquet. Its columns are ``name``, ``version``, 
 import csv
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from heartbeats.challenge.diagnoses import Classes
 from heartbeats.challenge.outputs import Prediction
 from heartbeats.common.console import printable
 from heartbeats.common.errors import HeartBeatsError, needs_extra
-from heartbeats.common.files import csv_text, remove_half_written, replace_file, write_text
+from heartbeats.common.files import csv_text, locked, remove_half_written, replace_file, write_text
 from heartbeats.preparation.prepared import Failure
 
 PART = 2048  # rows
@@ -77,7 +77,6 @@ class ParquetTable:
 
     def start(self, *, resume: bool) -> list[str]:
         """Keep the rows of classified recordings to resume, or none. Return their names."""
-        self.path.mkdir(parents=True, exist_ok=True)
         remove_half_written(self.path)
         names: list[str] = []
         self.part = 0
@@ -100,9 +99,12 @@ class ParquetTable:
 
     def _read(self, path: Path) -> Any:
         try:
-            return self.arrow.parquet.read_table(path, schema=self.schema)
+            rows = self.arrow.parquet.read_table(path)
         except (OSError, self.arrow.ArrowException) as error:
-            raise TableError(f"{path} is not a part of this table ({error}): name a new table") from error
+            raise TableError(f"{path} cannot be read ({error}): name a new table") from error
+        if not rows.schema.equals(self.schema):
+            raise TableError(f"{path} is a part of another table: name a new table")
+        return rows
 
     def _write(self, path: Path, rows: Any) -> None:
         replace_file(path, partial(self.arrow.parquet.write_table, rows))
@@ -149,9 +151,9 @@ class Table:
 
     def flush(self) -> None:
         """Write the rows that are not written yet."""
-        if self.rows:
-            self.file.write(self.rows)
-            self.rows = []
+        rows, self.rows = self.rows, []  # a part is written once, also if the disk is full
+        if rows:
+            self.file.write(rows)
 
 
 @contextmanager
@@ -166,11 +168,13 @@ def open_table(path: Path, classes: Classes, *, resume: bool, embeddings: bool =
 
     Raises:
         TableError: the table is damaged or of an unknown kind.
-        HeartBeatsError: pyarrow is missing.
+        HeartBeatsError: pyarrow is missing, or another process writes the table.
         OSError: the table cannot be written.
     """
-    table = Table(path, classes, resume=resume, embeddings=embeddings)
-    try:
+    with ExitStack() as stack:
+        if path.suffix == ".parquet":
+            path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path))  # two drivers would replace each other's parts
+        table = Table(path, classes, resume=resume, embeddings=embeddings)
+        stack.callback(table.flush)
         yield table
-    finally:
-        table.flush()

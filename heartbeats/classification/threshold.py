@@ -77,8 +77,10 @@ def read_thresholds(path: Path, classes: Classes = SCORED) -> dict[str, float]:
     """
     codes = dict(zip(classes.codes + classes.abbreviations, classes.codes * 2, strict=True))
     thresholds: dict[str, float] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except UnicodeDecodeError as error:
+        raise ThresholdsError(f"{path} is not text in UTF-8 ({error}): save it as CSV in UTF-8") from error
     for number, row in enumerate(rows, start=2):
         try:
             name, threshold = row["class"].strip(), float(row["threshold"])

@@ -39,7 +39,7 @@ def read_array_file(
 ) -> Recording:
     """Read a CSV file (a column per lead) or a NumPy file (an array of shape (leads, samples) or (samples, leads)).
 
-    Empty cells and NaN are missing samples, which are bridged.
+    Empty cells and NaN are missing samples, which are bridged. Only columns with the name of a standard lead are read.
 
     Args:
         path: the file; its name without suffix names the recording.
@@ -52,7 +52,7 @@ def read_array_file(
     """
     try:
         if path.suffix == ".csv":
-            with path.open(encoding="utf-8", newline="") as file:
+            with path.open(encoding="utf-8-sig", newline="") as file:
                 first, *rows = csv.reader(file)
             leads = [name.strip() for name in first]
             table = np.array([[float(cell) if cell.strip() else np.nan for cell in row] for row in rows if row]).T
@@ -61,13 +61,17 @@ def read_array_file(
     except (OSError, ValueError, EOFError) as error:
         form = ": commas between columns, points in numbers, rows of one length" if path.suffix == ".csv" else ""
         raise RecordingError(f"{path.name} is not a table of numbers{form} ({error})") from error
-    if not any(canonical_lead(lead) in STANDARD_LEADS for lead in leads):
-        raise RecordingError(f"{path.name}: none of the names {', '.join(leads)} is a standard lead (I, II, V1, ...)")
     if table.ndim == 2 and len(table) != len(leads) and table.shape[1] == len(leads):
         table = table.T
     if table.ndim != 2 or len(table) != len(leads):
         raise RecordingError(f"{path.name} has the shape {table.shape}, but there are {len(leads)} names of leads")
+    kept = [i for i, lead in enumerate(leads) if canonical_lead(lead) in STANDARD_LEADS]
+    others = ", ".join(leads[i] or "no name" for i in range(len(leads)) if i not in kept)
+    if not kept:
+        raise RecordingError(f"{path.name}: no column has the name of a standard lead (I, II, V1, ...): {others}")
+    table, leads = table[kept], [leads[i] for i in kept]
     gaps = ~np.isfinite(table)
-    said = [text for row, gap, lead in zip(table, gaps, leads, strict=True) for text in bridge_lead(row, gap, lead)]
+    said = [f"not read, no standard leads: {others}"] if others else []
+    said += [text for row, gap, lead in zip(table, gaps, leads, strict=True) for text in bridge_lead(row, gap, lead)]
     missing = tuple(gaps.sum(axis=1).tolist())
     return Recording(path.stem, UNITS[unit] * table, sampling_rate, tuple(leads), missing=missing, warnings=tuple(said))

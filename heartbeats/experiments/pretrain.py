@@ -16,17 +16,19 @@ import logging
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from heartbeats.classification.model_folder import MODEL_FILE, load_model, save_model
-from heartbeats.common.console import path_argument
+from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
 from heartbeats.common.settings import read_settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording, signal_files
 from heartbeats.experiments.command import RESUME
+from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.training.cohort import draw
 from heartbeats.training.pipeline import train_model
 
@@ -67,7 +69,11 @@ def link_recordings(ptbxl: Path, challenge: Path, out: Path) -> None:
     for source in challenge.iterdir():
         if source.is_dir() and source.name != PTB_XL:
             for header_file in find_headers(source):
-                held_out = draw(read_recording(header_file).digest, seed="held out") < HELD_OUT
+                recording = attempt(header_file.stem, partial(read_recording, header_file))
+                if isinstance(recording, Failure):
+                    print_line(f"{header_file}: left out: {recording.reason}")
+                    continue
+                held_out = draw(recording.digest, seed="held out") < HELD_OUT
                 _link(header_file, out / ("test/others" if held_out else "train") / source.name)
 
 

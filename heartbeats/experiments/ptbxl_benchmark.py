@@ -24,7 +24,7 @@ import numpy.typing as npt
 from heartbeats.challenge.scoring import mean_of_defined, ranking_areas
 from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
 from heartbeats.common.errors import one_line_errors
-from heartbeats.common.settings import PreparationSettings, Settings
+from heartbeats.common.settings import PreparationSettings, Settings, SettingsError
 from heartbeats.ecg.header import find_headers
 from heartbeats.experiments.command import RESUME, baseline_settings, options_parser, with_changes, write_results
 from heartbeats.networks.inference import InferenceNetwork
@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with one_line_errors("ptbxl_benchmark", interrupted=RESUME):
         settings = baseline_settings(options)
+        if len(settings.training.seconds) != 1:
+            raise SettingsError("training.seconds must name one length, as in configs/leaderboard.toml")
         data = read_statements(options.data, options.out / "prepared", settings.preparation)
         scored = data.folds == options.fold
         networks = [
