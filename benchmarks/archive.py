@@ -13,7 +13,6 @@ The networks answer on CPUs.
 """
 
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from dask.distributed import LocalCluster
+from distributed.protocol.serialize import deserialize, serialize
 from pyarrow import parquet
 
 from benchmarks.measuring import ROOT, arguments, machine
@@ -72,11 +72,11 @@ def main() -> None:
 
 def driver_rate(answers: list[Prediction], folder: Path) -> float:
     """Return how many answers a second the driver takes from messages and writes into a table."""
-    messages = [pickle.dumps(answers[start : start + BATCH_SIZE]) for start in range(0, len(answers), BATCH_SIZE)]
+    messages = [serialize(answers[start : start + BATCH_SIZE]) for start in range(0, len(answers), BATCH_SIZE)]
     started = time.monotonic()
     with open_table(folder / "written.parquet", SCORED, resume=False) as table:
         for message in messages:
-            for answer in pickle.loads(message):
+            for answer in deserialize(*message):
                 table.add(answer)
     return len(answers) / (time.monotonic() - started)
 

@@ -64,7 +64,7 @@ def test_the_driver_answers_with_the_own_classes(own_model, simulated, tmp_path)
     answer = read_output(tmp_path / "out/E00001.csv")
     assert answer.classes == ("164889003", "59118001")
     assert table.read_text().splitlines()[0] == (
-        "name,reason,warnings,label_AF,label_RBBB,probability_AF,probability_RBBB"
+        "name,version,reason,warnings,label_AF,label_RBBB,probability_AF,probability_RBBB"
     )
     prepared = [model.prepare(read(simulated / "E00001.hea").recording)]
     means = np.mean([member.inference.probabilities([prepared[0].signal])[0] for member in model.members], axis=0)

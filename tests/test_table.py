@@ -130,7 +130,7 @@ def test_other_files_are_refused_and_kept(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     (tmp_path / "t.parquet").mkdir()
     (tmp_path / "t.parquet/part-000001.parquet").write_text("no parquet")
-    for name, said in (("other.csv", "another table"), ("t.parquet", "not a part"), ("t.json", ".parquet or .csv")):
+    for name, said in (("other.csv", "another table"), ("t.parquet", "cannot be read"), ("t.json", ".parquet or .csv")):
         with pytest.raises(TableError, match=said), open_table(tmp_path / name, SCORED, resume=True):
             pass
     assert (tmp_path / "other.csv").read_text() == "a,b\n1,2\n"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-import sleepecg
 
 from heartbeats.ecg.recording import Recording
 from heartbeats.preparation.leads import Floats, select_lead
@@ -34,6 +33,8 @@ def r_peaks(lead: Floats, *, sampling_rate: float) -> npt.NDArray[np.intp]:
     Raises:
         ValueError: ``lead`` is not one lead, or has samples that are not finite.
     """
+    import sleepecg  # noqa: PLC0415 - takes half a second, and few processes find R peaks
+
     if lead.ndim != 1 or not np.isfinite(lead).all():
         raise ValueError(f"R peaks need one lead of finite samples, not an array of shape {lead.shape}")
     detection_rate = sampling_rate
