@@ -119,11 +119,7 @@ def write_to(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text if text.endswith("\n") else f"{text}\n")
         return
-    try:
-        target = path.resolve()
-    except RuntimeError as error:
-        raise OSError(f"{path} is a loop of links") from error
-    write_text(target, text)
+    write_text(Path(os.path.realpath(path)), text)
 
 
 def make_empty_folder(folder: Path) -> None:
