@@ -1,5 +1,6 @@
 # make demo     classify simulated recordings; then train a small entry, classify with it, and score it
 # make test     run the tests; ECG_DATA=FOLDER adds the tests on real recordings
+# make test-docs      run the commands of README and docs
 # make test-browser   pages in headless Chromium; installs Debian's chromium and npm's axe-core where they are missing
 # make check    style (ruff) and types (mypy)
 # make format   format the code (ruff)
@@ -11,7 +12,7 @@ PYTHON ?= $(firstword $(foreach version, 3.11 3.12 3.13, $(shell command -v pyth
 ALL_CORES = --numprocesses auto --maxprocesses 8 --dist worksteal
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser check format clean campaigns container-test constraints
+.PHONY: demo test test-docs test-browser check format clean campaigns container-test constraints
 
 demo: .venv/installed
 	rm -rf demo
@@ -32,7 +33,10 @@ demo: .venv/installed
 	@echo "the training demo/model/report.html, the scores demo/scores.html, the same ECG with that model demo/E00001.html"
 
 test: .venv/installed-dev
-	.venv/bin/python -m pytest $(ALL_CORES)
+	.venv/bin/python -m pytest $(ALL_CORES) --ignore tests/test_doc_commands.py
+
+test-docs: .venv/installed-dev
+	.venv/bin/python -m pytest $(ALL_CORES) tests/test_doc_commands.py
 
 test-browser: .venv/installed-dev build/axe/node_modules/axe-core/axe.min.js
 	command -v chromium chromedriver || (apt-get update && \

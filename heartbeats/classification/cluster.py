@@ -30,10 +30,7 @@ from heartbeats.preparation.prepared import Failure, prepare_file
 
 AHEAD = 1000  # groups that the scheduler knows
 TIMEOUT = 10  # s
-LOCAL = {
-    "distributed.worker.profile.enabled": False,  # a worker would keep a day of it in memory
-    "distributed.scheduler.worker-saturation": 1.0,  # one group at a time: only it is blamed if the worker ends
-}
+LOCAL = {"distributed.worker.profile.enabled": False}  # a worker would keep a day of its profile in memory
 RETRIES = 2  # of a group, after an error such as a network folder that does not answer
 LOCK = threading.Lock()  # a worker's threads share one model
 
@@ -121,31 +118,39 @@ def _connect(scheduler: str, stack: ExitStack) -> Client:
 def _answers(
     client: Client, classifier: Classifier, job: Job, header_files: Sequence[Path]
 ) -> Iterator[Prediction | Failure]:
-    """Yield the answers, and keep the scheduler supplied with groups."""
+    """Yield the answers, and keep the scheduler supplied with groups.
+
+    Dask gives up a group that ended several workers, and what these workers held besides. Each of their recordings is
+    then classified alone, so that only the one that ends workers is named.
+    """
     groups = (header_files[start : start + BATCH_SIZE] for start in range(0, len(header_files), BATCH_SIZE))
     running: dict[Future[Any], Sequence[Path]] = {}
     completed = as_completed()
+    suspects: list[Path] = []
 
-    def submit(files: Sequence[Path]) -> None:
-        future = client.submit(classify_group, files, job, pure=False, retries=RETRIES)
-        running[future] = files
-        completed.add(future)
+    def submit(files: Sequence[Path]) -> Future[Any]:
+        return client.submit(classify_group, files, job, pure=False, retries=RETRIES)
 
-    for group in islice(groups, AHEAD):
-        submit(group)
+    def supply(count: int) -> None:
+        for group in islice(groups, count):
+            future = submit(group)
+            running[future] = group
+            completed.add(future)
+
+    supply(AHEAD)
     for future in completed:
         files = running.pop(future)
         try:
             yield from _result(future)
-        except KilledWorker:  # a recording ended several workers: find it
-            if len(files) == 1:
-                failure = Failure(files[0].stem, "the worker that prepared it ended several times")
-                yield from classify_batch(classifier, [failure], job.out)
-            else:
-                for path in files:
-                    submit([path])
-        for group in islice(groups, 1):
-            submit(group)
+        except KilledWorker:
+            suspects += files
+        supply(1)
+    for path in suspects:
+        try:
+            yield from _result(submit([path]))
+        except KilledWorker:
+            failure = Failure(path.stem, "the worker that prepared it ended several times")
+            yield from classify_batch(classifier, [failure], job.out)
 
 
 def _result(future: "Future[Any]") -> list[Prediction | Failure]:
