@@ -60,11 +60,16 @@ def assert_same(folder, other):
 
 
 def test_a_cluster_answers_as_the_driver_does(workers, classifier, data, tmp_path, capsys):
+
+    def said():
+        """What was printed of recordings; Dask may print of its own."""
+        return sorted(line for line in capsys.readouterr().err.splitlines() if line.startswith("X"))
+
     assert classify_folder(classifier, data, tmp_path / "plain") == Outcome(30, 1, 0)
-    said = capsys.readouterr().err
+    plainly = said()
     scheduler = workers.scheduler_address
     assert classify_folder(classifier, data, tmp_path / "out", scheduler=scheduler) == Outcome(30, 1, 0)
-    assert sorted(capsys.readouterr().err.splitlines()) == sorted(said.splitlines())
+    assert said() == plainly != []
     assert_same(tmp_path / "out", tmp_path / "plain")
     (tmp_path / "out/X0003.csv").unlink()
     resumed = classify_folder(classifier, data, tmp_path / "out", scheduler=scheduler, resume=True)
