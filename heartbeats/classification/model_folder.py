@@ -93,7 +93,7 @@ def load_model(
 
     Raises:
         ModelError: a file is missing, damaged or from another program.
-        ValueError: ``leads`` has a name that is no standard lead.
+        ValueError: ``leads`` names a lead that is not standard.
     """
     shipped = Path(__file__).parents[1] / PRETRAINED
     if Path(model_directory) == Path(PRETRAINED) and Path(PRETRAINED, MODEL_FILE).exists():
