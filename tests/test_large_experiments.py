@@ -117,12 +117,17 @@ def test_the_benchmark_of_ptb_xl_scores_each_task(sets: Path, tmp_path: Path) ->
     assert list(rows) == ["all", "diagnostic", "form", "rhythm"]
     assert [rows[task]["statements"] for task in rows] == ["5", "2", "2", "2"]
     before = (tmp_path / "ptbxl_benchmark.csv").read_bytes()
+    assert "published |" in (tmp_path / "ptbxl_benchmark.md").read_text()
     ptbxl_benchmark.main(arguments)  # the checkpoints are complete
     assert (tmp_path / "ptbxl_benchmark.csv").read_bytes() == before
+    ptbxl_benchmark.main([*arguments, "--fold", "9"])
+    assert "published |" not in (tmp_path / "ptbxl_benchmark.md").read_text()
+    with pytest.raises(SystemExit):
+        ptbxl_benchmark.main([*arguments, "--fold", "8"])  # a fold that trains
 
 
 def test_own_labels_compare_two_starts(sets: Path, pretrained: Path, tmp_path: Path, monkeypatch) -> None:
-    for name, value in (("SIZES", (3, 5)), ("STEPS", 2), ("DRAWS", 20)):
+    for name, value in (("SIZES", (3, 5)), ("STEPS", 2)):
         monkeypatch.setattr(own_labels, name, value)
     own_labels.main([str(sets / "ptbxl"), str(tmp_path), "--model", str(pretrained / "pretrained"), "--seeds", "2"])
     rows = list(csv.DictReader((tmp_path / "own_labels.csv").read_text().splitlines()))

@@ -8,20 +8,27 @@ import numpy.typing as npt
 DRAWS = 1000
 
 
-def rows_of_units(
-    units: npt.NDArray[np.str_],
-) -> tuple[Callable[[npt.NDArray[np.intp]], npt.NDArray[np.intp]], int]:
-    """Return the rows of drawn units as a function, and the number of units.
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return a value and the ends of its interval as text."""
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def interval_over(
+    units: npt.NDArray[np.str_], statistic: Callable[[npt.NDArray[np.intp]], npt.ArrayLike], draws: int = DRAWS
+) -> npt.NDArray[np.float64]:
+    """Return the 95 % bootstrap interval of a statistic of rows. A draw takes all rows of a unit.
 
     Args:
         units: the unit of each row, for example a recording's patient, shape (rows,).
+        statistic: takes the numbers of rows, with repeats; returns a number or an array.
+        draws: the number of draws.
     """
     unique, place = np.unique(units, return_inverse=True)
 
-    def rows(drawn: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        return np.repeat(np.arange(len(place)), np.bincount(drawn, minlength=len(unique))[place])
+    def of_units(drawn: npt.NDArray[np.intp]) -> npt.ArrayLike:
+        return statistic(np.repeat(np.arange(len(place)), np.bincount(drawn, minlength=len(unique))[place]))
 
-    return rows, len(unique)
+    return bootstrap_interval(of_units, len(unique), draws=draws)
 
 
 def bootstrap_interval(

@@ -1,1 +1,1 @@
-"""Experiments that train the entry: Table 1 (``table1``), and the effect of the paper's choices (``ablations``)."""
+"""Experiments: Table 1, ablations, the model of the package and its figures, PTB-XL's benchmark, own labels."""

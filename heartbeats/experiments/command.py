@@ -80,6 +80,7 @@ def _without_folder(word: str) -> str:
 
 
 def write_results(
+    module: str,
     title: str,
     arguments: Sequence[str],
     out: Path,
@@ -90,14 +91,14 @@ def write_results(
     """Write the CSV file and the Markdown file of an experiment, and print the Markdown.
 
     Args:
-        title: the module's name with a capital letter, and with a space before a number.
+        module: of the command.
+        title: the heading of the Markdown file.
         arguments: of the command. Paths are written without their folders.
         out: where to write.
         made: explains the figures.
         csv: its rows, with the same columns.
         tables: for each set of recordings, the heading row and the other rows of a table.
     """
-    module = title.lower().replace(" ", "")
     words = shlex.join(map(_without_folder, arguments))
     lines = [f"# {title}", "", f"    python -m heartbeats.experiments.{module} {words}", ""]
     lines += [f"{datetime.now(UTC):%Y-%m-%d}, HeartBeats {__version__}; {made}"]

@@ -13,6 +13,7 @@ import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.challenge.diagnoses import PVC
-from heartbeats.challenge.scoring import Submission, mean_of_defined, ranking_areas, read_submission
+from heartbeats.challenge.scoring import Submission, read_submission
 from heartbeats.classification.folder import classify_folder
 from heartbeats.classification.model_folder import load_model
-from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
+from heartbeats.common.bootstrap import interval_over, with_interval
 from heartbeats.common.console import path_argument
 from heartbeats.common.errors import one_line_errors
 from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.ecg.recording import read_recording
 from heartbeats.experiments.command import write_results
+from heartbeats.experiments.trainings import frequent, frequent_auroc
 from heartbeats.reports.page import abbreviation
 from heartbeats.reports.score_report import evaluation
 from heartbeats.training.groups import Group, read_groups
@@ -41,11 +43,10 @@ LEAD_SETS = {
     "3": ("I", "II", "V2"),
     "2": ("I", "II"),
 }
-OFTEN = 20  # positive recordings
 PVC_NAME = abbreviation(*PVC)
 MADE = """\
 answers of driver.py, scored by the Challenge's rules of 2020. In brackets 95 % intervals of a bootstrap over patients.
-"AUROC, frequent" is the mean over classes with at least 20 positive recordings."""
+"AUROC, frequent" is the mean over classes with at least 20 positive recordings, whose number follows."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tables |= _measure(options, name, folder, groups, csv)
         if options.same:
             tables |= _compare(options)
-        write_results("Figures", arguments, options.out, MADE, csv, tables)
+        write_results("figures", "Figures", arguments, options.out, MADE, csv, tables)
 
 
 def _measure(
@@ -91,7 +92,7 @@ def _measure(
         patients = np.array([groups[each].patient if each in groups else each for each in submission.names])
         values = evaluation(submission, patients)
         measures = {"leads": leads} | {measure: _text(*pair) for measure, *pair in values["measures"]}
-        measures["AUROC, frequent"] = frequent_auroc(submission, patients)
+        measures["AUROC, frequent"] = _frequent(submission, patients)
         rows += [[*measures.values()]] if rows else [[*measures], [*measures.values()]]
         csv.append({"set": name, "recordings": len(submission.names)} | measures)
         if chosen is None:
@@ -103,7 +104,7 @@ def _measure(
                 classes.append([f"{line[0]}, {options.also_pvc}", *line[1:]])
                 measures = {"leads": f"12; {options.also_pvc} counts as PVC"}
                 measures |= {measure: _text(*pair) for measure, *pair in wider["measures"]}
-                rows.append([*measures.values(), frequent_auroc(counted, patients)])
+                rows.append([*measures.values(), _frequent(counted, patients)])
             count = len(submission.names)
             tables = {f"{name}: {count}": rows, f"{name}, by class: {count}": classes}
             tables[f"{name}, calibration: {count}"] = _calibration(values)
@@ -131,19 +132,12 @@ def _compare(options: argparse.Namespace) -> dict[str, list[list[str]]]:
     return {f"{options.same[0].name} and {options.same[1].name}: {len(names)}": rows}
 
 
-def frequent_auroc(submission: Submission, patients: npt.NDArray[np.str_]) -> str:
-    """Return the mean AUROC of the classes with at least 20 positive recordings, and its interval, as text."""
-    often = submission.labels.sum(axis=0) >= OFTEN
-    if not often.any():
+def _frequent(submission: Submission, patients: npt.NDArray[np.str_]) -> str:
+    """Return the mean AUROC of the frequent classes, its interval and their number, as text."""
+    if not (count := frequent(submission.labels).sum()):
         return ""
-
-    def mean(rows: Any) -> float:
-        areas, _ = ranking_areas(submission.labels[rows][:, often], submission.scalar[rows][:, often])
-        return mean_of_defined(areas)
-
-    rows_of, count = rows_of_units(patients)
-    low, high = bootstrap_interval(lambda drawn: mean(rows_of(drawn)), count, draws=500)
-    return _text(f"{mean(slice(None)):.3f}", f"{low:.3f} to {high:.3f}")
+    auroc = partial(frequent_auroc, submission.labels, submission.scalar)
+    return f"{with_interval(auroc(), *interval_over(patients, auroc, draws=500))}; {count} classes"
 
 
 def also_pvc(submission: Submission, folder: Path, code: str) -> Submission:

@@ -62,8 +62,9 @@ ROWS = (
     Row("{0:g} s + {1:g} s + rule", [0, 1], True, 0.683, 0.319, 0.885),
 )
 MADE = """\
-challenge scores, means over the seeds; in brackets 95 % intervals of a bootstrap over seeds and recordings.
-The paper's figures are of other recordings: 7,544, 6,500 (Hefei's) and 37,716."""
+challenge scores, means over the seeds; in brackets 95 % intervals of a bootstrap over seeds and patients;
+with one seed, they do not contain the differences between trainings. The paper's figures are of other recordings:
+7,544 of the 20 %, Hefei's 6,500, and 37,716."""
 
 
 class Cell(NamedTuple):
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             | {"paper": paper}
             for model, name, threshold, score, paper in table
         ]
-        write_results("Table 1", arguments, options.out, MADE, csv, _tables(table))
+        write_results("table1", "Table 1", arguments, options.out, MADE, csv, _tables(table))
         replace_file(options.out / "table1.svg", lambda path: _plot(table, path))
 
 
@@ -110,7 +111,8 @@ def _tables(table: Sequence[Cell]) -> dict[str, list[list[str]]]:
     for name in dict.fromkeys(cell.set_name for cell in table):
         cells = [cell for cell in table if cell.set_name == name]
         thresholds = list(dict.fromkeys(cell.threshold for cell in cells))
-        rows = tables[f"{name}: {cells[0].score.recordings}"] = [["model", *thresholds, "paper"]]
+        paper = "paper" if name in (trainings.TEST, trainings.FULL) else "paper, Hefei"
+        rows = tables[f"{name}: {cells[0].score.recordings}"] = [["model", *thresholds, paper]]
         for model in dict.fromkeys(cell.model for cell in cells):
             row = [cell for cell in cells if cell.model == model]
             rows.append([model, *(str(cell.score) for cell in row), f"{row[0].paper:.3f}"])

@@ -25,7 +25,7 @@ from heartbeats.challenge.scoring import (
 from heartbeats.classification.decision import Evidence, decide
 from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.threshold import search_threshold
-from heartbeats.common.bootstrap import bootstrap_interval
+from heartbeats.common.bootstrap import bootstrap_interval, with_interval
 from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings, Settings, SettingsError
 from heartbeats.ecg.header import find_headers, source_of
@@ -47,6 +47,18 @@ Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
+def frequent(labels: Labels) -> Labels:
+    """Return which classes have at least 20 positive recordings, shape (classes,)."""
+    often: Labels = labels.sum(axis=0) >= OFTEN
+    return often
+
+
+def frequent_auroc(labels: Labels, scalar: Floats, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
+    """Return the mean AUROC of rows over the classes that are frequent in the whole set."""
+    often = frequent(labels)
+    return mean_of_defined(ranking_areas(labels[rows][:, often], scalar[rows][:, often])[0])
+
+
 @dataclass(frozen=True)
 class Answers:
     """The answers on a set of recordings.
@@ -65,9 +77,7 @@ class Answers:
 
     def auroc(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the mean AUROC of the classes with at least 20 positive recordings in the whole set."""
-        often = self.labels.sum(axis=0) >= OFTEN
-        areas, _ = ranking_areas(self.labels[rows][:, often], self.scalar[rows][:, often])
-        return mean_of_defined(areas)
+        return frequent_auroc(self.labels, self.scalar, rows)
 
     def score(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
         """Return the challenge score of all recordings, or of those in ``rows``."""
@@ -83,7 +93,7 @@ class Estimate(NamedTuple):
     recordings: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return with_interval(self.mean, self.low, self.high)
 
     def columns(self, *names: str) -> dict[str, str]:
         """Return the mean and the ends of the interval as columns of a CSV file."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from heartbeats.common.bootstrap import bootstrap_interval
+from heartbeats.common.bootstrap import bootstrap_interval, with_interval
 from heartbeats.preparation.signals import SAMPLING_RATE
 from heartbeats.pvc_unet import marking
 from heartbeats.pvc_unet.data import PVC_CODES, Record
@@ -94,7 +94,7 @@ def report(made: str, counts: Sequence[Row]) -> str:
 
 def _row(name: str, counts: npt.NDArray[np.float64]) -> str:
     low, high = bootstrap_interval(lambda rows: measures(counts[rows]), len(counts))
-    cells = [f"{m:.3f} ({a:.3f} to {b:.3f})" for m, a, b in zip(measures(counts), low, high, strict=True)]
+    cells = [with_interval(*each) for each in zip(measures(counts), low, high, strict=True)]
     if not name.startswith("Challenge"):
         cells[-1] = "-"
     found, false, missed = counts.sum(axis=0)

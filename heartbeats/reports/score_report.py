@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heartbeats.challenge.scoring import MEASURES, Floats, Submission, challenge_metric, confusion_matrix, ratio
-from heartbeats.common.bootstrap import bootstrap_interval, rows_of_units
+from heartbeats.common.bootstrap import interval_over
 from heartbeats.ecg.header import source_of
 from heartbeats.reports.page import abbreviation, chart, number, render
 
@@ -79,8 +79,7 @@ def _measured(
         return np.concatenate([list(scores.measures().values()), *by_class, by_source])
 
     recordings = len(sources)
-    rows_of, count = rows_of_units(units)
-    ends = bootstrap_interval(lambda drawn: measures(rows_of(drawn)), count, draws=DRAWS)
+    ends = interval_over(units, measures, DRAWS)
     support = submission.labels.sum(axis=0)
     rarer = np.minimum(support, recordings - support)
     few = rarer < LEAST
