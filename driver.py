@@ -8,11 +8,10 @@ classified, an argument is wrong or a file cannot be written. After a kill, use 
 """
 
 from heartbeats.classification.command import run
-from team_code import load_model
 
 
 def main() -> None:
-    run(__doc__, load_model)
+    run(__doc__)
 
 
 if __name__ == "__main__":

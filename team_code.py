@@ -22,7 +22,11 @@ run_model = run_classifier
 
 
 def training_code(
-    data_directory: PathLike, model_directory: PathLike, settings: Settings | None = None, **start: Classifier
+    data_directory: PathLike,
+    model_directory: PathLike,
+    settings: Settings | None = None,
+    *,
+    start: Classifier | None = None,
 ) -> None:
     """Train on a folder of Challenge recordings, and write a model folder with its report; by default, as the paper.
 
@@ -30,7 +34,7 @@ def training_code(
     """
     directory = Path(model_directory)
     with training_log(directory):
-        train_model(Path(data_directory), directory, settings or Settings(), **start)
+        train_model(Path(data_directory), directory, settings or Settings(), start)
         if is_first():
             try:
                 from heartbeats.reports.training_report import write_training_report  # noqa: PLC0415 - slow to load

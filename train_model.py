@@ -27,8 +27,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with one_line_errors("train_model.py", interrupted="interrupted; run the same command again to resume"):
         settings = read_settings(arguments.config) if arguments.config else Settings()
-        start = {"start": load_model(arguments.start)} if arguments.start else {}
-        training_code(arguments.data, arguments.model, settings, **start)
+        start = load_model(arguments.start) if arguments.start else None
+        training_code(arguments.data, arguments.model, settings, start=start)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def main() -> None:
         torch.set_num_threads(1)
         plain_members = [Member(member.seconds, member.network) for member in classifier.members]
         for member in plain_members:
-            member.inference.exact = False
+            member.inference.cuts = False
         plain = partial(ensemble, plain_members, recordings)
         fast = partial(ensemble, classifier.members, recordings)
         driver = partial(classify_folder, classifier, data, Path(temporary, "outputs"))

@@ -28,7 +28,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.measuring import ROOT, arguments, machine, median, times
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
-from heartbeats.preparation.prepared import map_recordings, prepare_file, prepare_files
+from heartbeats.preparation.prepared import prepare_file, prepare_files
+from heartbeats.preparation.workers import map_recordings
 from heartbeats.simulation import simulate_cohort
 
 TIMED = 512  # recordings in one measurement

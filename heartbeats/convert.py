@@ -34,7 +34,7 @@ from heartbeats.ecg.calibration import bridge_lead
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
 from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.ecg.writing import write_record
-from heartbeats.preparation.prepared import Failure, attempt
+from heartbeats.preparation.workers import Failure, attempt
 
 if TYPE_CHECKING:
     from ecgdatakit import ECGRecord, Lead

@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from heartbeats.challenge.diagnoses import NAMES
+from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.model_folder import PRETRAINED, load_model
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
@@ -28,7 +29,7 @@ from heartbeats.ecg.array_file import SUFFIXES as ARRAYS
 from heartbeats.ecg.array_file import add_options, read_with_options
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import Recording, RecordingError
-from heartbeats.preparation.prepared import Failure, attempt
+from heartbeats.preparation.workers import Failure, attempt
 from heartbeats.reports.ecg_page import SUFFIXES, save
 from heartbeats.reports.findings import read
 from heartbeats.reports.folder import INDEX, write_folder
@@ -51,31 +52,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.out and (out.is_dir() or not out.suffix):
             if any(file.suffix in ARRAYS for file in files):
                 parser.error("a folder of pages needs WFDB recordings: use heartbeats.convert for CSV and NumPy files")
-            drawn, failed = write_folder(files, out, options.model)
-            print_line(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
-            if not drawn:
-                sys.exit(1)
-            return
-        if len(files) > 1 or any(record.is_dir() for record in options.records):
+            _draw_folder(files, out, options.model)
+        elif len(files) > 1 or any(record.is_dir() for record in options.records):
             parser.error("several recordings need a folder: -o FOLDER")
-        if out.suffix.lower() not in SUFFIXES:
+        elif out.suffix.lower() not in SUFFIXES:
             parser.error(f"{out}: the suffix must be one of {', '.join(SUFFIXES)}; create a folder with a dot first")
-        reading = attempt(files[0].stem, lambda: read(_source(files[0], options), classifier))
-        if isinstance(reading, Failure):
-            raise RecordingError(f"{reading.name}: not read: {reading.reason}")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        save(reading, out)
-        for warning in reading.answer.warnings if reading.answer else reading.recording.warnings:
-            print_line(f"{reading.name}: {warning}")
-        for title, fact in reading.facts.items():
-            if fact != "none":
-                print(f"{title}: {fact}")
-        if answer := reading.answer:
-            found = (f"{NAMES[code]} ({answer.probabilities[code]:.2f})" for code in answer.positive)
-            print("Diagnoses (probability):", ", ".join(found) or "none")
-        elif classifier:
-            print_line(f"Not classified: {reading.refusal}")
-        print_line(f"{out} written")
+        else:
+            _draw_one(files[0], options, classifier, out)
+
+
+def _draw_folder(files: Sequence[Path], out: Path, model: Path | None) -> None:
+    """Write a page for each recording. Exit if none can be read."""
+    drawn, failed = write_folder(files, out, model)
+    print_line(f"{out / INDEX} written: {drawn} recordings drawn, {failed} not read")
+    if not drawn:
+        sys.exit(1)
+
+
+def _draw_one(file: Path, options: argparse.Namespace, classifier: Classifier | None, out: Path) -> None:
+    """Draw a recording, and print its warnings, facts and diagnoses.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+    """
+    reading = attempt(file.stem, lambda: read(_source(file, options), classifier))
+    if isinstance(reading, Failure):
+        raise RecordingError(f"{reading.name}: not read: {reading.reason}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save(reading, out)
+    for warning in reading.answer.warnings if reading.answer else reading.recording.warnings:
+        print_line(f"{reading.name}: {warning}")
+    for title, fact in reading.facts.items():
+        if fact != "none":
+            print(f"{title}: {fact}")
+    if answer := reading.answer:
+        found = (f"{NAMES[code]} ({answer.probabilities[code]:.2f})" for code in answer.positive)
+        print("Diagnoses (probability):", ", ".join(found) or "none")
+    elif classifier:
+        print_line(f"Not classified: {reading.refusal}")
+    print_line(f"{out} written")
 
 
 def _source(file: Path, options: argparse.Namespace) -> Path | Recording:

@@ -10,7 +10,8 @@ from conftest import ecg
 from heartbeats.common.settings import PreparationSettings
 from heartbeats.ecg.header import find_headers
 from heartbeats.preparation import prepared
-from heartbeats.preparation.prepared import Failure, prepare_file, prepare_files
+from heartbeats.preparation.prepared import prepare_file, prepare_files
+from heartbeats.preparation.workers import Failure
 from heartbeats.training.loop import data_digest
 
 

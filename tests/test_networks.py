@@ -163,7 +163,7 @@ def plain(network: nn.Module, signals: list[np.ndarray], seconds: float) -> np.n
 def test_signals_of_every_length_get_the_probabilities_of_forward(seconds, changed):
     network = trained(dataclasses.replace(SMALL, **changed))
     inference = InferenceNetwork(network, seconds=seconds)
-    assert inference.exact
+    assert inference.cuts
     signals = [signal(samples) for samples in (15_000, 500, 1234, 3000, 4999, 5000, 6500, 8000, 12_000, 14_999)]
     expected = plain(network, signals, seconds)
     assert np.ptp(expected) > 0.1
@@ -180,7 +180,7 @@ def test_signals_of_every_length_get_the_probabilities_of_forward(seconds, chang
 def test_networks_of_every_depth_give_the_probabilities_of_forward(blocks, samples, length):
     network = trained(NetworkSettings(width=2, blocks=tuple(blocks), reduction=1))
     inference = InferenceNetwork(network, seconds=samples / 500)
-    assert inference.exact
+    assert inference.cuts
     expected = plain(network, [signal(length)], samples / 500)
     np.testing.assert_allclose(inference.probabilities([signal(length)]), expected, atol=1e-6, rtol=0)
 
@@ -190,13 +190,12 @@ def test_the_receptive_field_of_the_papers_network_follows_from_its_layers(paper
 
 
 def test_short_signals_cost_less(monkeypatch):
-    """A third of the input is signal. The fast form computes about half of the plain form."""
+    """A third of the input is signal. With the cut, the network reads about half of the whole input."""
     inference = InferenceNetwork(trained(), seconds=30)
     lengths = []
-    for network in (inference.fast, inference.plain):
-        network.register_forward_pre_hook(lambda _module, inputs: lengths.append(inputs[0].shape[-1]))
+    inference.network.register_forward_pre_hook(lambda _module, inputs: lengths.append(inputs[0].shape[-1]))
     inference.probabilities([signal(5000)])
-    inference.exact = False
+    inference.cuts = False
     inference.probabilities([signal(5000)])
     assert 0.45 < lengths[0] / lengths[1] < 0.55
 
@@ -255,7 +254,7 @@ def with_pooling(pooling):
 
 
 @pytest.mark.parametrize(
-    ("change", "exact"),
+    ("change", "cuts"),
     [
         (with_gelu, True),
         (with_kernel_of_9, True),
@@ -266,13 +265,13 @@ def with_pooling(pooling):
     ],
     ids=["GELU", "kernel of 9", "dilation", "max pooling", "weighted pooling", "pooling of one length"],
 )
-def test_a_changed_network_answers_by_its_own_forward(change, exact):
+def test_a_changed_network_answers_by_its_own_forward(change, cuts):
     torch.manual_seed(0)
     network = SEResNet(NetworkSettings(width=8, blocks=(1, 1), reduction=2))
     change(network)
     randomised(network)
     inference = InferenceNetwork(network, seconds=10)
-    assert inference.exact is exact
+    assert inference.cuts is cuts
     signals = [signal(samples) for samples in (600, 2000, 5000)]
     np.testing.assert_allclose(inference.probabilities(signals), plain(network, signals, 10), atol=1e-6, rtol=0)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from heartbeats.preparation.leads import LEADS
-from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_file
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure
 
 RATES = (50, 99, 250, 257, 360, 500, 1000, 2000)
 # What savemat writes and the reader reads.

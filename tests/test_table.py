@@ -19,7 +19,7 @@ from heartbeats.classification.folder import Outcome, classify_folder
 from heartbeats.classification.table import TableError, open_table
 from heartbeats.common.files import InUseError
 from heartbeats.ecg.recording import read_recording
-from heartbeats.preparation.prepared import Failure
+from heartbeats.preparation.workers import Failure
 
 KINDS = (".csv", ".parquet")
 

@@ -129,7 +129,7 @@ def test_a_finished_network_is_not_trained_again(uninterrupted, monkeypatch):
 def test_a_checkpoint_of_other_data_or_settings_is_ignored(tmp_path, change, caplog):
     train(tmp_path)
     changed = train(tmp_path, **change)
-    assert "of other data, settings or code" in caplog.text
+    assert "belongs to other data, settings or code" in caplog.text
     assert same(changed, train(tmp_path / "fresh", **change))
 
 
@@ -156,7 +156,7 @@ def test_a_checkpoint_of_other_signals_is_ignored(tmp_path, caplog):
 
     with_checksum(5)
     with_checksum(9)
-    assert "of other data, settings or code" in caplog.text
+    assert "belongs to other data, settings or code" in caplog.text
 
 
 def test_the_loss_of_an_epoch_is_its_mean_over_the_recordings(tmp_path):

@@ -12,8 +12,9 @@ import pytest
 from conftest import ecg
 
 from heartbeats.ecg.recording import RecordingError
-from heartbeats.preparation import prepared
-from heartbeats.preparation.prepared import Failure, PreparedRecording, attempt, map_recordings, prepare_file
+from heartbeats.preparation import workers
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure, attempt, map_recordings
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +25,7 @@ def header_files(write_record) -> list[Path]:
 
 
 def test_results_come_in_order_in_several_chunks(header_files, monkeypatch):
-    monkeypatch.setattr(prepared, "CHUNK", 4)
+    monkeypatch.setattr(workers, "CHUNK", 4)
     header_files[5].with_suffix(".mat").write_bytes(b"")
     results = list(map_recordings(prepare_file, header_files))
     assert [result.name for result in results] == [path.stem for path in header_files]
@@ -41,7 +42,7 @@ def end_the_process(header_file: Path) -> PreparedRecording | Failure:
 
 
 def test_a_recording_that_ends_its_process_is_named_and_the_others_finish(header_files, monkeypatch):
-    monkeypatch.setattr(prepared, "CHUNK", 4)
+    monkeypatch.setattr(workers, "CHUNK", 4)
     results = list(map_recordings(end_the_process, header_files))
     assert [result.name for result in results] == [path.stem for path in header_files]
     assert [result.name for result in results if isinstance(result, Failure)] == ["A0002", "A0005"]
@@ -67,7 +68,7 @@ def test_a_worker_that_keeps_much_memory_is_replaced_and_nothing_hangs():
 
 
 def test_an_error_of_the_run_ends_the_run(header_files, monkeypatch):
-    monkeypatch.setattr(prepared, "CHUNK", 4)
+    monkeypatch.setattr(workers, "CHUNK", 4)
     with pytest.raises(OSError, match="No space left on device"):
         list(map_recordings(full_disk, header_files))
     assert next(map_recordings(prepare_file, header_files)).name == "A0000"
@@ -76,7 +77,7 @@ def test_an_error_of_the_run_ends_the_run(header_files, monkeypatch):
 def test_workers_end_with_a_process_that_is_killed(header_files):
     code = (
         "import os, signal, sys; from pathlib import Path; from heartbeats.preparation.prepared import prepare_file; "
-        "from heartbeats.preparation.prepared import map_recordings; "
+        "from heartbeats.preparation.workers import map_recordings; "
         "list(map_recordings(prepare_file, map(Path, sys.argv[1:]))); print('read', flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

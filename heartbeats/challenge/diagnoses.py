@@ -124,7 +124,7 @@ class ClassesError(HeartBeatsError):
 
 
 def read_classes(path: Path) -> Classes:
-    """Read one's own classes: a CSV file with the columns ``code``, ``abbreviation`` and, if needed, ``equivalent``.
+    """Read your own classes: a CSV file with the columns ``code``, ``abbreviation`` and, if needed, ``equivalent``.
 
     ``equivalent`` has more codes of the class, separated by spaces. Codes are those of the headers' Dx lines.
 

@@ -28,7 +28,7 @@ class Prediction:
 
     Attributes:
         warnings: what was assumed or repaired, as text; not in the output file.
-        seen: whether the recording is one of those that made the model; not in the output file.
+        seen: whether the recording trained the model or chose its threshold; not in the output file.
         embedding: the vectors before the networks' heads, one after the other, if they are asked for.
     """
 

@@ -124,9 +124,7 @@ class Submission:
         )
 
 
-def submission(
-    names: Sequence[str], labels: Labels, predicted: Labels, probabilities: Floats, weights: RewardWeights | None = None
-) -> Submission:
+def submission(names: Sequence[str], labels: Labels, predicted: Labels, probabilities: Floats) -> Submission:
     """Make a submission from arrays with the 27 columns of ``diagnoses.CLASSES``.
 
     Args:
@@ -134,9 +132,8 @@ def submission(
         labels: true, shape (recordings, 27).
         predicted: same shape.
         probabilities: same shape, NaN if a recording was not classified.
-        weights: 2020's by default.
     """
-    weights = weights or read_weights()
+    weights = read_weights()
     matrices = output_matrices(predictions(names, predicted, probabilities), weights)
     incomplete: Labels = np.asarray(np.isnan(probabilities).any(axis=1))
     return Submission(tuple(names), merge_equivalent(labels, weights), *matrices, incomplete, weights)

@@ -26,7 +26,8 @@ from heartbeats.classification.model_folder import MODEL_FILE, ROOMS, load_model
 from heartbeats.common.console import print_line
 from heartbeats.common.digest import code_digest
 from heartbeats.common.errors import HeartBeatsError
-from heartbeats.preparation.prepared import Failure, prepare_file
+from heartbeats.preparation.prepared import prepare_file
+from heartbeats.preparation.workers import Failure
 
 AHEAD = 1000  # groups that the scheduler knows
 TIMEOUT = 10  # s
@@ -195,7 +196,7 @@ def _model(job: Job) -> Classifier:
         ModelError: the model folder is missing or damaged.
     """
     if code_digest(*ROOMS) != job.code:
-        raise ClusterError("it has another version of HeartBeats than the driver")
+        raise ClusterError("its code of HeartBeats, or its Python, is not the driver's")
     if _digest(job.model) != job.digest:
         raise ClusterError(f"it has another model in {job.model} than the driver")
     model = load_model(job.model, job.leads)

@@ -2,18 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.folder import classify_folder
+from heartbeats.classification.model_folder import load_model
 from heartbeats.classification.threshold import read_thresholds
 from heartbeats.common.console import path_argument, print_line
 from heartbeats.common.errors import one_line_errors
 
 
-def run(description: str | None, load_model: Callable[[Path], Classifier]) -> None:
+def run(description: str | None) -> None:
     """Run the command, and exit."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=path_argument, help="folder written by train_model.py, or pretrained")
@@ -38,8 +36,15 @@ def run(description: str | None, load_model: Callable[[Path], Classifier]) -> No
         model = load_model(options.model)
         if options.thresholds:
             model = replace(model, thresholds=read_thresholds(options.thresholds, model.classes))
-        named = {name: getattr(options, name) for name in ("table", "embeddings", "scheduler", "resume")}
-        outcome = classify_folder(model, options.data, options.out, **named)
+        outcome = classify_folder(
+            model,
+            options.data,
+            options.out,
+            table=options.table,
+            embeddings=options.embeddings,
+            scheduler=options.scheduler,
+            resume=options.resume,
+        )
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     print_line(f"{outcome.classified} recordings classified, {outcome.failed} not{skipped}")
     if outcome.seen:

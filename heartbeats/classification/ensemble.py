@@ -43,7 +43,7 @@ class Classifier:
     Attributes:
         members: the networks, with equal weight.
         threshold: a class is positive if its probability is at least this.
-        thresholds: one's own, by code; for other classes, ``threshold`` counts.
+        thresholds: your own, by code; for other classes, ``threshold`` counts.
         embeds: whether predictions have embeddings.
         settings: those of its training.
         classes: the Challenge's, or the user's own.

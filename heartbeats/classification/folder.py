@@ -17,7 +17,8 @@ from heartbeats.classification.table import Table, open_table
 from heartbeats.common.console import print_line, printable
 from heartbeats.common.errors import needs_extra
 from heartbeats.ecg.header import find_headers
-from heartbeats.preparation.prepared import Failure, PreparedRecording, map_recordings, prepare_file
+from heartbeats.preparation.prepared import PreparedRecording, prepare_file
+from heartbeats.preparation.workers import Failure, map_recordings
 
 BATCH_SIZE = 64  # recordings
 
@@ -68,27 +69,16 @@ def classify_folder(
     out = Path(output_directory) if output_directory is not None else None
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    by_name = {path.stem: path for path in reversed(header_files)}
-    classified = failed = seen = 0
-    for path in header_files:
-        if by_name[path.stem] != path:
-            failed += 1
-            print_line(f"{path.stem}: {path} is not classified: {by_name[path.stem]} has the same name")
+    files = _one_per_name(header_files)
+    classified, failed, seen = 0, len(header_files) - len(files), 0
+    wanted = [(path, embeds) for path, embeds in ((table, False), (embeddings, True)) if path]
     with ExitStack() as stack:
-        tables = [stack.enter_context(open_table(table, classifier.classes, resume=resume))] if table else []
-        if embeddings:
-            tables.append(
-                stack.enter_context(open_table(embeddings, classifier.classes, resume=resume, embeddings=True))
-            )
-            classifier = replace(classifier, embeds=True)
-        left = [path for path in sorted(by_name.values()) if not (resume and _is_done(path.stem, out, tables))]
-        answers: Iterator[Prediction | Failure]
-        if scheduler:
-            with needs_extra("cluster"):
-                from heartbeats.classification.cluster import classify_on_cluster  # noqa: PLC0415
-            answers = stack.enter_context(classify_on_cluster(scheduler, classifier, left, out))
-        else:
-            answers = classify_files(classifier, left, out)
+        tables = [
+            stack.enter_context(open_table(path, classifier.classes, resume=resume, embeddings=embeds))
+            for path, embeds in wanted
+        ]
+        left = [path for path in files if not (resume and _is_done(path.stem, out, tables))]
+        answers = _answers(stack, scheduler, replace(classifier, embeds=embeddings is not None), left, out)
         for answer in tqdm(answers, total=len(left), desc="classifying", unit="recording", disable=None):
             print_answer(answer)
             for rows in tables:
@@ -98,7 +88,27 @@ def classify_folder(
             else:
                 classified += 1
                 seen += answer.seen
-    return Outcome(classified, failed, len(by_name) - len(left), seen)
+    return Outcome(classified, failed, len(files) - len(left), seen)
+
+
+def _one_per_name(header_files: Sequence[Path]) -> list[Path]:
+    """Return the first file of each name, sorted, and print the others."""
+    first = {path.stem: path for path in reversed(header_files)}
+    for path in header_files:
+        if first[path.stem] != path:
+            print_line(f"{path.stem}: {path} is not classified: {first[path.stem]} has the same name")
+    return sorted(first.values())
+
+
+def _answers(
+    stack: ExitStack, scheduler: str | None, classifier: Classifier, left: Sequence[Path], out: Path | None
+) -> Iterator[Prediction | Failure]:
+    """Yield one answer per recording, from this machine or from a cluster that ``stack`` leaves."""
+    if not scheduler:
+        return classify_files(classifier, left, out)
+    with needs_extra("cluster"):
+        from heartbeats.classification.cluster import classify_on_cluster  # noqa: PLC0415
+    return stack.enter_context(classify_on_cluster(scheduler, classifier, left, out))
 
 
 def _is_done(name: str, out: Path | None, tables: Sequence[Table]) -> bool:

@@ -104,7 +104,10 @@ def load_model(
     classifier = load_classifier(directory, model, device)
     # A test checks the answers of the model that comes with the code.
     if directory != shipped and model.get("code") != code_digest(*ROOMS):
-        log.warning("%s was written by other code of HeartBeats: its results may differ; train again", directory)
+        log.warning(
+            "%s was written by other code of HeartBeats, or another Python: its results may differ; train again",
+            directory,
+        )
     leads = (leads,) if isinstance(leads, str) else leads
     leads = None if leads is None else tuple(leads)
     if unknown := [lead for lead in leads or () if canonical_lead(lead) not in STANDARD_LEADS]:

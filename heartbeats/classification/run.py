@@ -9,7 +9,7 @@ from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.folder import classify_prepared, print_answer
 from heartbeats.ecg.header import parse_header
 from heartbeats.ecg.recording import recording_from_samples
-from heartbeats.preparation.prepared import Failure, attempt
+from heartbeats.preparation.workers import Failure, attempt
 
 
 def run_classifier(

@@ -24,7 +24,7 @@ from heartbeats.challenge.outputs import Prediction
 from heartbeats.common.console import printable
 from heartbeats.common.errors import HeartBeatsError, needs_extra
 from heartbeats.common.files import csv_text, locked, remove_half_written, replace_file, write_text
-from heartbeats.preparation.prepared import Failure
+from heartbeats.preparation.workers import Failure
 
 PART = 2048  # rows
 TEXT, LABEL, NUMBER, NUMBERS = "string", "int8", "float", "numbers"  # kinds of columns

@@ -1,4 +1,4 @@
-"""Search one threshold for all classes (paper, section 2.4), and read one's own thresholds."""
+"""Search one threshold for all classes (paper, section 2.4), and read your own thresholds."""
 
 import csv
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def search_threshold(
     """Return the threshold, in steps of 0.01, whose final labels have the best challenge score.
 
     The paper searched on its 20 % and does not name the score or the steps. If several thresholds are best, the middle
-    one is used. Without a score (no validation recordings, or only sinus rhythm), the paper's 0.36 is used. For one's
+    one is used. Without a score (no validation recordings, or only sinus rhythm), the paper's 0.36 is used. For your
     own classes, which have no reward weights, the score is the mean F-measure of the classes.
 
     Args:

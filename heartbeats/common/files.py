@@ -66,22 +66,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(8)}.tmp")
     try:
-        with naming_errors(path, instead_of=temporary):
-            write(temporary)
-            temporary.replace(path)
-    except BaseException:
+        write(temporary)
+        temporary.replace(path)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def naming_errors(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
-    """Add the target's file name to an OSError that names none, or that names ``instead_of``."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno and error.filename in (None, str(instead_of)):
-            error.filename = str(path)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the user knows this one
         raise
 
 

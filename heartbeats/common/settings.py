@@ -56,7 +56,7 @@ class CohortSettings:
 class ClassesSettings:
     """What the networks learn."""
 
-    # A table of one's own classes: a CSV file, relative to the data folder. Empty: the Challenge's 27.
+    # A table of your own classes: a CSV file, relative to the data folder. Empty: the Challenge's 27.
     file: str = ""
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import Recording, read_recording
-from heartbeats.preparation.prepared import Failure, attempt, map_recordings
+from heartbeats.preparation.workers import Failure, attempt, map_recordings
 
 NAMED = 20  # missing recordings, at most, in a line
 

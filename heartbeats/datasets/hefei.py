@@ -15,6 +15,7 @@ import numpy as np
 from heartbeats.common.files import read_bytes
 from heartbeats.datasets.writer import DataSet, DataSetError, Published, Report, write_folder
 from heartbeats.ecg.recording import Recording, RecordingError
+from heartbeats.preparation.leads import LEADS
 
 HEFEI = DataSet(
     key="hefei",
@@ -25,7 +26,6 @@ HEFEI = DataSet(
     digits=1,
     sexes={"MALE": "Male", "FEMALE": "Female"},
 )
-LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 SAMPLING_RATE = 500.0  # Hz
 ROWS = 5000
 MILLIVOLTS = 4.88e-3  # per unit

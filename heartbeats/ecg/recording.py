@@ -191,9 +191,19 @@ def recording_from_samples(header: Header, samples: npt.ArrayLike, *, name: str 
     signal, gains, missing, warnings = to_millivolts(header, adc, name)
     if header.samples not in (None, adc.shape[1]):
         warnings.insert(0, f"header announces {header.samples} samples, signal has {adc.shape[1]}")
-    described = (header.leads, header.age, header.sex, header.diagnoses)
-    gains_used = tuple(gains.tolist())
-    return Recording(name, signal, sampling_rate, *described, missing, _digest(adc), tuple(warnings), gains_used)
+    return Recording(
+        name,
+        signal,
+        sampling_rate,
+        header.leads,
+        age=header.age,
+        sex=header.sex,
+        diagnoses=header.diagnoses,
+        missing=missing,
+        digest=_digest(adc),
+        warnings=tuple(warnings),
+        gains=tuple(gains.tolist()),
+    )
 
 
 def _sampling_rate(header: Header) -> float:

@@ -28,7 +28,7 @@ from heartbeats.common.settings import read_settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording, signal_files
 from heartbeats.experiments.command import RESUME
-from heartbeats.preparation.prepared import Failure, attempt
+from heartbeats.preparation.workers import Failure, attempt
 from heartbeats.training.cohort import draw
 from heartbeats.training.pipeline import train_model
 

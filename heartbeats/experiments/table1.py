@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
 from heartbeats.common.errors import one_line_errors
 from heartbeats.common.files import replace_file
@@ -31,9 +32,6 @@ from heartbeats.common.settings import SettingsError
 from heartbeats.experiments import trainings
 from heartbeats.experiments.command import RESUME, baseline_settings, options_parser, write_results
 from heartbeats.experiments.trainings import Estimate, Scored, answers_by_set, estimate, train_seeds
-
-mpl.use("svg")  # needs no screen
-from matplotlib import pyplot as plt
 
 
 class Row(NamedTuple):
@@ -122,7 +120,8 @@ def _tables(table: Sequence[Cell]) -> dict[str, list[list[str]]]:
 def _plot(table: Sequence[Cell], path: Path) -> None:
     """Draw a panel for each set: scores with their intervals, and the paper's scores as crosses."""
     names, models = (list(dict.fromkeys(cell[i] for cell in table)) for i in (1, 0))
-    figure, panels = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), sharey=True, layout="constrained")
+    figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True)
     for panel, name in zip(panels, names, strict=True):
         of_set = [cell for cell in table if cell.set_name == name]
         for offset, colour, threshold in ((0.12, "C0", trainings.AS_PAPER), (-0.12, "C1", trainings.UNSEEN)):
@@ -134,9 +133,8 @@ def _plot(table: Sequence[Cell], path: Path) -> None:
         panel.set(title=name, xlabel="challenge score")
     panels[0].set_yticks([-i for i in range(len(models))], labels=models)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
-    with plt.rc_context({"svg.hashsalt": "heartbeats", "svg.fonttype": "none"}):
+    with mpl.rc_context({"svg.hashsalt": "heartbeats", "svg.fonttype": "none"}):
         figure.savefig(path, format="svg", metadata={"Date": None})
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings, Settings, SettingsError
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.command import with_changes
-from heartbeats.preparation.prepared import Failure, prepare_files
+from heartbeats.preparation.prepared import prepare_files
+from heartbeats.preparation.workers import Failure
 from heartbeats.training.cohort import CohortError, cohort_groups, draw, select_recordings, validates
 from heartbeats.training.groups import Group
 from heartbeats.training.pipeline import train_model

@@ -1,25 +1,22 @@
-"""Compute probabilities with a trained network's own ``forward``. Three things make it faster.
+"""Compute probabilities with a trained network's own ``forward``. Two things make it faster.
 
-- Batch normalisation is folded into the convolution before it.
 - Signals of similar length form a batch.
 - Most zeros after a short signal are cut. Far from the signal and from the end of the input, each layer's output is
   constant in time. :class:`~heartbeats.networks.se_resnet.MeanOverTime` adds the cut values to its mean.
 
-When a network is loaded, the plain and the fast form compute one batch. If probabilities differ by more than 1e-5, for
-example because a new layer reads the whole signal, the plain form is used.
+When a network is loaded, it computes one batch with and without the cut. If probabilities differ by more than 1e-5, for
+example because a new layer reads the whole signal, nothing is cut.
 """
 
 import copy
 import logging
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from heartbeats.networks.se_resnet import MeanOverTime
 from heartbeats.preparation.leads import LEADS
@@ -36,28 +33,27 @@ class InferenceNetwork:
 
     Attributes:
         samples: the network's input length at 500 Hz.
-        exact: whether the fast form equals the plain one and is used.
+        cuts: whether zeros are cut.
         embeddings: the vectors before the head, of the last signals.
     """
 
     def __init__(self, network: nn.Module, *, seconds: float) -> None:
         self.samples = round(seconds * SAMPLING_RATE)
-        self.plain = copy.deepcopy(network).eval()
+        self.network = copy.deepcopy(network).eval()
         self.pooled = torch.empty(0)  # what the head got last, shape (batch, channels)
         self.embeddings = np.empty((0, 0), np.float32)
-        self.reach, self.stride = receptive_field(self.plain)
+        self.reach, self.stride = receptive_field(self.network)
         noise = torch.randn(2, len(LEADS), min(self.samples, SAMPLING_RATE), generator=torch.Generator().manual_seed(0))
-        expected = self._forward(noise, fast=False)
+        expected = self._forward(noise, cut=False)
         self.outputs = expected.shape[1]
         try:
-            self.fast = fold_batch_norm(self.plain)
-            self.exact = bool((self._forward(noise, fast=True) - expected).abs().max() <= TOLERANCE)
+            self.cuts = bool((self._forward(noise, cut=True) - expected).abs().max() <= TOLERANCE)
             reason = "its probabilities differ"
         except Exception as error:  # for example a layer that needs the whole input length
-            self.exact, reason = False, str(error)
-        if not self.exact:
-            log.info("the network has no fast form (%s): the plain form is used", reason)
-        head = getattr(self.fast if self.exact else self.plain, "head", None)
+            self.cuts, reason = False, str(error)
+        if not self.cuts:
+            log.info("zeros after a signal cannot be cut (%s)", reason)
+        head = getattr(self.network, "head", None)
         if isinstance(head, nn.Module):
             head.register_forward_pre_hook(self._keep)
 
@@ -73,7 +69,7 @@ class InferenceNetwork:
         for start in range(0, len(order), BATCH_SIZE):
             chosen = order[start : start + BATCH_SIZE]
             batch = torch.from_numpy(fixed_length([signals[i] for i in chosen], int(lengths[chosen].max())))
-            probabilities[chosen] = self._forward(batch, fast=self.exact).cpu().numpy()
+            probabilities[chosen] = self._forward(batch, cut=self.cuts).cpu().numpy()
             vectors += list(self.pooled.cpu().numpy())
         self.embeddings = np.array(vectors)[np.argsort(order)] if vectors else np.empty((len(signals), 0), np.float32)
         return probabilities
@@ -82,29 +78,17 @@ class InferenceNetwork:
         (self.pooled,) = inputs
 
     @torch.inference_mode()
-    def _forward(self, x: Tensor, *, fast: bool) -> Tensor:
+    def _forward(self, x: Tensor, *, cut: bool) -> Tensor:
         """Map signals in mV, shape (batch, 8, samples), to probabilities, float64, shape (batch, classes)."""
-        network = self.fast if fast else self.plain
         end, margin = x.shape[-1], self.reach // 2 + self.stride
-        removed = max(0, self.samples - end - 2 * margin) // self.stride * self.stride if fast else 0
-        for module in network.modules():
+        removed = max(0, self.samples - end - 2 * margin) // self.stride * self.stride if cut else 0
+        for module in self.network.modules():
             if isinstance(module, MeanOverTime):
                 module.cut = (self.samples - removed, removed, end + margin) if removed else None
-        x = functional.pad(x, (0, self.samples - removed - end)).to(next(network.parameters()).device)
+        x = functional.pad(x, (0, self.samples - removed - end)).to(next(self.network.parameters()).device)
         # Full precision and deterministic sums on GPUs.
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            return torch.sigmoid(network(x).double())
-
-
-def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Return a copy in which each convolution includes the batch normalisation that follows it."""
-    folded = copy.deepcopy(network)
-    for module in list(folded.modules()):
-        for (name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
-            if isinstance(conv, nn.Conv1d) and isinstance(norm, nn.BatchNorm1d):
-                setattr(module, name, fuse_conv_bn_eval(conv, norm))
-                setattr(module, norm_name, nn.Identity())
-    return folded
+            return torch.sigmoid(self.network(x).double())
 
 
 def receptive_field(network: nn.Module) -> tuple[int, int]:

@@ -1,7 +1,6 @@
-"""Prepared recordings: all that classification needs, made by worker processes and kept in a cache.
+"""Prepared recordings: all that classification needs, and a cache that later trainings read.
 
-:func:`prepare` and :func:`prepare_file` prepare one recording. :func:`map_recordings` applies a function to many, on
-all cores. :func:`prepare_files` uses both, with a cache that later trainings read.
+:func:`prepare` and :func:`prepare_file` prepare one recording, :func:`prepare_files` many, on all cores.
 
 The cache is a folder with one file per recording, ``KEY.safetensors``. The file holds the prepared signal and, as its
 metadata, the other fields of a :class:`PreparedRecording`. KEY is a digest of all inputs: the code of
@@ -14,23 +13,14 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
-import threading
-import time
-import warnings
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, cpu_count, delayed
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 from tqdm import tqdm
@@ -42,15 +32,11 @@ from heartbeats.common.settings import PreparationSettings
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording, signal_files
 from heartbeats.preparation.bradycardia import recording_has_bradycardia
 from heartbeats.preparation.signals import prepare_signal
+from heartbeats.preparation.workers import Failure, attempt, map_recordings
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
-
 PAPER_PREPARATION = PreparationSettings()
-CHUNK = 128  # recordings; at most two chunks are in memory
-# Workers keep freed memory (glibc). Otherwise they need half again as long, to get the same memory from the system.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @dataclass(frozen=True)
@@ -90,14 +76,6 @@ class PreparedRecording:
         return self.samples
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A recording that cannot be used, and the reason."""
-
-    name: str
-    reason: str
-
-
 def prepare(recording: Recording, settings: PreparationSettings = PAPER_PREPARATION) -> PreparedRecording:
     """Prepare a recording for the networks, and apply the bradycardia rule.
 
@@ -130,99 +108,6 @@ def prepare_file(
         leads: use only these leads, or all if ``None``.
     """
     return attempt(header_file.stem, lambda: prepare(read_recording(header_file).with_leads(leads), settings))
-
-
-def attempt(name: str, function: Callable[[], Result]) -> Result | Failure:
-    """Return the result of ``function``, or a :class:`Failure` with the reason. No exception is raised."""
-    try:
-        return function()
-    except RecordingError as error:
-        return Failure(name, str(error))
-    except Exception as error:  # a bug must not stop the run either
-        return Failure(name, f"unforeseen {type(error).__name__}: {error}")
-
-
-def map_recordings(
-    function: Callable[[Path], Result | Failure], header_files: Iterable[Path]
-) -> Iterator[Result | Failure]:
-    """Yield the result of ``function`` for each header file, in order.
-
-    One process per core works on the next chunk while the caller uses the current one. If a recording crashes its
-    process (a library's bug, or too little memory), it becomes a :class:`Failure` and the others continue.
-
-    Args:
-        function: can be pickled; returns a :class:`Failure` for a recording that it cannot use.
-        header_files: one per recording.
-
-    Raises:
-        OSError: ``function`` raised it. It ends the run.
-    """
-    left = iter(header_files)
-    started: list[tuple[Sequence[Path], Iterator[Result | Failure | OSError]]] = []
-    try:
-        while ahead := list(islice(left, CHUNK)):
-            started.append((ahead, _start(function, ahead)))
-            if len(started) == 2:
-                yield from _finish(function, *started.pop(0))
-        while started:
-            yield from _finish(function, *started.pop(0))
-    finally:
-        for _, results in started:  # the run has ended early; joblib warns of results that nobody takes
-            with suppress(Exception):
-                deque(results, maxlen=0)
-
-
-def _start(function: Callable[[Path], Result], chunk: Sequence[Path]) -> Iterator[Result | OSError]:
-    """Start the work on a chunk. It needs two workers: joblib runs a single one in this process."""
-    os.environ.update(KEEP_MEMORY)
-    # joblib replaces a worker whose memory has grown, and warns in a thread. As an error, this would end the thread.
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
-    cores = {"n_jobs": max(2, cpu_count()), "initializer": _end_with_parent, "initargs": (os.getpid(),)}
-    parallel = Parallel(**cores, return_as="generator", pre_dispatch="all", batch_size=8)
-    results: Iterator[Result | OSError] = parallel(delayed(_call)(function, path) for path in chunk)
-    return results
-
-
-def _call(function: Callable[[Path], Result], path: Path) -> Result | OSError:
-    """Return an OSError instead of raising it: after an exception, joblib kills its workers."""
-    try:
-        return function(path)
-    except OSError as error:
-        return error
-
-
-def _end_with_parent(parent: int) -> None:
-    """End a worker soon after its parent process is killed; joblib keeps it for five minutes."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _finish(
-    function: Callable[[Path], Result | Failure],
-    chunk: Sequence[Path],
-    results: Iterator[Result | Failure | OSError],
-) -> Iterator[Result | Failure]:
-    try:
-        finished = list(results)
-    except RuntimeError:  # a worker has ended: joblib ends the work on this chunk and on the next
-        finished = [_work_alone(function, path) for path in chunk]
-    for result in finished:
-        if isinstance(result, OSError):
-            raise result
-        yield result
-
-
-def _work_alone(function: Callable[[Path], Result | Failure], path: Path) -> Result | Failure | OSError:
-    """Work on one recording, to see whether it crashes its process."""
-    try:
-        return [*_start(function, [path])].pop()
-    except RuntimeError:
-        return Failure(path.stem, "reading it crashed the process: its files are damaged or too large")
 
 
 def prepare_files(
@@ -267,12 +152,8 @@ def _key(header_file: Path, settings: PreparationSettings) -> str:
         for path in signal_files(header_file):
             status = path.stat()
             parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
-    except (
-        OSError,
-        ValueError,
-        RecordingError,
-    ) as error:  # a file is missing or its name impossible: reading it gives the reason
-        parts.append(str(error))
+    except (OSError, ValueError, RecordingError) as error:
+        parts.append(str(error))  # a file is missing or its name impossible: reading it gives the reason
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 

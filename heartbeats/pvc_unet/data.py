@@ -13,8 +13,8 @@ from heartbeats.challenge.diagnoses import CPSC_PVC, PVC, snomed_codes
 from heartbeats.common.console import print_line
 from heartbeats.ecg.recording import RecordingError, read_recording
 from heartbeats.preparation.bradycardia import r_peaks
-from heartbeats.preparation.prepared import Failure, attempt
 from heartbeats.preparation.signals import SAMPLING_RATE, prepare_leads, prepare_signal
+from heartbeats.preparation.workers import Failure, attempt
 from heartbeats.pvc_unet.marking import ALL_LEADS
 from heartbeats.pvc_unet.unet import WINDOW
 

@@ -19,7 +19,7 @@ from heartbeats.challenge.diagnoses import (
 )
 from heartbeats.challenge.scoring import merge_equivalent
 from heartbeats.classification.decision import Evidence, Floats, Labels, decide
-from heartbeats.classification.ensemble import Classifier, ensemble
+from heartbeats.classification.ensemble import Classifier
 from heartbeats.common.console import printable
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
@@ -149,20 +149,19 @@ def explain(recording: Recording, classifier: Classifier) -> Answer:
         RecordingError: the recording cannot be classified.
     """
     prepared = classifier.prepare(recording)
-    decision, threshold = classifier.settings.decision, classifier.threshold
-    p = ensemble(classifier.members, [prepared])[0]
-    evidence = Evidence.of([prepared], decision)
-    labels = decide(p[None], evidence, threshold, decision)[0]
+    (classified,) = classifier.classify([prepared])
+    p, labels = np.array(classified.probabilities), np.array(classified.labels, dtype=np.bool_)
+    decision = classifier.settings.decision
     order = np.argsort(-p, kind="stable")
     positive = [CLASSES[i] for i in order if labels[i]]
     allowed = recording.with_leads(classifier.leads)
     lead_i, _ = select_lead(allowed.signal, allowed.leads, "I")
     intervals = rr_intervals(lead_i, sampling_rate=recording.sampling_rate)
     return Answer(
-        threshold=threshold,
+        threshold=classifier.threshold,
         probabilities={CLASSES[i]: float(p[i]) for i in order},
         positive=positive,
-        reasons=reasons(p, evidence, intervals, threshold, decision),
+        reasons=reasons(p, Evidence.of([prepared], decision), intervals, classifier.threshold, decision),
         warnings=prepared.warnings,
         saliency=integrated_gradients(classifier, prepared.signal, [*positive, CLASSES[order[0]]][0]),
         comparison=compare(labels, recording.diagnoses),

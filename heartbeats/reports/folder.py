@@ -16,7 +16,7 @@ from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.console import print_line, printable
 from heartbeats.common.files import write_text
-from heartbeats.preparation.prepared import Failure, attempt, map_recordings
+from heartbeats.preparation.workers import Failure, attempt, map_recordings
 from heartbeats.reports.ecg_page import ecg_page
 from heartbeats.reports.findings import Comparison, Reading, read
 from heartbeats.reports.page import abbreviation, diagnosis, render
@@ -36,7 +36,7 @@ class IndexLine:
     comparison: Comparison | None  # with a model
 
 
-def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None = None) -> tuple[int, int]:
+def write_folder(header_files: Sequence[Path], folder: Path, model_directory: Path | None) -> tuple[int, int]:
     """Write a page for each recording, and the index. Return how many recordings were read and how many were not.
 
     Pages of an earlier run are removed.

@@ -51,7 +51,7 @@ def load_checkpoint(path: Path, identity: str, network: nn.Module, optimizer: Op
         log.warning("%s is damaged (%s): training starts again", path, error)
         return []
     if metadata.get("identity") != identity:
-        log.warning("%s is of other data, settings or code: training starts again", path)
+        log.warning("%s belongs to other data, settings or code: training starts again", path)
         return []
     network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
     moments: dict[int, dict[str, Tensor]] = {}

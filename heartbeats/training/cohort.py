@@ -17,7 +17,8 @@ from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import Header, find_headers, source_of
 from heartbeats.ecg.recording import RecordingError, read_header
-from heartbeats.preparation.prepared import Failure, PreparedRecording, prepare_files
+from heartbeats.preparation.prepared import PreparedRecording, prepare_files
+from heartbeats.preparation.workers import Failure
 from heartbeats.training.groups import Group, read_groups
 
 log = logging.getLogger(__name__)

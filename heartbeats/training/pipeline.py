@@ -119,7 +119,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings, star
     if parallel.broadcast(earlier.get("model") == identity.model):
         log.info("%s already holds the model of these recordings and settings", model_directory)
         return
-    if parallel.broadcast(earlier.get("networks") == identity.networks):
+    if parallel.broadcast(bool(members)):
         log.info("%s already holds the networks of these recordings and settings", model_directory)
         description = {name: earlier.get(name) for name in ("relabelling", "training")}
     else:
@@ -134,7 +134,7 @@ class Identity:
     """Digests of all that determines a model.
 
     Attributes:
-        networks: recordings, labels, split, settings, and the code of the networks and the training.
+        networks: recordings, labels, split, settings, first weights, and the code of the networks and the training.
         model: ``networks``, the bradycardia rule's results, and the decision's settings, code and reward weights.
     """
 
@@ -208,8 +208,17 @@ def _train_networks(
         for number in range(settings.training.networks):
             name = f"{seconds:g}s" if number == 0 else f"{seconds:g}s-{number + 1}"
             start = starts[len(members)] if starts else None
-            where: Any = {"seconds": seconds, "directory": model_directory, "epochs": epochs, "start": start}
-            members.append(Member(seconds, train_network(name, recordings, labels, settings, **where)))
+            network = train_network(
+                name,
+                recordings,
+                labels,
+                settings,
+                seconds=seconds,
+                directory=model_directory,
+                epochs=epochs,
+                start=start,
+            )
+            members.append(Member(seconds, network))
     if parallel.is_first():
         write_epochs(model_directory, epochs)  # an earlier run may have ended after its last checkpoint, before this
     training = {
@@ -241,7 +250,7 @@ def _write_model(
         measure = "challenge score" if cohort.classes == SCORED else "mean F-measure"
         *_, score = scores.values()
         log.info("validation: %s %.3f (the threshold was chosen for it)", measure, score or 0.0)
-    (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it is of another model
+    (model_directory / REPORT_FILE).unlink(missing_ok=True)  # it describes another model
     write_validation(model_directory / VALIDATION_FILE, validation, cohort.classes.abbreviations)
     save_model(classifier, model_directory, report)
     shutil.rmtree(model_directory / CHECKPOINTS, ignore_errors=True)
@@ -249,7 +258,7 @@ def _write_model(
 
 
 def _score(validation: Validation, threshold: float, settings: Settings, classes: Classes) -> dict[str, float | None]:
-    """Return the Challenge's measures; for one's own classes, mean AUROC and mean F-measure."""
+    """Return the Challenge's measures; for your own classes, mean AUROC and mean F-measure."""
     probabilities = validation.probabilities
     labels = decide(probabilities, validation.evidence, threshold, settings.decision, classes.codes)
     if classes == SCORED:
