@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from heartbeats.ecg.calibration import bridge_lead
 from heartbeats.ecg.header import STANDARD_LEADS, canonical_lead
@@ -50,6 +51,21 @@ def read_array_file(
     Raises:
         RecordingError: the file cannot be read, or does not hold a table of these leads.
     """
+    table, leads = _read_table(path, leads)
+    kept = [i for i, lead in enumerate(leads) if canonical_lead(lead) in STANDARD_LEADS]
+    others = ", ".join(leads[i] or "no name" for i in range(len(leads)) if i not in kept)
+    if not kept:
+        raise RecordingError(f"{path.name}: no column has the name of a standard lead (I, II, V1, ...): {others}")
+    table, leads = table[kept], [leads[i] for i in kept]
+    gaps = ~np.isfinite(table)
+    said = [f"not read, no standard leads: {others}"] if others else []
+    said += [text for row, gap, lead in zip(table, gaps, leads, strict=True) for text in bridge_lead(row, gap, lead)]
+    missing = tuple(gaps.sum(axis=1).tolist())
+    return Recording(path.stem, UNITS[unit] * table, sampling_rate, tuple(leads), missing=missing, warnings=tuple(said))
+
+
+def _read_table(path: Path, leads: Sequence[str]) -> tuple[npt.NDArray[np.float64], Sequence[str]]:
+    """Return the numbers of a file, shape (leads, samples), and the names of their leads."""
     try:
         if path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
@@ -65,13 +81,4 @@ def read_array_file(
         table = table.T
     if table.ndim != 2 or len(table) != len(leads):
         raise RecordingError(f"{path.name} has the shape {table.shape}, but there are {len(leads)} names of leads")
-    kept = [i for i, lead in enumerate(leads) if canonical_lead(lead) in STANDARD_LEADS]
-    others = ", ".join(leads[i] or "no name" for i in range(len(leads)) if i not in kept)
-    if not kept:
-        raise RecordingError(f"{path.name}: no column has the name of a standard lead (I, II, V1, ...): {others}")
-    table, leads = table[kept], [leads[i] for i in kept]
-    gaps = ~np.isfinite(table)
-    said = [f"not read, no standard leads: {others}"] if others else []
-    said += [text for row, gap, lead in zip(table, gaps, leads, strict=True) for text in bridge_lead(row, gap, lead)]
-    missing = tuple(gaps.sum(axis=1).tolist())
-    return Recording(path.stem, UNITS[unit] * table, sampling_rate, tuple(leads), missing=missing, warnings=tuple(said))
+    return table, leads
