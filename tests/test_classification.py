@@ -14,7 +14,8 @@ from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.classification.decision import Evidence, decide
 from heartbeats.classification.ensemble import ensemble
 from heartbeats.classification.model_folder import ModelError, load_model, save_model
-from heartbeats.classification.threshold import ThresholdsError, read_thresholds, search_threshold
+from heartbeats.classification.threshold import read_thresholds, search_threshold
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import DecisionSettings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import Recording, read_recording
@@ -234,5 +235,5 @@ def test_own_thresholds_replace_the_one(classifier, write_record, tmp_path):
 @pytest.mark.parametrize("row", ["AF", "AF,high", "AF,1.5", "AF,nan", "unknown,0.5", "AF,0.5\n164889003,0.5"])
 def test_a_wrong_table_of_thresholds_is_refused_with_its_line(tmp_path, row):
     (tmp_path / "mine.csv").write_text(f"class,threshold\n{row}\n")
-    with pytest.raises(ThresholdsError, match=r"mine.csv, line [23]: needs"):
+    with pytest.raises(HeartBeatsError, match=r"mine.csv, line [23]: needs"):
         read_thresholds(tmp_path / "mine.csv")

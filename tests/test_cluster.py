@@ -18,9 +18,9 @@ from dask.distributed import Client, LocalCluster
 
 from heartbeats.challenge.outputs import is_classified, read_output
 from heartbeats.classification import cluster
-from heartbeats.classification.cluster import ClusterError
 from heartbeats.classification.folder import Outcome, classify_folder
 from heartbeats.common.digest import PACKAGE
+from heartbeats.common.errors import HeartBeatsError
 
 ROOT = Path(__file__).parents[1]
 
@@ -129,7 +129,9 @@ def test_a_worker_with_other_code_is_refused_by_name(classifier, data, tmp_path)
         command = [sys.executable, "-m", "distributed.cli.dask_worker", local.scheduler_address, "--name", "old"]
         with subprocess.Popen([*command, "--nthreads", "1", "--no-dashboard"], cwd=tmp_path, stderr=-3) as worker:
             try:
-                with pytest.raises(ClusterError, match=r"worker old \(tcp://.* its code of HeartBeats, or its Python"):
+                with pytest.raises(
+                    HeartBeatsError, match=r"worker old \(tcp://.* its code of HeartBeats, or its Python"
+                ):
                     classify_folder(classifier, data, tmp_path / "out", scheduler=local.scheduler_address)
             finally:
                 worker.terminate()

@@ -8,10 +8,11 @@ import pytest
 from conftest import ecg
 
 from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import CohortSettings, Settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
-from heartbeats.training.cohort import CohortError, build_cohort, draw
+from heartbeats.training.cohort import build_cohort, draw
 from heartbeats.training.description import describe_cohort
 
 SETTINGS = Settings()
@@ -106,7 +107,7 @@ def test_the_same_signal_under_two_names_is_on_one_side_for_every_seed(ecg_data)
 
 def test_a_folder_without_recordings_to_train_with_is_refused(write_record, tmp_path):
     write_record("I0001", folder=tmp_path / "data")
-    with pytest.raises(CohortError, match="no recordings to train with"):
+    with pytest.raises(HeartBeatsError, match="no recordings to train with"):
         build_cohort(tmp_path / "data", tmp_path / "store", SETTINGS)
 
 
@@ -156,5 +157,5 @@ def test_each_side_has_its_recordings_labels_and_particulars(write_record, tmp_p
 def test_a_cohort_without_training_recordings_is_refused(write_record, tmp_path):
     write_record("E00001", folder=tmp_path / "data")
     all_of_them = dataclasses.replace(SETTINGS, cohort=CohortSettings(validation_fraction=0.999999))
-    with pytest.raises(CohortError, match="to validate with: 1; to train with: 0"):
+    with pytest.raises(HeartBeatsError, match="to validate with: 1; to train with: 0"):
         build_cohort(tmp_path / "data", tmp_path / "store", all_of_them)

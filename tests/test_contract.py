@@ -19,10 +19,10 @@ import helper_code
 import team_code
 from heartbeats.challenge.diagnoses import CLASSES
 from heartbeats.classification.folder import Outcome, classify_folder
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import InUseError, locked
 from heartbeats.ecg.header import find_headers
 from heartbeats.networks.inference import InferenceNetwork
-from heartbeats.training.loop import TrainingError
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,7 +52,7 @@ def test_the_three_commands(simulated, tmp_path):
     assert driven.returncode == 0, driven.stderr
     *_, counts, seen = driven.stderr.splitlines()
     assert counts == "40 recordings classified, 0 not"
-    assert seen == "38 of them made the model (training or threshold): do not quote a score on them"
+    assert seen == "38 of them trained the model or chose its threshold: do not quote a score on them"
     written = outputs(tmp_path / "out")
     assert list(written) == [f"{path.stem}.csv" for path in find_headers(simulated)]
     for name, rows in written.items():
@@ -290,7 +290,7 @@ def test_a_new_model_replaces_all_files_of_the_old_one(simulated, model_director
 
 def test_the_log_says_why_a_training_ended(simulated, tmp_path):
     diverging = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, learning_rate=1e30))
-    with pytest.raises(TrainingError):
+    with pytest.raises(HeartBeatsError):
         team_code.training_code(simulated, tmp_path / "model", diverging)
     last = (tmp_path / "model/training.log").read_text().splitlines()[-1]
     assert last.endswith("lower training.learning_rate")

@@ -28,10 +28,10 @@ from published_sets import (
 )
 
 from heartbeats.challenge.diagnoses import ABBREVIATIONS, CLASSES
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.datasets import hefei, ludb, ptbxl
 from heartbeats.datasets.__main__ import main
 from heartbeats.datasets.hefei import convert_hefei
-from heartbeats.datasets.writer import DataSetError
 from heartbeats.ecg.header import find_headers, parse_header, source_of
 from heartbeats.ecg.recording import Recording, RecordingError, read_recording
 from heartbeats.ecg.writing import write_record
@@ -174,7 +174,7 @@ def test_only_a_list_with_terms_is_a_label_file(tmp_path):
     (source / "hf_round1_subA.txt").write_text("1001.txt\t60\tMALE\n1002.txt\t\t\n")
     assert convert_hefei(source, tmp_path / "out").written == 1
     (source / "hf_round2_label.txt").write_text(GOOD, encoding="utf-8")
-    with pytest.raises(DataSetError, match="both label files"):
+    with pytest.raises(HeartBeatsError, match="both label files"):
         convert_hefei(source, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 

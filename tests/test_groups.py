@@ -7,9 +7,10 @@ import pytest
 from conftest import ecg
 
 from heartbeats.challenge.diagnoses import CLASSES
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import Settings
 from heartbeats.training.cohort import build_cohort
-from heartbeats.training.groups import Group, GroupsError, read_groups
+from heartbeats.training.groups import Group, read_groups
 
 
 def with_cohort(**changes) -> Settings:
@@ -57,7 +58,7 @@ def test_a_table_that_cannot_be_used_is_named(tmp_path, text):
     path = tmp_path / "patients.csv"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(GroupsError, match=r"patients\.csv: not a table of recording, patient and fold"):
+    with pytest.raises(HeartBeatsError, match=r"patients\.csv: not a table of recording, patient and fold"):
         read_groups(path)
 
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from conftest import TINY
 
-from heartbeats.challenge.diagnoses import ClassesError, read_classes
+from heartbeats.challenge.diagnoses import read_classes
 from heartbeats.challenge.outputs import read_output
 from heartbeats.classification.folder import classify_folder
 from heartbeats.classification.model_folder import load_model
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import ClassesSettings
 from heartbeats.ecg.header import find_headers, parse_diagnoses, read_header_text
 from heartbeats.reports.findings import read
@@ -91,5 +92,5 @@ def test_reports_say_that_the_challenges_score_does_not_apply(own_model, simulat
 )
 def test_a_wrong_table_of_classes_is_refused(tmp_path, text, said):
     (tmp_path / "classes.csv").write_text(text)
-    with pytest.raises(ClassesError, match=said):
+    with pytest.raises(HeartBeatsError, match=said):
         read_classes(tmp_path / "classes.csv")

@@ -17,6 +17,7 @@ from heartbeats.challenge.outputs import read_output
 from heartbeats.classification.folder import classify_folder
 from heartbeats.classification.model_folder import load_model
 from heartbeats.common.digest import code_digest
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import DecisionSettings, RelabellingSettings
 from heartbeats.ecg.header import find_headers
 from heartbeats.ecg.recording import read_recording
@@ -25,7 +26,7 @@ from heartbeats.preparation.prepared import prepare_file
 from heartbeats.preparation.signals import fixed_length
 from heartbeats.training import pipeline, relabelling
 from heartbeats.training.cohort import build_cohort, validates
-from heartbeats.training.loop import TrainingError, train_network
+from heartbeats.training.loop import train_network
 from heartbeats.training.pipeline import train_model
 from heartbeats.training.validation_table import read_validation
 
@@ -135,7 +136,7 @@ def test_divergence_in_the_last_step_is_an_error(simulated, tmp_path):
     """The loss is from before the step, so only the probabilities show the fault."""
     one_step = dataclasses.replace(TINY.training, epochs=1, learning_rate=1e30, batch_size=64)
     settings = dataclasses.replace(TINY, training=one_step, relabelling=RelabellingSettings(enabled=False))
-    with pytest.raises(TrainingError, match=r"not finite: lower training.learning_rate"):
+    with pytest.raises(HeartBeatsError, match=r"not finite: lower training.learning_rate"):
         train_model(simulated, tmp_path / "model", settings)
     assert not (tmp_path / "model/model.json").exists()
 

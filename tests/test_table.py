@@ -16,7 +16,8 @@ from heartbeats.challenge.diagnoses import ABBREVIATIONS, SCORED
 from heartbeats.challenge.outputs import Prediction, read_output
 from heartbeats.classification import table as tables
 from heartbeats.classification.folder import Outcome, classify_folder
-from heartbeats.classification.table import TableError, open_table
+from heartbeats.classification.table import open_table
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import InUseError
 from heartbeats.ecg.recording import read_recording
 from heartbeats.preparation.workers import Failure
@@ -62,7 +63,7 @@ def test_a_table_has_what_the_output_files_have(classifier, write_record, tmp_pa
 def test_another_table_is_not_resumed(classifier, write_record, tmp_path):
     data = write_record(folder=tmp_path / "data").parent
     classify_folder(classifier, data, embeddings=tmp_path / "t.parquet")
-    with pytest.raises(TableError, match=r"part-000001\.parquet is a part of another table"):
+    with pytest.raises(HeartBeatsError, match=r"part-000001\.parquet is a part of another table"):
         classify_folder(classifier, data, table=tmp_path / "t.parquet", resume=True)
 
 
@@ -131,6 +132,6 @@ def test_other_files_are_refused_and_kept(tmp_path):
     (tmp_path / "t.parquet").mkdir()
     (tmp_path / "t.parquet/part-000001.parquet").write_text("no parquet")
     for name, said in (("other.csv", "another table"), ("t.parquet", "cannot be read"), ("t.json", ".parquet or .csv")):
-        with pytest.raises(TableError, match=said), open_table(tmp_path / name, SCORED, resume=True):
+        with pytest.raises(HeartBeatsError, match=said), open_table(tmp_path / name, SCORED, resume=True):
             pass
     assert (tmp_path / "other.csv").read_text() == "a,b\n1,2\n"

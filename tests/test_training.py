@@ -9,11 +9,12 @@ import pytest
 import torch
 from conftest import TINY
 
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import AugmentationSettings
 from heartbeats.preparation.prepared import PreparedRecording
 from heartbeats.training import loop as training
 from heartbeats.training.epoch_log import EPOCH_LOG
-from heartbeats.training.loop import TrainingError, learning_rate, train_network, training_step
+from heartbeats.training.loop import learning_rate, train_network, training_step
 
 SETTINGS = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, epochs=4, batch_size=4))
 
@@ -190,7 +191,7 @@ def test_training_reduces_the_loss(tmp_path):
 
 def test_a_nan_loss_stops_the_training(tmp_path, monkeypatch):
     monkeypatch.setitem(training.LOSSES, "sign", lambda logits, _: logits.mean() * float("nan"))
-    with pytest.raises(TrainingError, match=r"2s, epoch 1: the loss is nan; lower training.learning_rate"):
+    with pytest.raises(HeartBeatsError, match=r"2s, epoch 1: the loss is nan; lower training.learning_rate"):
         train(tmp_path)
     assert not list((tmp_path / "checkpoints").glob("*"))
     assert not (tmp_path / EPOCH_LOG).exists()

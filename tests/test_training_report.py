@@ -16,12 +16,12 @@ from pages import Page, written
 
 from heartbeats.challenge.diagnoses import BRADYCARDIA, CLASSES, SINUS_RHYTHM
 from heartbeats.classification.decision import Evidence
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.reports.training_report import training_report, write_training_report
 from heartbeats.training.pipeline import train_model
 from heartbeats.training.validation_table import (
     VALIDATION_FILE,
     Validation,
-    ValidationError,
     read_validation,
     write_validation,
 )
@@ -156,5 +156,5 @@ def test_a_validation_table_can_be_read_back(tmp_path, pvc):
 def test_a_damaged_validation_table_is_refused(tmp_path, change):
     write_validation(tmp_path / "v.csv", handmade())
     (tmp_path / "v.csv").write_text(change((tmp_path / "v.csv").read_text()))
-    with pytest.raises(ValidationError, match=r"v\.csv"):
+    with pytest.raises(HeartBeatsError, match=r"v\.csv"):
         read_validation(tmp_path / "v.csv")

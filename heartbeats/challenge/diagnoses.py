@@ -57,15 +57,11 @@ class RewardWeights:
     weights: npt.NDArray[np.float64]
 
 
-class WeightsError(HeartBeatsError, ValueError):
-    """A file is not a reward matrix; the message names it."""
-
-
 def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
     """Read a reward matrix of 2020 (one code per row) or 2021 (``a|b`` for :data:`EQUIVALENT` codes).
 
     Raises:
-        WeightsError: rows and columns differ, an entry is not a finite number, or two equivalent rows differ.
+        HeartBeatsError: rows and columns differ, an entry is not a finite number, or two equivalent rows differ.
         OSError: the file cannot be read.
     """
     try:
@@ -74,18 +70,18 @@ def read_weights(path: Path = WEIGHTS_FILE) -> RewardWeights:
         headings = [_codes(heading) for heading in rows[0][1:]] if rows else []
         weights = np.array([row[1:] for row in rows[1:]], dtype=np.float64).reshape(len(headings), len(headings))
     except (ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
-        raise WeightsError(f"{path}: not a square table of numbers: {error}") from error
+        raise HeartBeatsError(f"{path}: not a square table of numbers: {error}") from error
     if not headings or [_codes(row[0]) for row in rows[1:]] != headings:
-        raise WeightsError(
+        raise HeartBeatsError(
             f"{path}: the rows and columns of a reward matrix must have the same codes in the same order"
         )
     if not np.isfinite(weights).all():
-        raise WeightsError(f"{path}: a weight is not a finite number")
+        raise HeartBeatsError(f"{path}: a weight is not a finite number")
     pair_of: dict[tuple[str, ...], tuple[str, ...]] = {(code,): pair for pair in EQUIVALENT for code in pair}
     classes = [pair_of.get(codes, codes) for codes in headings]
     first = [classes.index(codes) for codes in classes]
     if not (np.array_equal(weights, weights[first]) and np.array_equal(weights, weights[:, first])):
-        raise WeightsError(f"{path}: codes that are scored as one diagnosis have different weights")
+        raise HeartBeatsError(f"{path}: codes that are scored as one diagnosis have different weights")
     kept = sorted(set(first))
     return RewardWeights(
         names=tuple("|".join(headings[i]) for i in kept),
@@ -119,17 +115,13 @@ class Classes:
 SCORED = Classes(tuple(ABBREVIATIONS.values()), tuple((code,) for code in CLASSES))
 
 
-class ClassesError(HeartBeatsError):
-    """A table of classes cannot be used; the message names it."""
-
-
 def read_classes(path: Path) -> Classes:
     """Read your own classes: a CSV file with the columns ``code``, ``abbreviation`` and, if needed, ``equivalent``.
 
     ``equivalent`` has more codes of the class, separated by spaces. Codes are those of the headers' Dx lines.
 
     Raises:
-        ClassesError: the file cannot be read, a column is missing, or a code or an abbreviation is given twice.
+        HeartBeatsError: the file cannot be read, a column is missing, or a code or an abbreviation is given twice.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -137,13 +129,13 @@ def read_classes(path: Path) -> Classes:
         groups = tuple((row["code"].strip(), *(row.get("equivalent") or "").split()) for row in rows)
         abbreviations = tuple(row["abbreviation"].strip() for row in rows)
     except (OSError, ValueError, KeyError, AttributeError, csv.Error) as error:
-        raise ClassesError(f"{path} is not a table of code,abbreviation,equivalent ({error!r})") from error
+        raise HeartBeatsError(f"{path} is not a table of code,abbreviation,equivalent ({error!r})") from error
     each = [code for group in groups for code in group]
     if not rows or not all((*each, *abbreviations)):
-        raise ClassesError(f"{path} has no classes, or an empty code or abbreviation")
+        raise HeartBeatsError(f"{path} has no classes, or an empty code or abbreviation")
     for names in (each, abbreviations):
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ClassesError(f"{path} has {twice[0]} twice")
+            raise HeartBeatsError(f"{path} has {twice[0]} twice")
     return Classes(abbreviations, groups)
 
 

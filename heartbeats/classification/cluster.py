@@ -36,10 +36,6 @@ RETRIES = 2  # of a group, after an error such as a network folder that does not
 LOCK = threading.Lock()  # a worker's threads share one model
 
 
-class ClusterError(HeartBeatsError):
-    """The cluster cannot be used; the message names the scheduler or the worker."""
-
-
 @dataclass(frozen=True)
 class Job:
     """What a worker needs besides the header files.
@@ -68,10 +64,10 @@ class Job:
         """Return the job of a classifier.
 
         Raises:
-            ClusterError: the classifier was not loaded from a folder.
+            HeartBeatsError: the classifier was not loaded from a folder.
         """
         if classifier.directory is None:
-            raise ClusterError("workers load the model from its folder: save it, and load it from there")
+            raise HeartBeatsError("workers load the model from its folder: save it, and load it from there")
         model, out = classifier.directory, out and out.absolute()
         thresholds = tuple(classifier.thresholds.items())
         return cls(
@@ -95,7 +91,7 @@ def classify_on_cluster(
     The answers come in the order in which the groups end.
 
     Raises:
-        ClusterError: no scheduler answers, a worker differs from this machine, or the scheduler ends.
+        HeartBeatsError: no scheduler answers, a worker differs from this machine, or the scheduler ends.
     """
     job = Job.of(classifier, out)
     with ExitStack() as stack:
@@ -113,7 +109,7 @@ def _connect(scheduler: str, stack: ExitStack) -> Client:
     try:
         return Client(scheduler, timeout=TIMEOUT)
     except (OSError, ValueError) as error:
-        raise ClusterError(f"{scheduler}: no Dask scheduler answers there ({error})") from error
+        raise HeartBeatsError(f"{scheduler}: no Dask scheduler answers there ({error})") from error
 
 
 def _answers(
@@ -158,7 +154,7 @@ def _result(future: "Future[Any]") -> list[Prediction | Failure]:
     """Return a group's answers.
 
     Raises:
-        ClusterError: the worker refuses the job, cannot run this code, or the scheduler has ended.
+        HeartBeatsError: the worker refuses the job, cannot run this code, or the scheduler has ended.
         KilledWorker: the group ended several workers.
     """
     try:
@@ -166,11 +162,11 @@ def _result(future: "Future[Any]") -> list[Prediction | Failure]:
     except (KilledWorker, HeartBeatsError):
         raise
     except CancelledError as error:
-        raise ClusterError("the scheduler has ended; start it and run the same command with --resume") from error
+        raise HeartBeatsError("the scheduler has ended; start it and run the same command with --resume") from error
     except Exception as error:
-        raise ClusterError(f"a worker failed ({type(error).__name__}: {error}); mend it and use --resume") from error
+        raise HeartBeatsError(f"a worker failed ({type(error).__name__}: {error}); mend it and use --resume") from error
     if isinstance(result, str):
-        raise ClusterError(result)
+        raise HeartBeatsError(result)
     answers: list[Prediction | Failure] = result
     return answers
 
@@ -192,13 +188,13 @@ def _model(job: Job) -> Classifier:
     """Return the job's model.
 
     Raises:
-        ClusterError: this worker's code or model differs from the driver's.
+        HeartBeatsError: this worker's code or model differs from the driver's.
         ModelError: the model folder is missing or damaged.
     """
     if code_digest(*ROOMS) != job.code:
-        raise ClusterError("its code of HeartBeats, or its Python, is not the driver's")
+        raise HeartBeatsError("its code of HeartBeats, or its Python, is not the driver's")
     if _digest(job.model) != job.digest:
-        raise ClusterError(f"it has another model in {job.model} than the driver")
+        raise HeartBeatsError(f"it has another model in {job.model} than the driver")
     model = load_model(job.model, job.leads)
     return replace(model, threshold=job.threshold, thresholds=dict(job.thresholds), embeds=job.embeds)
 

@@ -48,5 +48,5 @@ def run(description: str | None) -> None:
     skipped = f", {outcome.skipped} skipped" if outcome.skipped else ""
     print_line(f"{outcome.classified} recordings classified, {outcome.failed} not{skipped}")
     if outcome.seen:
-        print_line(f"{outcome.seen} of them made the model (training or threshold): do not quote a score on them")
+        print_line(f"{outcome.seen} of them trained the model or chose its threshold: do not quote a score on them")
     sys.exit(1 if outcome.failed and not (outcome.classified or outcome.skipped) else 0)

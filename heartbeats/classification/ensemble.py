@@ -90,7 +90,7 @@ class Classifier:
         return answers
 
     def _annotated(self, answer: Prediction, recording: PreparedRecording) -> Prediction:
-        """Return an answer with its recording's warnings, and with whether the recording made the model."""
+        """Return an answer with its recording's warnings, and with whether the model has seen the recording."""
         warnings, read = recording.warnings, max(member.seconds for member in self.members)
         if recording.seconds > LONGER * read:
             warnings += (f"the networks read only the first {read:g} s of {recording.seconds:.4g} s",)

@@ -60,8 +60,7 @@ def classify_folder(
 
     Raises:
         OSError: there are no recordings, an output cannot be written, or the GPU fails.
-        TableError: the table is damaged or of an unknown kind.
-        ClusterError: the cluster cannot be used.
+        HeartBeatsError: the table is damaged or of an unknown kind, or the cluster cannot be used.
     """
     header_files = find_headers(data_directory)
     if not header_files:

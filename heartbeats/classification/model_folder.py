@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 MODEL_FILE = "model.json"
 PRETRAINED = "pretrained"  # the name of the model that comes with the package, and its folder in it
-SEEN_FILE = "seen.txt"  # marks of the recordings that made the model
+SEEN_FILE = "seen.txt"  # marks of the recordings that trained it or chose its threshold
 FORMAT, FORMAT_VERSION = "heartbeats-model", 1
 ROOMS = ("ecg", "preparation", "networks", "classification", "challenge")  # the rooms that compute labels
 

@@ -32,10 +32,6 @@ TEXT, LABEL, NUMBER, NUMBERS = "string", "int8", "float", "numbers"  # kinds of 
 Row = dict[str, Any]
 
 
-class TableError(HeartBeatsError):
-    """A table cannot be used; the message names it."""
-
-
 class CsvTable:
     """Rows in a CSV file."""
 
@@ -49,7 +45,7 @@ class CsvTable:
             text = self.path.read_text(encoding="utf-8", errors="surrogateescape")
             rows = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))  # a kill leaves half a line
             if rows.fieldnames not in (None, self.columns):
-                raise TableError(f"{self.path} is another table: name a new file")
+                raise HeartBeatsError(f"{self.path} is another table: name a new file")
             kept = [row for row in rows if not row["reason"]]
         write_text(self.path, csv_text(self.columns, [[*row.values()] for row in kept]))
         return [row["name"] for row in kept]
@@ -101,9 +97,9 @@ class ParquetTable:
         try:
             rows = self.arrow.parquet.read_table(path)
         except (OSError, self.arrow.ArrowException) as error:
-            raise TableError(f"{path} cannot be read ({error}): name a new table") from error
+            raise HeartBeatsError(f"{path} cannot be read ({error}): name a new table") from error
         if not rows.schema.equals(self.schema):
-            raise TableError(f"{path} is a part of another table: name a new table")
+            raise HeartBeatsError(f"{path} is a part of another table: name a new table")
         return rows
 
     def _write(self, path: Path, rows: Any) -> None:
@@ -126,7 +122,7 @@ class Table:
             columns |= {f"label_{name}": LABEL for name in classes.abbreviations}
             columns |= {f"probability_{name}": NUMBER for name in classes.abbreviations}
         if path.suffix not in kinds:
-            raise TableError(f"{path}: the suffix must be {' or '.join(kinds)}")
+            raise HeartBeatsError(f"{path}: the suffix must be {' or '.join(kinds)}")
         self.classes = classes
         self.file = kinds[path.suffix](path, columns)
         self.classified = set(self.file.start(resume=resume))
@@ -167,8 +163,7 @@ def open_table(path: Path, classes: Classes, *, resume: bool, embeddings: bool =
         embeddings: whether it is a table of embeddings.
 
     Raises:
-        TableError: the table is damaged or of an unknown kind.
-        HeartBeatsError: pyarrow is missing, or another process writes the table.
+        HeartBeatsError: the table is damaged, of an unknown kind or in use, or pyarrow is missing.
         OSError: the table cannot be written.
     """
     with ExitStack() as stack:

@@ -64,15 +64,11 @@ def search_threshold(
     return ThresholdSearch(threshold, tuple(THRESHOLDS.tolist()), tuple(scores.tolist()))
 
 
-class ThresholdsError(HeartBeatsError):
-    """A table of thresholds cannot be used; the message names it."""
-
-
 def read_thresholds(path: Path, classes: Classes = SCORED) -> dict[str, float]:
     """Return thresholds by code from a CSV file with the columns ``class`` (code or abbreviation) and ``threshold``.
 
     Raises:
-        ThresholdsError: a column is missing, a class is unknown or given twice, or a threshold is not within 0 to 1.
+        HeartBeatsError: a column is missing, a class is unknown or given twice, or a threshold is not within 0 to 1.
         OSError: the file cannot be read.
     """
     codes = dict(zip(classes.codes + classes.abbreviations, classes.codes * 2, strict=True))
@@ -80,16 +76,16 @@ def read_thresholds(path: Path, classes: Classes = SCORED) -> dict[str, float]:
     try:
         rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     except UnicodeDecodeError as error:
-        raise ThresholdsError(f"{path} is not text in UTF-8 ({error}): save it as CSV in UTF-8") from error
+        raise HeartBeatsError(f"{path} is not text in UTF-8 ({error}): save it as CSV in UTF-8") from error
     for number, row in enumerate(rows, start=2):
         try:
             name, threshold = row["class"].strip(), float(row["threshold"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             needed = "the columns class and threshold, with a comma between them"
-            raise ThresholdsError(f"{path}, line {number}: needs {needed} ({error!r})") from error
+            raise HeartBeatsError(f"{path}, line {number}: needs {needed} ({error!r})") from error
         code = codes.get(name)
         if code is None or code in thresholds or not 0 <= threshold <= 1:
             needed = "a class of the model that is not given above, and a number from 0 to 1"
-            raise ThresholdsError(f"{path}, line {number}: needs {needed}, not {name!r} and {threshold:g}")
+            raise HeartBeatsError(f"{path}, line {number}: needs {needed}, not {name!r} and {threshold:g}")
         thresholds[code] = threshold
     return thresholds

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import read_bytes
-from heartbeats.datasets.writer import DataSet, DataSetError, Published, Report, write_folder
+from heartbeats.datasets.writer import DataSet, Published, Report, write_folder
 from heartbeats.ecg.recording import Recording, RecordingError
 from heartbeats.preparation.leads import LEADS
 
@@ -37,7 +38,7 @@ def convert_hefei(source: Path, out: Path) -> Report:
     """Convert the recordings that the label file lists to HF1001, HF1002, ... in ``out``. They keep eight leads.
 
     Raises:
-        DataSetError: there is not exactly one label file below ``source``.
+        HeartBeatsError: there is not exactly one label file below ``source``.
         OSError: ``source`` is not a folder; ``out`` is not empty or cannot be written.
     """
     report = Report()
@@ -68,10 +69,12 @@ def _find_labels(source: Path, files: list[Path]) -> tuple[Path, list[list[str]]
     """Return the label file and the fields of its lines."""
     found = [(path, lines) for path in files if (lines := _label_lines(path))]
     if not found:
-        raise DataSetError(f"{source}: no label file below it (lines of NAME.txt, age, sex, terms, separated by tabs)")
+        raise HeartBeatsError(
+            f"{source}: no label file below it (lines of NAME.txt, age, sex, terms, separated by tabs)"
+        )
     if len(found) > 1:
         names = " and ".join(str(path.relative_to(source)) for path, _lines in found[:2])
-        raise DataSetError(f"{source}: {names} are both label files: name the folder of one round")
+        raise HeartBeatsError(f"{source}: {names} are both label files: name the folder of one round")
     return found[0]
 
 

@@ -8,8 +8,9 @@ import math
 from functools import partial
 from pathlib import Path
 
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import read_bytes
-from heartbeats.datasets.writer import DataSet, DataSetError, Published, Report, write_folder
+from heartbeats.datasets.writer import DataSet, Published, Report, write_folder
 from heartbeats.ecg.header import parse_header, read_header_text
 from heartbeats.ecg.recording import RecordingError, read_recording
 
@@ -29,15 +30,15 @@ def convert_ludb(source: Path, out: Path) -> Report:
     """Convert the records that ``source``/RECORDS lists to LUDB001, LUDB002, ... in ``out``.
 
     Raises:
-        DataSetError: RECORDS is missing, or all records that it lists are missing.
+        HeartBeatsError: RECORDS is missing, or all records that it lists are missing.
         OSError: RECORDS cannot be read; ``out`` is not empty or cannot be written.
     """
     if not (source / "RECORDS").is_file():
-        raise DataSetError(f"{source} has no file RECORDS: name the unpacked folder of LUDB")
+        raise HeartBeatsError(f"{source} has no file RECORDS: name the unpacked folder of LUDB")
     records = read_bytes(source / "RECORDS").decode("utf-8", "replace").split()
     recordings = [(record, partial(_read, source / f"{record}.hea")) for record in records]
     if not any((source / f"{record}.hea").is_file() for record in records):
-        raise DataSetError(f"{source}: none of the records in RECORDS is there: name the unpacked folder of LUDB")
+        raise HeartBeatsError(f"{source}: none of the records in RECORDS is there: name the unpacked folder of LUDB")
     return write_folder(LUDB, recordings, out, Report())
 
 

@@ -16,7 +16,8 @@ import csv
 from functools import partial
 from pathlib import Path
 
-from heartbeats.datasets.writer import DataSet, DataSetError, Published, Report, write_folder
+from heartbeats.common.errors import HeartBeatsError
+from heartbeats.datasets.writer import DataSet, Published, Report, write_folder
 from heartbeats.ecg.recording import RecordingError, read_recording
 
 PTB_XL = DataSet(
@@ -45,11 +46,11 @@ def convert_ptbxl(source: Path, out: Path, *, rate: int = 500, likelihood: float
         likelihood: percent; less likely statements are omitted. Statements of 0 (unknown) stay.
 
     Raises:
-        DataSetError: the table is missing or lacks a column, or ``likelihood`` is not 0 to 100.
+        HeartBeatsError: the table is missing or lacks a column, or ``likelihood`` is not 0 to 100.
         OSError: ``out`` is not empty or cannot be written.
     """
     if not 0 <= likelihood <= 100:
-        raise DataSetError(f"--likelihood is {likelihood}: give 0 to 100 percent")
+        raise HeartBeatsError(f"--likelihood is {likelihood}: give 0 to 100 percent")
     rows = _read_rows(source / DATABASE)
     recordings = [
         (row["ecg_id"] or f"row {number}", partial(_read, source, row, FILE_COLUMNS[rate], likelihood))
@@ -81,15 +82,15 @@ def parse_statements(text: str) -> dict[str, float]:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of the table; a missing field is empty."""
     if not path.is_file():
-        raise DataSetError(f"{path.parent} has no {DATABASE}: name the unpacked folder of PTB-XL")
+        raise HeartBeatsError(f"{path.parent} has no {DATABASE}: name the unpacked folder of PTB-XL")
     try:
         # The column of reports has several languages and may be damaged. It is not used.
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             rows = list(csv.DictReader(file))
     except csv.Error as error:
-        raise DataSetError(f"{path} is not a CSV table: {error}") from error
+        raise HeartBeatsError(f"{path} is not a CSV table: {error}") from error
     if not rows or not rows[0].keys() >= set(_COLUMNS):
-        raise DataSetError(f"{path} has no rows with the columns {', '.join(_COLUMNS)}")
+        raise HeartBeatsError(f"{path} has no rows with the columns {', '.join(_COLUMNS)}")
     return [{column: (row.get(column) or "").strip() for column in (*_COLUMNS, "heart_axis")} for row in rows]
 
 

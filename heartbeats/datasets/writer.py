@@ -22,7 +22,6 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from heartbeats.challenge.diagnoses import CLASSES
-from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import csv_text, make_empty_folder, write_text
 from heartbeats.ecg.header import OLDEST
 from heartbeats.ecg.recording import Recording, RecordingError
@@ -43,10 +42,6 @@ unmapped.csv lists the terms without a code, problems.csv the recordings that we
 
 
 UNKNOWN = "unknown"  # the reason of a term that is not in the set's table
-
-
-class DataSetError(HeartBeatsError):
-    """The folder is not that data set, or an option does not fit the set."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from heartbeats.challenge.scoring import mean_of_defined, ranking_areas
 from heartbeats.common.bootstrap import interval_over, with_interval
-from heartbeats.common.errors import one_line_errors
+from heartbeats.common.errors import HeartBeatsError, one_line_errors
 from heartbeats.common.settings import PreparationSettings, Settings, SettingsError
 from heartbeats.datasets.ptbxl import parse_statements
 from heartbeats.ecg.header import find_headers
@@ -31,7 +31,6 @@ from heartbeats.experiments.command import RESUME, baseline_settings, options_pa
 from heartbeats.networks.inference import InferenceNetwork
 from heartbeats.preparation.prepared import PreparedRecording, prepare_files
 from heartbeats.preparation.signals import SAMPLING_RATE
-from heartbeats.training.cohort import CohortError
 from heartbeats.training.loop import train_network
 
 # The best published network of each task, its macro AUC, and in brackets the uncertainty of the last digits.
@@ -105,7 +104,7 @@ def read_statements(data: Path, cache: Path, preparation: PreparationSettings) -
     """Read and prepare PTB-XL's recordings, with the statements that its database gives them at any likelihood.
 
     Raises:
-        CohortError: a recording cannot be read, or a table is missing.
+        HeartBeatsError: a recording cannot be read, or a table is missing.
     """
     try:
         with (data / "scp_statements.csv").open(encoding="utf-8", newline="") as file:
@@ -113,15 +112,15 @@ def read_statements(data: Path, cache: Path, preparation: PreparationSettings) -
         with (data / "ptbxl_database.csv").open(encoding="utf-8", newline="") as file:
             rows = {f"HR{int(row['ecg_id']):05}": row for row in csv.DictReader(file)}
     except OSError as error:
-        raise CohortError(f"{error.filename}: {error.strerror}") from error
+        raise HeartBeatsError(f"{error.filename}: {error.strerror}") from error
     files = [path for path in find_headers(data) if path.stem in rows]
     recordings = []
     for prepared in prepare_files(files, cache, preparation):
         if not isinstance(prepared, PreparedRecording):
-            raise CohortError(f"{prepared.name}: {prepared.reason}")
+            raise HeartBeatsError(f"{prepared.name}: {prepared.reason}")
         recordings.append(prepared)
     if not recordings:
-        raise CohortError(f"{data}: no recordings of ptbxl_database.csv")
+        raise HeartBeatsError(f"{data}: no recordings of ptbxl_database.csv")
     names = list(statements)
     labels = np.zeros((len(recordings), len(names)), dtype=np.bool_)
     for row, recording in zip(labels, recordings, strict=True):

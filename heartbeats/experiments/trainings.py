@@ -27,12 +27,13 @@ from heartbeats.classification.ensemble import Classifier
 from heartbeats.classification.threshold import search_threshold
 from heartbeats.common.bootstrap import bootstrap_interval, with_interval
 from heartbeats.common.console import printable
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.settings import DecisionSettings, Settings, SettingsError
 from heartbeats.ecg.header import find_headers, source_of
 from heartbeats.experiments.command import with_changes
 from heartbeats.preparation.prepared import prepare_files
 from heartbeats.preparation.workers import Failure
-from heartbeats.training.cohort import CohortError, cohort_groups, draw, select_recordings, validates
+from heartbeats.training.cohort import cohort_groups, draw, select_recordings, validates
 from heartbeats.training.groups import Group
 from heartbeats.training.pipeline import train_model
 
@@ -243,8 +244,7 @@ def train_seeds(
 
     Raises:
         SettingsError: ``--seeds`` is too small, or two external folders have the same name.
-        CohortError: a set has no recordings, or no recordings are left for training.
-        TrainingError: a loss or an answer is not a finite number.
+        HeartBeatsError: a set has no recordings, none are left for training, or a loss or an answer is not finite.
         OSError: the data cannot be read, or the folder of models cannot be written.
     """
     if options.seeds < 1:
@@ -258,7 +258,7 @@ def train_seeds(
     sets |= {name: find_headers(folder) for name, folder in zip(names, options.external, strict=True)}
     for name, header_files in sets.items():
         if not header_files:
-            raise CohortError(f"{name}: no recordings to score")
+            raise HeartBeatsError(f"{name}: no recordings to score")
     return [_train_seed(options, settings, out / f"seed{seed}", seed, sets, full) for seed in range(options.seeds)]
 
 
@@ -307,9 +307,9 @@ def _read_set(
             recordings.append(prepared)
             rows.append(row)
     if validating and not recordings:
-        raise CohortError(f"no recordings validate with seed {settings.cohort.seed}, so there is nothing to score")
+        raise HeartBeatsError(f"no recordings validate with seed {settings.cohort.seed}, so there is nothing to score")
     if not recordings:
-        raise CohortError(f"{name}: no recordings with a scored label that can be read")
+        raise HeartBeatsError(f"{name}: no recordings with a scored label that can be read")
     signals = [recording.signal for recording in recordings]
     return Scored(
         names=np.array([recording.name for recording in recordings]),

@@ -38,7 +38,7 @@ def training_report(model_directory: Path) -> str:
 
     Raises:
         OSError: one of the two files cannot be read.
-        ValidationError: ``validation.csv`` is damaged.
+        HeartBeatsError: ``validation.csv`` is damaged.
     """
     model = json.loads((model_directory / "model.json").read_text(encoding="utf-8"))
     abbreviations = model["class_table"]["abbreviations"]

@@ -27,10 +27,6 @@ from heartbeats.simulation.heart_vector import simulate_recording
 from heartbeats.simulation.rhythm import Code
 
 
-class SimulationError(HeartBeatsError):
-    """The number of records or the seed is too small."""
-
-
 class Source(NamedTuple):
     """A source of the Challenge: its number of records in 2020, and lengths in s. Frequent lengths are repeated."""
 
@@ -119,11 +115,11 @@ def simulate_cohort(directory: Path, *, records: int, seed: int) -> None:
         seed: at least 0.
 
     Raises:
-        SimulationError: ``records`` or ``seed`` is too small.
+        HeartBeatsError: ``records`` or ``seed`` is too small.
         FileExistsError: ``directory`` is a file or is not empty; it stays as it is.
     """
     if records < 1 or seed < 0:
-        raise SimulationError(f"{records} records with seed {seed}: give at least 1 record and a seed of 0 or more")
+        raise HeartBeatsError(f"{records} records with seed {seed}: give at least 1 record and a seed of 0 or more")
     make_empty_folder(directory)
     write_text(directory / "README.txt", _README.format(records=records, seed=seed))
     shares = np.array([source.records for source in _SOURCES], dtype=float)

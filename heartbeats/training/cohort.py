@@ -26,10 +26,6 @@ log = logging.getLogger(__name__)
 NAMED = 10  # recordings, at most, in a line of the log
 
 
-class CohortError(HeartBeatsError):
-    """A folder has no recordings to train with."""
-
-
 @dataclass(frozen=True)
 class Selection:
     """Recordings whose headers have at least one scored label.
@@ -86,8 +82,8 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
     The log counts excluded recordings and warnings by reason and names the first ten.
 
     Raises:
-        CohortError: there are no recordings to train with.
-        GroupsError, ClassesError: the table of patients or that of classes cannot be read.
+        HeartBeatsError: there are no recordings to train with.
+        HeartBeatsError, HeartBeatsError: the table of patients or that of classes cannot be read.
         OSError: the data cannot be read, or the cache cannot be written.
     """
     groups = cohort_groups(data_directory, settings.cohort)
@@ -109,7 +105,7 @@ def build_cohort(data_directory: Path, cache: Path, settings: Settings) -> Cohor
         counts = {f"left out, {reason}": len(names) for reason, names in selection.left_out.items()}
         counts |= {"to validate with": len(recordings), "to train with": 0}
         named = "; ".join(f"{reason}: {count}" for reason, count in counts.items())
-        raise CohortError(f"{data_directory}: no recordings to train with ({named})")
+        raise HeartBeatsError(f"{data_directory}: no recordings to train with ({named})")
     log.info("cohort: %d recordings to train with, %d to validate with", np.sum(~validation), np.sum(validation))
     kept = [isinstance(recording, PreparedRecording) for recording in prepared]
     headers = tuple(compress(selection.headers, kept))
@@ -120,7 +116,7 @@ def cohort_groups(data_directory: Path, settings: CohortSettings) -> dict[str, G
     """Return the patients and folds of the settings' table, or nothing if they name none.
 
     Raises:
-        GroupsError: the table cannot be read.
+        HeartBeatsError: the table cannot be read.
     """
     return read_groups(data_directory / settings.groups) if settings.groups else {}
 

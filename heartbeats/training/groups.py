@@ -7,10 +7,6 @@ from typing import NamedTuple
 from heartbeats.common.errors import HeartBeatsError
 
 
-class GroupsError(HeartBeatsError):
-    """A table of patients cannot be used; the message names the file."""
-
-
 class Group(NamedTuple):
     """The patient of a recording, and its fold if the table has folds."""
 
@@ -22,11 +18,11 @@ def read_groups(path: Path) -> dict[str, Group]:
     """Read a CSV file with the columns ``recording``, ``patient`` and, if there are folds, ``fold``.
 
     Raises:
-        GroupsError: the file cannot be read, or lacks a column or a value.
+        HeartBeatsError: the file cannot be read, or lacks a column or a value.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file)) or [{}]
         return {row["recording"]: Group(row["patient"], int(row["fold"]) if "fold" in row else None) for row in rows}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise GroupsError(f"{path}: not a table of recording, patient and fold: {error!r}") from error
+        raise HeartBeatsError(f"{path}: not a table of recording, patient and fold: {error!r}") from error

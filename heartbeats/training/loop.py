@@ -41,10 +41,6 @@ log = logging.getLogger(__name__)
 RISE = 0.3  # of a training, in one cycle
 
 
-class TrainingError(HeartBeatsError):
-    """A training cannot go on; the message names the network and the reason."""
-
-
 def train_network(
     name: str,
     recordings: Sequence[PreparedRecording],
@@ -65,7 +61,7 @@ def train_network(
         start: weights by name, instead of random ones; those that are missing are random.
 
     Raises:
-        TrainingError: the loss is not finite.
+        HeartBeatsError: the loss is not finite.
         OSError: the folder cannot be written, or the processes see different checkpoints.
     """
     training, device = settings.training, parallel.device()
@@ -173,7 +169,7 @@ def _train_epoch(
             average.update_parameters(network)
     loss, took = parallel.sum_over_processes(losses.item()) / count, time.monotonic() - started
     if not math.isfinite(loss):
-        raise TrainingError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
+        raise HeartBeatsError(f"{name}, epoch {epoch}: the loss is {loss}; lower training.learning_rate")
     return Epoch(name, epoch, loss, rate, took, count / took, (training.epochs - epoch) * took)
 
 

@@ -30,12 +30,13 @@ from heartbeats.classification.model_folder import (
 )
 from heartbeats.classification.threshold import ThresholdSearch, search_threshold
 from heartbeats.common.digest import code_digest
+from heartbeats.common.errors import HeartBeatsError
 from heartbeats.common.files import locked, remove_half_written
 from heartbeats.common.settings import Settings
 from heartbeats.ecg.header import find_headers
 from heartbeats.training import parallel
 from heartbeats.training.checkpoints import CHECKPOINTS
-from heartbeats.training.cohort import Cohort, CohortError, build_cohort
+from heartbeats.training.cohort import Cohort, build_cohort
 from heartbeats.training.description import (
     describe_cohort,
     describe_operating_points,
@@ -44,7 +45,7 @@ from heartbeats.training.description import (
     describe_versions,
 )
 from heartbeats.training.epoch_log import Epoch, write_epochs
-from heartbeats.training.loop import TrainingError, data_digest, train_network, weights_digest
+from heartbeats.training.loop import data_digest, train_network, weights_digest
 from heartbeats.training.relabelling import train_and_relabel
 from heartbeats.training.validation_table import VALIDATION_FILE, Validation, write_validation
 
@@ -71,15 +72,14 @@ def train_model(
             ``settings``. For other classes, the networks get a new head.
 
     Raises:
-        CohortError: the folder has no recordings to train with, or the processes of torchrun see different ones.
-        GroupsError: the table of patients cannot be read.
-        TrainingError: a network's loss or probabilities are not finite.
+        HeartBeatsError: there are no recordings to train with, the processes of torchrun see different ones, the table
+            of patients cannot be read, or a network's loss or probabilities are not finite.
         InUseError: another process uses the model folder.
         ModelError: a process of torchrun does not find the model, because the folder is not shared.
         OSError: the data cannot be read, or the model folder cannot be written.
     """
     if not find_headers(data_directory):  # check before writing: the arguments may be swapped
-        raise CohortError(f"{data_directory}: no recordings (.hea) to train with")
+        raise HeartBeatsError(f"{data_directory}: no recordings (.hea) to train with")
     if start:
         of_start = start.settings.training
         training = dataclasses.replace(settings.training, seconds=of_start.seconds, networks=of_start.networks)
@@ -112,7 +112,7 @@ def _train(data_directory: Path, model_directory: Path, settings: Settings, star
     starts = _starts(start, cohort.classes)
     identity = Identity.of(cohort, settings, starts)
     if identity != parallel.broadcast(identity):
-        raise CohortError(
+        raise HeartBeatsError(
             f"{data_directory}: the processes see different recordings; start again when no files are being added"
         )
     members, earlier = _earlier_model(model_directory, identity)
@@ -277,7 +277,7 @@ def _search_threshold(
     probabilities = ensemble(members, recordings)
     some = probabilities if recordings else ensemble(members, cohort.recordings[:SOME])
     if not np.isfinite(some).all():
-        raise TrainingError("the networks' probabilities are not finite: lower training.learning_rate")
+        raise HeartBeatsError("the networks' probabilities are not finite: lower training.learning_rate")
     evidence = Evidence.of(recordings, settings.decision)
     search = search_threshold(probabilities, evidence, labels, settings.decision, cohort.classes)
     how = "the paper's" if search.undecided else f"searched on {len(recordings)} validation recordings"

@@ -22,10 +22,6 @@ FACTS = ("name", "source", "bradycardia_rule", "pvc_unet")
 REMEDY = "delete model.json beside it and train again"
 
 
-class ValidationError(HeartBeatsError):
-    """A table of validation recordings cannot be used; the message names the file."""
-
-
 @dataclass(frozen=True)
 class Validation:
     """The validation recordings: names, labels and probabilities, shape (recordings, classes), and evidence."""
@@ -59,18 +55,18 @@ def read_validation(path: Path, abbreviations: Sequence[str] = SCORED.abbreviati
     """Read the table of a model with these classes.
 
     Raises:
-        ValidationError: the file is damaged or another table.
+        HeartBeatsError: the file is damaged or another table.
         OSError: the file cannot be read.
     """
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = list(csv.reader(file))
     try:
         if rows[0] != (heading := _heading(abbreviations)):
-            raise ValidationError(f"{path} is another table: {REMEDY}")
+            raise HeartBeatsError(f"{path} is another table: {REMEDY}")
         table = np.array(rows[1:], dtype=object).reshape(-1, len(heading))
         numbers = np.where(table[:, 2:] == "", "0", table[:, 2:]).astype(np.float64)
     except (ValueError, IndexError) as error:
-        raise ValidationError(f"{path} is damaged ({error}): {REMEDY}") from error
+        raise HeartBeatsError(f"{path} is damaged ({error}): {REMEDY}") from error
     pvc = None if "" in table[:, 3] or not len(table) else numbers[:, 1] == 1
     labels, probabilities = np.split(numbers[:, 2:], 2, axis=1)
     return Validation(tuple(table[:, 0]), labels == 1, probabilities, Evidence(numbers[:, 0] == 1, pvc))
