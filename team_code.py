@@ -17,16 +17,12 @@ from heartbeats.training.parallel import is_first
 from heartbeats.training.pipeline import train_model
 
 __all__ = ["load_model", "run_classifier", "run_model", "training_code"]
-PathLike = str | os.PathLike[str]
+Folder = str | os.PathLike[str]
 run_model = run_classifier
 
 
 def training_code(
-    data_directory: PathLike,
-    model_directory: PathLike,
-    settings: Settings | None = None,
-    *,
-    start: Classifier | None = None,
+    data_directory: Folder, model_directory: Folder, settings: Settings | None = None, start: Classifier | None = None
 ) -> None:
     """Train on a folder of Challenge recordings, and write a model folder with its report; by default, as the paper.
 

@@ -27,6 +27,7 @@ from heartbeats.challenge.scoring import (
     read_submission,
     submission,
 )
+from heartbeats.common.errors import HeartBeatsError
 
 GOLDEN = Path(__file__).with_name("golden")
 TABLES = {"challenge_2020": read_weights(), "challenge_2021": read_weights(GOLDEN / "weights_2021.csv")}
@@ -253,7 +254,7 @@ def test_the_tables_in_the_repository_s_root_are_those_of_the_package(name: str)
 def test_a_wrong_reward_matrix_is_named(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "weights.csv"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match=rf"weights\.csv: .*{reason}"):
+    with pytest.raises(HeartBeatsError, match=rf"weights\.csv: .*{reason}"):
         read_weights(path)
 
 
