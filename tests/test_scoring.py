@@ -36,7 +36,7 @@ OUTPUT = "#A0001\n426783006,59118001\n1,0\n0.9,0.1\n"
 
 
 def random_labels(recordings: int = 60, seed: int = 0) -> np.ndarray:
-    """Labels of 24 classes, each of which some recordings have and some have not."""
+    """Labels of 24 classes. Some recordings have each class, and some do not."""
     return np.random.default_rng(seed).random((recordings, len(WEIGHTS.classes))) < 0.2
 
 

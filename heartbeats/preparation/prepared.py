@@ -51,7 +51,7 @@ class PreparedRecording:
         warnings: what was assumed or repaired, as text.
         checksum: CRC-32 of the prepared signal.
         mark: a digest of name, age, sex and scored labels, which a recording keeps if it is resampled or converted.
-        seconds: the length of the recording, of which ``signal`` has at most the first 30 s.
+        seconds: the length of the recording; ``signal`` has at most its first 30 s.
     """
 
     name: str

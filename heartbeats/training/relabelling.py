@@ -1,4 +1,4 @@
-"""Relabel CPSC recordings: add labels of which a first network is sure (paper, section 2.1)."""
+"""Relabel CPSC recordings: a first network adds the labels that it is sure of (paper, section 2.1)."""
 
 import logging
 from collections.abc import Sequence
