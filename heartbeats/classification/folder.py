@@ -102,7 +102,7 @@ def _one_per_name(header_files: Sequence[Path]) -> list[Path]:
 def _answers(
     stack: ExitStack, scheduler: str | None, classifier: Classifier, left: Sequence[Path], out: Path | None
 ) -> Iterator[Prediction | Failure]:
-    """Yield one answer per recording, from this machine or from a cluster that ``stack`` leaves."""
+    """Return the answers of this machine or of a cluster, one per recording. ``stack`` ends the cluster's work."""
     if not scheduler:
         return classify_files(classifier, left, out)
     with needs_extra("cluster"):
